@@ -1,0 +1,174 @@
+"""Sizes in words, the memory that is free, and the memory that this process uses."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+from gnnseg.errors import UsageError
+
+_EXPONENT = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_SIZE = re.compile(
+    r"(\d{1,18}(?:\.\d{1,9})?)\s*(?:([KMGTP])(I?))?(B?)", re.IGNORECASE | re.ASCII
+)
+
+# From glibc's malloc.h.
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+
+
+def parse_size(size: str | int) -> int:
+    """Bytes of a size such as `"1GiB"`, `"800 MB"`, `"1.5G"` or a plain number.
+
+    `KiB`, `Ki` and `K` are 1024 bytes, `kB` is 1000 bytes; case does not matter. Raises
+    `UsageError` for anything else and for sizes below one byte.
+
+    >>> parse_size("1GiB"), parse_size("800MB"), parse_size(4096)
+    (1073741824, 800000000, 4096)
+    """
+    if isinstance(size, bool) or not isinstance(size, (str, int)):
+        raise UsageError(f"a size is text such as '1GiB' or a number of bytes, got {size!r}")
+    match = _SIZE.fullmatch(str(size).strip())
+    if match is None:
+        raise UsageError(f"{size!r} is no size: write for instance '1GiB', '800MB' or 4096")
+    number, prefix, binary, byte = match.groups(default="")
+    base = 1000 if byte and not binary else 1024
+    parsed = int(Fraction(number) * base ** _EXPONENT[prefix.upper()])
+    if parsed < 1:
+        raise UsageError(f"a size must be at least one byte, got {size!r}")
+    return parsed
+
+
+def format_size(size: float) -> str:
+    """A number of bytes for people.
+
+    >>> format_size(1536), format_size(3 * 2**30)
+    ('1.5 KiB', '3.0 GiB')
+    """
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} PiB"
+
+
+def available_memory() -> int:
+    """Bytes that this process can still take: of the machine, and of its containers' limits."""
+    import psutil
+
+    return min([int(psutil.virtual_memory().available), *_cgroup_free()])
+
+
+def default_budget() -> int:
+    """Half of the available memory, in bytes."""
+    return max(1, available_memory() // 2)
+
+
+def rss() -> int:
+    """Bytes of memory that this process holds now."""
+    found = _status("VmRSS")
+    if found is not None:
+        return found
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_rss() -> int:
+    """The most bytes of memory that this process has held (since `reset_peak_rss`, if called)."""
+    found = _status("VmHWM")
+    if found is not None:
+        return found
+    import resource
+
+    # ru_maxrss is in bytes on macOS and in KiB elsewhere; a child's may start at its parent's peak.
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def reset_peak_rss() -> bool:
+    """Let `peak_rss` start again from what is held now; False where the system forbids it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def limit_arenas(arenas: int = 2, mmap_threshold: int = 2**20) -> bool:
+    """Let freed big arrays go back to the system: few malloc arenas, a fixed mmap threshold.
+
+    Without it glibc keeps an arena per thread and raises the threshold up to 32 MiB by itself, so
+    that a process of many threads holds far more than its live arrays. Returns False, and does
+    nothing, where the C library is not glibc.
+    """
+    libc = _glibc()
+    if libc is None:
+        return False
+    done = libc.mallopt(_M_ARENA_MAX, arenas), libc.mallopt(_M_MMAP_THRESHOLD, mmap_threshold)
+    return all(done)
+
+
+def trim() -> bool:
+    """Give freed memory back to the system; False where nothing was given or it is not glibc."""
+    libc = _glibc()
+    return libc is not None and bool(libc.malloc_trim(0))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "gnu_get_libc_version") else None
+
+
+def _status(field: str, path: Path = Path("/proc/self/status")) -> int | None:
+    """A field of the process's status in bytes, None where there is none."""
+    try:
+        text = path.read_text()
+    except OSError:
+        return None
+    match = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
+
+
+def _cgroup_free(
+    cgroups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> list[int]:
+    """Bytes left below the memory limit of every control group around this process."""
+    try:
+        lines = cgroups.read_text().splitlines()
+    except OSError:
+        return []
+    free = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            free += _free_upwards(root, group, ("memory.max", "memory.current", "inactive_file"))
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            free += _free_upwards(root / "memory", group, names)
+    return free
+
+
+def _free_upwards(root: Path, group: str, names: tuple[str, str, str]) -> list[int]:
+    # Inside a container the path of the group may be the host's: then only the root exists.
+    parts = [part for part in group.split("/") if part not in ("", "..")]
+    folders = [root.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
+    return [free for folder in folders if (free := _free_in(folder, *names)) is not None]
+
+
+def _free_in(folder: Path, limit: str, usage: str, cache: str) -> int | None:
+    try:
+        limited, used = (folder / limit).read_text(), int((folder / usage).read_text())
+        stat = (folder / "memory.stat").read_text()
+    except (OSError, ValueError):
+        return None
+    if limited.strip() == "max":
+        return None
+    match = re.search(rf"^{cache} (\d+)$", stat, re.MULTILINE)
+    # Inactive file pages are given back before anything is killed.
+    return max(0, int(limited) - used + (int(match[1]) if match else 0))
