@@ -1,0 +1,20 @@
+"""Quality of label images and of superpixels, measured on pixels."""
+
+from __future__ import annotations
+
+from gnnseg.metrics.boundary import boundary_f1, boundary_recall
+from gnnseg.metrics.confusion import ConfusionMatrix
+from gnnseg.metrics.superpixel import (
+    achievable_accuracy,
+    ceiling_labels,
+    undersegmentation_error,
+)
+
+__all__ = [
+    "ConfusionMatrix",
+    "achievable_accuracy",
+    "boundary_f1",
+    "boundary_recall",
+    "ceiling_labels",
+    "undersegmentation_error",
+]
