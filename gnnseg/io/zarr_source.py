@@ -1,0 +1,169 @@
+"""Zarr arrays of version 2 and 3, and OME-Zarr images of version 0.4 and 0.5."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnseg.errors import InputError, StateError, UsageError
+from gnnseg.io.guard import check_chunk_bytes, reading
+from gnnseg.io.ome import Calibration, OmeImage, ome_image
+
+_MARKERS = ("zarr.json", ".zarray", ".zgroup")
+
+
+@dataclass(frozen=True, eq=False)
+class ZarrReader:
+    """A Zarr array; a chunk that is absent reads as the fill value."""
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.array.dtype)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        return tuple(self.array.chunks)
+
+    @property
+    def resident_bytes(self) -> int:
+        return math.prod(self.chunks) * self.dtype.itemsize
+
+    def read(self, index: tuple[slice, ...]) -> np.ndarray:
+        return np.asarray(self.array[index])
+
+    def identity(self) -> bytes | None:
+        return None
+
+
+@dataclass(frozen=True)
+class ZarrImage:
+    """What opening a store gives: the reader and what its metadata say."""
+
+    reader: ZarrReader
+    axes: str | None
+    calibration: Calibration
+    is_rgb: bool | None
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether `path` is the folder of a Zarr array or group."""
+    return path.is_dir() and any((path / marker).is_file() for marker in _MARKERS)
+
+
+def open_zarr(path: Path, *, level: int = 0) -> ZarrImage:
+    """The array at `path`, or level `level` of the OME-Zarr image there."""
+    name = str(path)
+    if not is_zarr(path):
+        raise InputError(
+            f"{name}: is a folder without zarr.json, .zarray or .zgroup: no Zarr store"
+        )
+    check_complete(path)
+    with reading(name):
+        node = _open_node(path)
+        if not hasattr(node, "shape"):
+            return _open_image(
+                node, ome_image(node.attrs.asdict(), name, _arrays(path)), name, level
+            )
+        if level:
+            raise UsageError(f"{name}: is one array and has no level {level}")
+        return ZarrImage(_reader(node, name), dimension_axes(node), Calibration(), None)
+
+
+def open_zarr_array(array: Any) -> ZarrImage:
+    """The image in a Zarr array that the caller has opened."""
+    return ZarrImage(
+        _reader(array, "zarr array", guard=False), dimension_axes(array), Calibration(), None
+    )
+
+
+def check_complete(path: Path) -> None:
+    """Raise StateError for an output of gnnseg, or an array in one, that is not finished."""
+    from gnnseg.io.attributes import gnnseg_attributes
+
+    for folder in (path, *path.absolute().parents[:2]):
+        about = gnnseg_attributes(folder)
+        if about is not None and about.get("complete") is not True:
+            raise StateError(
+                f"{folder}: is an unfinished output; run the same command again to finish it"
+            )
+
+
+def dimension_axes(array: Any) -> str | None:
+    """The axes that a v3 array's dimension names spell, None if they are not all known."""
+    names = getattr(array.metadata, "dimension_names", None) or ()
+    letters = "".join(str(name)[:1].upper() for name in names)
+    plain = all(str(n).lower() in ("t", "z", "c", "y", "x", "channel", "time") for n in names)
+    return letters if names and plain and len(set(letters)) == len(letters) else None
+
+
+def _open_node(path: Path) -> Any:
+    import zarr
+    from zarr.errors import ArrayNotFoundError, GroupNotFoundError
+
+    from gnnseg.io.zarr_guard import GuardedStore
+
+    store = GuardedStore(path, read_only=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return zarr.open(store, mode="r")
+    except (FileNotFoundError, ArrayNotFoundError, GroupNotFoundError) as error:
+        raise InputError(f"{path}: its Zarr metadata cannot be understood") from error
+
+
+def _open_image(group: Any, image: OmeImage, name: str, level: int) -> ZarrImage:
+    if not 0 <= level < len(image.paths):
+        raise UsageError(f"{name}: has the levels 0 to {len(image.paths) - 1}, not {level}")
+    key = image.paths[level]
+    if key.startswith("/") or ".." in key.split("/"):
+        raise InputError(f"{name}: the level path {key!r} leaves the store")
+    try:
+        array = group[key]
+    except KeyError as error:
+        raise InputError(f"{name}: its metadata name the level {key!r}, which is absent") from error
+    if not hasattr(array, "shape"):
+        raise InputError(f"{name}: the level {key!r} is a group, not an array")
+    reader = _reader(array, name)
+    axes = image.axes or dimension_axes(array)
+    if axes is not None and len(axes) != len(reader.shape):
+        raise InputError(
+            f"{name}: has axes {axes!r} for an array of {len(reader.shape)} dimensions"
+        )
+    return ZarrImage(reader, axes, image.calibrations[level], image.is_rgb)
+
+
+def _reader(array: Any, name: str, *, guard: bool = True) -> ZarrReader:
+    dtype = array.dtype
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "buif":
+        raise InputError(f"{name}: holds {dtype}, which is no image; real numbers are needed")
+    unit = getattr(array, "shards", None) or array.chunks
+    check_chunk_bytes(name, math.prod(array.chunks) * dtype.itemsize, "chunk")
+    if array.shards and not guard:
+        check_chunk_bytes(name, math.prod(unit) * dtype.itemsize, "shard")
+    if not guard:
+        return ZarrReader(array)
+    from gnnseg.io.zarr_guard import guarded_array
+
+    return ZarrReader(guarded_array(array))
+
+
+def _arrays(path: Path) -> list[str]:
+    """Paths of arrays at most two folders below `path`, to name in an error."""
+    found = []
+    for depth in ("*", "*/*"):
+        for marker in ("zarr.json", ".zarray"):
+            found += [
+                str(p.parent.relative_to(path)) for p in sorted(path.glob(f"{depth}/{marker}"))[:8]
+            ]
+    return sorted(set(found))[:8]
