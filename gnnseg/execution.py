@@ -1,0 +1,53 @@
+"""Run independent block tasks on threads, a few at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+from gnnseg.errors import UsageError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def default_workers() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int = 1,
+    done: Callable[[Task, Result], None] = lambda _task, _result: None,
+) -> None:
+    """Call `work` on each task on `workers` threads; `done` runs here, in the order of completion.
+
+    At most `workers` tasks are under way, so memory is bounded. The first error stops the rest and
+    is raised.
+    """
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1, got {workers}")
+    if workers == 1:
+        for task in tasks:
+            done(task, work(task))
+        return
+    queue = iter(tasks)
+    with ThreadPoolExecutor(workers, thread_name_prefix="gnnseg") as pool:
+        pending: dict[Future[Result], Task] = {}
+        try:
+            pending = {pool.submit(work, task): task for task in islice(queue, workers)}
+            while pending:
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    task = pending.pop(future)
+                    done(task, future.result())
+                    pending.update({pool.submit(work, task): task for task in islice(queue, 1)})
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            raise

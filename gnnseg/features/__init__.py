@@ -1,0 +1,6 @@
+"""Region features: which planes are summed, and the numbers derived from the sums."""
+
+from gnnseg.features.derive import derive, feature_names
+from gnnseg.features.planes import Plane, plane_table, planes
+
+__all__ = ["Plane", "derive", "feature_names", "plane_table", "planes"]

@@ -1,0 +1,53 @@
+"""The table of planes: each is summed over every region, plain and squared.
+
+A new texture is one more row here and, if its rule is new, one more rule in
+`gnnseg.kernels.region_sums`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnnseg.kernels.region_sums import ALONG_X, ALONG_Y, FALLING, LAPLACIAN, RISING, VALUE
+
+DISTANCES = (1, 2, 4)
+"""Scales of the texture filters, in pixels."""
+_TEXTURES = {
+    "along_x": ALONG_X,
+    "along_y": ALONG_Y,
+    "falling": FALLING,
+    "rising": RISING,
+    "laplacian": LAPLACIAN,
+}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A named plane: a rule, and its channel or distance."""
+
+    name: str
+    rule: int
+    argument: int
+
+
+def planes(num_channels: int, *, lab: bool) -> list[Plane]:
+    """Planes of an image: its channels, then the textures of its grey at each scale.
+
+    >>> [plane.name for plane in planes(3, lab=True)][:4]
+    ['L', 'a', 'b', 'along_x_1']
+    """
+    names = ["L", "a", "b"] if lab else [f"channel_{c}" for c in range(num_channels)]
+    values = [Plane(name, VALUE, channel) for channel, name in enumerate(names)]
+    textures = [
+        Plane(f"{name}_{distance}", rule, distance)
+        for distance in DISTANCES
+        for name, rule in _TEXTURES.items()
+    ]
+    return values + textures
+
+
+def plane_table(rows: list[Plane]) -> np.ndarray:
+    """(P, 2) int64 of rules and arguments, as the kernel takes them."""
+    return np.array([(row.rule, row.argument) for row in rows], np.int64)

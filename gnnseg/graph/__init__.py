@@ -1,0 +1,16 @@
+"""The region graph: its tables, the graph derived from them, the stage, and its form on disk."""
+
+from gnnseg.graph.region_graph import EDGE_NAMES, RegionGraph, nearest_graph
+from gnnseg.graph.stage import compute_regions, region_blocks, region_graph, whole_table
+from gnnseg.graph.table import RegionTable
+
+__all__ = [
+    "EDGE_NAMES",
+    "RegionGraph",
+    "RegionTable",
+    "compute_regions",
+    "nearest_graph",
+    "region_blocks",
+    "region_graph",
+    "whole_table",
+]

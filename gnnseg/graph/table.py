@@ -1,0 +1,118 @@
+"""Dense tables of a window of the lattice: one row per home cell, one column per lattice offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from gnnseg.blocks import Window
+from gnnseg.errors import UsageError
+from gnnseg.kernels.coarsen import coarsen as coarsen_kernel
+
+FINE_REACH = 2
+COARSE_REACH = 1
+
+
+@dataclass(frozen=True)
+class RegionTable:
+    """What is known of the regions whose homes lie in `window`.
+
+    Attributes
+    ----------
+    window : Window
+        Home cells, in cells of this level of the whole image's lattice.
+    cell : int
+        Size of such a cell in pixels.
+    x : (h, w, F) float32
+        Features; F = 0 on coarse levels.
+    area : (h, w) int64
+        Pixels; 0 for a cell that ended up empty.
+    moment : (h, w, 2) int64
+        Sums of y and of x, from the corner of the home cell.
+    contact, contrast : (h, w, (2 reach + 1) ** 2) int32
+        Pixel sides shared with the region at each lattice offset, and the sum of the grey
+        differences across them.
+    """
+
+    window: Window
+    cell: int
+    x: np.ndarray
+    area: np.ndarray
+    moment: np.ndarray
+    contact: np.ndarray
+    contrast: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, array in self.arrays().items():
+            if array.shape[:2] != self.window.shape:
+                raise UsageError(
+                    f"{name} must cover {self.window.shape} cells, got shape {array.shape}"
+                )
+
+    @classmethod
+    def empty(cls, window: Window, cell: int, num_features: int, reach: int) -> RegionTable:
+        """A table of empty regions."""
+        codes = (2 * reach + 1) ** 2
+        return cls(
+            window=window,
+            cell=cell,
+            x=np.zeros((*window.shape, num_features), np.float32),
+            area=np.zeros(window.shape, np.int64),
+            moment=np.zeros((*window.shape, 2), np.int64),
+            contact=np.zeros((*window.shape, codes), np.int32),
+            contrast=np.zeros((*window.shape, codes), np.int32),
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("window", "cell")
+        }
+
+    @property
+    def reach(self) -> int:
+        """How many cells an edge may span on an axis."""
+        return (round(self.contact.shape[-1] ** 0.5) - 1) // 2
+
+    def crop(self, window: Window) -> RegionTable:
+        """The same for a window inside this one."""
+        part = window.relative_to(self.window).slices
+        arrays = {name: array[part] for name, array in self.arrays().items()}
+        return RegionTable(window=window, cell=self.cell, **arrays)
+
+    def pad(self, window: Window) -> RegionTable:
+        """The same for a window around this one, with empty regions there."""
+        if window == self.window:
+            return self
+        padded = RegionTable.empty(window, self.cell, self.x.shape[-1], self.reach)
+        part = self.window.relative_to(window).slices
+        for name, array in padded.arrays().items():
+            array[part] = getattr(self, name)
+        return padded
+
+    def coarsen(self) -> RegionTable:
+        """Pool 2 x 2 cells, aligned to the lattice of the whole image."""
+        fine = self.pad(self.window.align(2))
+        coarse = RegionTable.empty(fine.window.coarsen(2), 2 * self.cell, 0, COARSE_REACH)
+        coarsen_kernel(
+            np.ascontiguousarray(fine.area),
+            np.ascontiguousarray(fine.moment),
+            np.ascontiguousarray(fine.contact),
+            np.ascontiguousarray(fine.contrast),
+            self.reach,
+            self.cell,
+            coarse.area,
+            coarse.moment,
+            coarse.contact,
+            coarse.contrast,
+        )
+        return coarse
+
+    def pos(self) -> np.ndarray:
+        """(h, w, 2) float64 centroids (y, x) in pixels of the image; the cell's middle if empty."""
+        y, x = np.ogrid[self.window.y0 : self.window.y1, self.window.x0 : self.window.x1]
+        corner = np.stack(np.broadcast_arrays(y, x), axis=-1) * float(self.cell)
+        mean = self.moment / np.maximum(self.area, 1)[..., None]
+        return corner + np.where(self.area[..., None] > 0, mean, (self.cell - 1) / 2)

@@ -1,0 +1,19 @@
+"""Superpixels: settings, scaling to working channels, and the stage itself."""
+
+from gnnseg.superpixels.reader import PixelReader, Pixels
+from gnnseg.superpixels.scaling import Scaling, fit_scaling
+from gnnseg.superpixels.settings import SlicSettings
+from gnnseg.superpixels.stage import Superpixels, compute_slots, make_reader, superpixels, write_slots
+
+__all__ = [
+    "PixelReader",
+    "Pixels",
+    "Scaling",
+    "SlicSettings",
+    "Superpixels",
+    "compute_slots",
+    "fit_scaling",
+    "make_reader",
+    "superpixels",
+    "write_slots",
+]

@@ -1,0 +1,94 @@
+"""Read a window of an image as working channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gnnseg.blocks import Lattice, Window
+from gnnseg.errors import InputError
+from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.smooth import gaussian_weights, smooth
+
+if TYPE_CHECKING:
+    from gnnseg.io import ImageSource
+    from gnnseg.superpixels.scaling import Scaling
+    from gnnseg.superpixels.settings import SlicSettings
+
+TEXTURE_MARGIN = 4
+"""Pixels around a block that its texture filters look at."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """One window as the stages see it.
+
+    `work` is (C, H, W) int16, `smooth` the same after smoothing, `grey` (H + 8, W + 8) int16 with a
+    margin, `slots` (H, W) uint8 with `MASKED` where a pixel takes no part and 0 elsewhere.
+    """
+
+    work: np.ndarray
+    smooth: np.ndarray
+    grey: np.ndarray
+    slots: np.ndarray
+
+
+@dataclass(frozen=True)
+class PixelReader:
+    """An image, its optional mask, and the constants that turn its pixels to working channels."""
+
+    image: ImageSource
+    scaling: Scaling
+    settings: SlicSettings
+    mask: ImageSource | None = None
+
+    def __post_init__(self) -> None:
+        self.scaling.check(self.image)
+        mask = self.mask
+        size = self.image.height, self.image.width
+        if mask is not None and (mask.height, mask.width) != size:
+            raise InputError(
+                f"the mask is {mask.height} x {mask.width} pixels and the image "
+                f"{size[0]} x {size[1]}: give a mask of the image's size"
+            )
+
+    @property
+    def lattice(self) -> Lattice:
+        return Lattice(self.image.height, self.image.width, self.settings.step)
+
+    def read(self, window: Window, plane: int = 0) -> Pixels:
+        """The pixels of a window whose first corner is a cell's."""
+        weights = gaussian_weights(self.settings.sigma)
+        margin = max(TEXTURE_MARGIN, weights.size // 2)
+        outer = window.grow(margin)
+        inner = outer.clip(self.lattice.bounds)
+        work, valid = self.scaling.apply(self.image.read(inner, plane))
+        work = _pad(work, inner, outer)
+        crop = window.relative_to(outer).slices
+        plain = np.ascontiguousarray(work[(slice(None), *crop)])
+        blurred = plain
+        if self.settings.sigma > 0:
+            blurred = np.empty_like(plain)
+            trim = margin - weights.size // 2
+            smooth(work[:, trim : work.shape[1] - trim, trim : work.shape[2] - trim], weights, blurred)
+        texture = window.grow(TEXTURE_MARGIN).relative_to(outer).slices
+        slots = np.where(valid[window.relative_to(inner).slices], np.uint8(0), np.uint8(MASKED))
+        if self.mask is not None:
+            slots[self.mask.read(window, min(plane, self.mask.num_planes - 1))[0] == 0] = MASKED
+        return Pixels(plain, blurred, self._grey(work[(slice(None), *texture)]), slots)
+
+    def _grey(self, work: np.ndarray) -> np.ndarray:
+        if self.scaling.lab or work.shape[0] == 1:
+            return np.ascontiguousarray(work[0])
+        return (work.sum(axis=0, dtype=np.int32) // work.shape[0]).astype(np.int16)
+
+
+def _pad(work: np.ndarray, inner: Window, outer: Window) -> np.ndarray:
+    """Repeat the image's edge pixels where `outer` leaves the image."""
+    before = inner.y0 - outer.y0, inner.x0 - outer.x0
+    after = outer.y1 - inner.y1, outer.x1 - inner.x1
+    if not any((*before, *after)):
+        return work
+    return np.pad(work, ((0, 0), (before[0], after[0]), (before[1], after[1])), mode="edge")

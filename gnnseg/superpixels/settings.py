@@ -1,0 +1,63 @@
+"""Settings of the superpixels, and the halo that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gnnseg.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SlicSettings:
+    """How superpixels are made; names as in scikit-image's `slic`.
+
+    `step` is the cell size in pixels, `compactness` weighs space against colour (in units of CIE
+    Lab at one step), `n_iter` the rounds, `sigma` the smoothing in pixels, `stride` the spacing of
+    the pixels looked at in all rounds but the last, `rounds` how far orphan pixels may look for a
+    main piece (default: `step`).
+    """
+
+    step: int = 16
+    compactness: float = 10.0
+    n_iter: int = 5
+    sigma: float = 0.0
+    stride: int = 2
+    rounds: int | None = None
+
+    def __post_init__(self) -> None:
+        _check("step", self.step, 2, 256)
+        _check("compactness", self.compactness, 0.0, 1e4)
+        _check("n_iter", self.n_iter, 0, 100)
+        _check("sigma", self.sigma, 0.0, 32.0)
+        _check("stride", self.stride, 1, self.step)
+        if self.rounds is not None:
+            _check("rounds", self.rounds, 0, 256)
+
+    @property
+    def orphan_rounds(self) -> int:
+        return self.step if self.rounds is None else self.rounds
+
+    @property
+    def slic_halo(self) -> int:
+        """Cells that the last assignment depends on: two a round, one for the assignment."""
+        return 2 * self.n_iter + 1
+
+    @property
+    def piece_halo(self) -> int:
+        """Cells that decide which piece of a superpixel is the main one."""
+        return 2
+
+    @property
+    def orphan_halo(self) -> int:
+        """Cells that orphan pixels look across, a pixel a round."""
+        return -(-self.orphan_rounds // self.step)
+
+    @property
+    def slot_halo(self) -> int:
+        """Cells around a block within which its slots are decided."""
+        return self.slic_halo + self.piece_halo + self.orphan_halo
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"{name} must lie between {low:g} and {high:g}, got {value!r}")

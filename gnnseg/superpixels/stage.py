@@ -1,0 +1,175 @@
+"""From pixels to slots: lattice SLIC, then one piece for each superpixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnseg.blocks import Block, Lattice, Window, blocks, step_for
+from gnnseg.execution import default_workers, run_tasks
+from gnnseg.kernels.connectivity import connect
+from gnnseg.kernels.slic import MASKED, slic, spatial_table
+from gnnseg.superpixels.reader import PixelReader, Pixels
+from gnnseg.superpixels.scaling import Scaling, fit_scaling
+from gnnseg.superpixels.settings import SlicSettings
+
+if TYPE_CHECKING:
+    from gnnseg.io import ImageSource
+
+DEFAULT_BLOCK = 1024
+
+
+def compute_slots(
+    pixels: Pixels, settings: SlicSettings, scaling: Scaling
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slots (H, W) uint8 of one window, and the flat indices of orphans left over.
+
+    Only what lies `settings.slot_halo` cells inside the window (or at the image's border) is what
+    the whole image would give.
+    """
+    slots = pixels.slots.copy()
+    cells = tuple(-(-size // settings.step) for size in slots.shape)
+    colour = np.zeros((*cells, scaling.num_channels), np.int32)
+    place = np.zeros((*cells, 2), np.int32)
+    weight = (settings.compactness * scaling.unit / settings.step) ** 2
+    table = spatial_table(settings.step, weight, scaling.space_ceiling)
+    step, stride = settings.step, settings.stride
+    slic(pixels.smooth, step, settings.n_iter, stride, table, slots, colour, place)
+    left = connect(pixels.smooth, step, settings.orphan_rounds, colour, slots)
+    return slots, left
+
+
+@dataclass(frozen=True)
+class Superpixels:
+    """A slot map and the lattice it belongs to.
+
+    `slots` is (Y, X) uint8, or (Z, Y, X) for a stack; `num_leftover` counts the pixels outside the
+    main piece of their superpixel.
+    """
+
+    slots: np.ndarray
+    lattice: Lattice
+    settings: SlicSettings
+    scaling: Scaling
+    num_leftover: int
+
+    def ids(self, window: Window | None = None) -> np.ndarray:
+        """Superpixel ids, int64, `cell_y * cells_x + cell_x` of the home; -1 where masked.
+
+        Each plane of a stack numbers its superpixels after those of the planes before it.
+        """
+        window = window or self.lattice.bounds
+        slots = self.slots[(..., *window.slices)].astype(np.int64)
+        cells_x = self.lattice.shape[1]
+        y = np.arange(window.y0, window.y1)[:, None] // self.lattice.step
+        x = np.arange(window.x0, window.x1)[None, :] // self.lattice.step
+        ids = (y + slots // 5 - 2) * cells_x + x + slots % 5 - 2
+        if slots.ndim > 2:  # noqa: PLR2004
+            ids += np.arange(slots.shape[0])[:, None, None] * self.lattice.num_cells
+        return np.where(slots == MASKED, -1, ids)
+
+
+def slot_blocks(lattice: Lattice, settings: SlicSettings, block: int) -> list[Block]:
+    """Blocks, in cells, that write `block` pixels (a whole number of cells) and read their halo."""
+    size = max(1, block // settings.step)
+    return list(blocks(lattice.cells, size, settings.slot_halo))
+
+
+def write_slots(
+    reader: PixelReader, out: Any, *, block: int = DEFAULT_BLOCK, workers: int = 1
+) -> int:
+    """Write the slots of every plane to `out`, a (Z, Y, X) uint8 array or zarr array.
+
+    Returns the number of orphans left over.
+    """
+    lattice, settings = reader.lattice, reader.settings
+    left = 0
+
+    def work(task: tuple[int, Block]) -> int:
+        plane, cells = task
+        read, write = lattice.pixels(cells.read), lattice.pixels(cells.write)
+        pixels = reader.read(read, plane)
+        slots, orphans = compute_slots(pixels, settings, reader.scaling)
+        crop = write.relative_to(read)
+        out[(plane, *write.slices)] = slots[crop.slices]
+        y, x = np.divmod(orphans, slots.shape[1])
+        return int(((y >= crop.y0) & (y < crop.y1) & (x >= crop.x0) & (x < crop.x1)).sum())
+
+    def done(_task: tuple[int, Block], orphans: int) -> None:
+        nonlocal left
+        left += orphans
+
+    planes = range(reader.image.num_planes)
+    tasks = [(z, cells) for z in planes for cells in slot_blocks(lattice, settings, block)]
+    run_tasks(work, tasks, workers=workers, done=done)
+    return left
+
+
+def make_reader(
+    image: Any, *, settings: SlicSettings, scaling: Scaling | None = None, mask: Any = None
+) -> PixelReader:
+    """Open an image (and mask) and fit the scaling to it where none is given."""
+    from gnnseg.io import open_image
+
+    source: ImageSource = open_image(image)
+    return PixelReader(
+        source,
+        scaling or fit_scaling([source]),
+        settings,
+        None if mask is None else open_image(mask),
+    )
+
+
+def superpixels(
+    image: Any,
+    *,
+    step: int | None = None,
+    n_segments: int | None = None,
+    compactness: float = 10.0,
+    n_iter: int = 5,
+    sigma: float = 0.0,
+    mask: Any = None,
+    block: int = DEFAULT_BLOCK,
+    workers: int | None = None,
+) -> Superpixels:
+    """Divide an image into superpixels; the result does not depend on `block` or `workers`.
+
+    Parameters
+    ----------
+    image : array, path or ImageSource
+        Anything that `open_image` takes.
+    step, n_segments : int, optional
+        Cell size in pixels (default 16), or how many superpixels (the nearest lattice is taken).
+    compactness, n_iter, sigma
+        As in `skimage.segmentation.slic`; compactness in units of CIE Lab.
+    mask : array, path or ImageSource, optional
+        Zero where pixels take no part.
+    block, workers : int, optional
+        Pixels on a side that are worked on at once; threads.
+
+    Returns
+    -------
+    Superpixels
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.zeros((32, 48), np.uint8)
+    >>> image[:, 20:] = 200
+    >>> regions = superpixels(image, step=16)
+    >>> regions.lattice.num_cells, regions.slots.shape
+    (6, (32, 48))
+    """
+    from gnnseg.io import open_image
+
+    source = open_image(image)
+    if step is None:
+        step = 16 if n_segments is None else step_for(n_segments, source.height, source.width)
+    settings = SlicSettings(step=step, compactness=compactness, n_iter=n_iter, sigma=sigma)
+    reader = make_reader(source, settings=settings, mask=mask)
+    slots = np.empty((source.num_planes, source.height, source.width), np.uint8)
+    left = write_slots(reader, slots, block=block, workers=workers or default_workers())
+    shaped = slots if source.is_stack else slots[0]
+    return Superpixels(shaped, reader.lattice, settings, reader.scaling, left)
