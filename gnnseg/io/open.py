@@ -173,6 +173,8 @@ def _open_path(
         from gnnseg.io.tiff_source import open_tiff
 
         tiff = open_tiff(path, level=level, indices=indices, max_pixels=max_pixels)
+        if tiff.is_palette and options.axes is not None:
+            options = _Options(options.axes + "S", options.select, options.rgb)
         return options.source(
             name,
             tiff.reader,
