@@ -11,9 +11,7 @@ from pathlib import Path
 from gnnseg.errors import UsageError
 
 _EXPONENT = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
-_SIZE = re.compile(
-    r"(\d{1,18}(?:\.\d{1,9})?)\s*(?:([KMGTP])(I?))?(B?)", re.IGNORECASE | re.ASCII
-)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*(?:([KMGTP])(I?))?(B?)", re.IGNORECASE | re.ASCII)
 
 # From glibc's malloc.h.
 _M_MMAP_THRESHOLD = -3

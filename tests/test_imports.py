@@ -17,9 +17,7 @@ HEAVY = ["torch", "torch_geometric", "zarr", "numba", "skimage", "scipy", "PIL",
 def modules_after(statement):
     code = f"import sys\n{statement}\nprint(*sys.modules)"
     command = [sys.executable, "-c", code]
-    return set(
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    )
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 @pytest.mark.parametrize(

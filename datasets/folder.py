@@ -1,0 +1,82 @@
+"""A set of labelled images in a folder, or in a folder of images and one of labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gnnseg.datasets.base import Dataset
+from gnnseg.datasets.classes import infer_classes, read_classes
+from gnnseg.datasets.item import Item
+from gnnseg.datasets.listing import LAYOUT, check_listed, check_pairs, list_images, read_splits
+from gnnseg.datasets.splits import hash_split
+from gnnseg.errors import MissingInputError, UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class FolderDataset(Dataset):
+    """Labelled images in files: the images and labels of its items are paths."""
+
+
+def open_dataset(source: Any, *, val: float = 0.2, seed: int = 0) -> Dataset:
+    """Open a folder, a pair of folders (images, labels), or a public set by its name.
+
+    A folder holds `images/` and `labels/`, whose files have the same names but for the ending.
+    Without lists of names the share `val` of the images validates, chosen by a hash of name and
+    `seed`; without `classes.json` the classes are the label values. A dataset is given back as it
+    is.
+
+    Raises
+    ------
+    InputError
+        Something is missing or contradicts itself: the message names it and shows the layout.
+    UsageError
+        `source` is nothing of the above.
+    """
+    from gnnseg.datasets.public import find, public_names
+
+    if isinstance(source, Dataset):
+        return source
+    if isinstance(source, (tuple, list)) and len(source) == 2:
+        images, labels = map(Path, source)
+        return _open(str(images), images, labels, val=val, seed=seed)
+    if not isinstance(source, (str, Path)):
+        raise UsageError(
+            "a dataset is a folder, a pair (images, labels) of folders, or an ArrayDataset; got "
+            f"{type(source).__name__}"
+        )
+    if str(source) in public_names() and not Path(source).exists():
+        return find(str(source))
+    return open_folder(source, val=val, seed=seed)
+
+
+def open_folder(folder: str | Path, *, val: float = 0.2, seed: int = 0) -> FolderDataset:
+    """Open a folder with `images/` and `labels/`, as `open_dataset` does."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MissingInputError(f"{folder}: no such folder. A dataset looks like this:\n{LAYOUT}")
+    images, labels = folder / "images", folder / "labels"
+    return _open(str(folder), images, labels, folder=folder, val=val, seed=seed)
+
+
+def _open(
+    name: str, images: Path, labels: Path, *, val: float, seed: int, folder: Path | None = None
+) -> FolderDataset:
+    image_files, label_files = list_images(images), list_images(labels)
+    splits = read_splits(folder, val, seed) if folder else {}
+    if not splits:
+        check_pairs(image_files, label_files, name)
+        splits["train"], splits["val"] = hash_split(sorted(image_files), val, seed)
+    stems = [stem for split in splits.values() for stem in split]
+    check_listed(stems, image_files, images)
+    check_listed(stems, label_files, labels)
+    if folder and (folder / "classes.json").exists():
+        classes, pixel_size = read_classes(folder / "classes.json")
+    else:
+        classes, pixel_size = infer_classes([label_files[stem] for stem in stems], name), None
+    items = {
+        split: tuple(Item(stem, image_files[stem], label_files[stem], classes) for stem in members)
+        for split, members in splits.items()
+    }
+    return FolderDataset(name=name, classes=classes, items=items, pixel_size=pixel_size)
