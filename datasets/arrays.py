@@ -39,7 +39,7 @@ class ArrayDataset(Dataset):
     >>> images = np.zeros((5, 32, 32, 3), np.uint8)
     >>> dataset = ArrayDataset(images, np.zeros((5, 32, 32), np.uint8), 2, val=0.4)
     >>> [item.stem for item in dataset.split("val")]
-    ['0', '1']
+    ['4']
     """
 
     def __init__(
