@@ -3,7 +3,48 @@
 from __future__ import annotations
 
 from gnnseg.io.classes import ClassInfo, default_colors
+from gnnseg.io.export import export_png, export_tiff, output_kind
+from gnnseg.io.labels import (
+    create_label_zarr,
+    downsample_labels,
+    label_dtype,
+    label_table,
+    unlabelled_value,
+)
 from gnnseg.io.open import open_image
+from gnnseg.io.probabilities import create_probability_zarr, quantise
+from gnnseg.io.small import read_labels, read_rgb, write_label_png, write_rgb_png
 from gnnseg.io.source import ImageSource
+from gnnseg.io.zarr_output import (
+    ZarrOutput,
+    is_complete,
+    mark_complete,
+    open_output,
+    remove_output,
+)
 
-__all__ = ["ClassInfo", "ImageSource", "default_colors", "open_image"]
+__all__ = [
+    "ClassInfo",
+    "ImageSource",
+    "ZarrOutput",
+    "create_label_zarr",
+    "create_probability_zarr",
+    "default_colors",
+    "downsample_labels",
+    "export_png",
+    "export_tiff",
+    "is_complete",
+    "label_dtype",
+    "label_table",
+    "mark_complete",
+    "open_image",
+    "open_output",
+    "output_kind",
+    "quantise",
+    "read_labels",
+    "read_rgb",
+    "remove_output",
+    "unlabelled_value",
+    "write_label_png",
+    "write_rgb_png",
+]

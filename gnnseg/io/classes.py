@@ -98,9 +98,7 @@ class ClassInfo:
         ids = [entry.get("id", i) for i, entry in enumerate(entries)]
         if sorted(ids, key=str) != sorted(range(len(entries)), key=str):
             raise InputError(f"{name}: class ids must be 0 to {len(entries) - 1}, got {ids[:8]}")
-        entries = (
-            sorted(entries, key=lambda entry: entry.get("id", 0)) if "id" in entries[0] else entries
-        )
+        entries = [entry for _, entry in sorted(zip(ids, entries, strict=True), key=_first)]
         defaults = default_colors(len(entries))
         colors = tuple(e.get("color", defaults[i]) for i, e in enumerate(entries))
         try:
@@ -131,6 +129,10 @@ class ClassInfo:
         with replacing(path) as partial:
             text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
             partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
 def _is_color(color: tuple[Any, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,16 @@ from gnnseg.errors import GnnsegError, InputError, MissingInputError
 MAX_CHUNK_BYTES = 512 * 2**20
 """The largest strip, tile or chunk, once decoded, that is read."""
 MAX_CHANNELS = 64
+
+
+_STRUCTURAL = (
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    struct.error,
+    AssertionError,
+)
 
 
 class DamagedError(ValueError):
@@ -32,6 +43,8 @@ def reading(name: str) -> Iterator[None]:
         raise InputError(f"{name}: its decoder asked for more memory than there is") from error
     except RecursionError as error:
         raise InputError(f"{name}: its metadata are nested too deeply") from error
+    except _STRUCTURAL as error:
+        raise InputError(f"{name}: its structure is damaged ({reason(error)})") from error
     except Exception as error:
         raise InputError(f"{name}: cannot be read: {reason(error)}") from error
 

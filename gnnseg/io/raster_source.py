@@ -86,7 +86,7 @@ def opened_image(path: Path, *, max_pixels: int | None = None) -> Iterator[Any]:
 
     Pillow's own bomb guard stays on: beyond twice its limit no option helps.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     regular_file(path)
     limit = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
@@ -94,6 +94,8 @@ def opened_image(path: Path, *, max_pixels: int | None = None) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         try:
             image = Image.open(path, formats=FORMATS)
+        except UnidentifiedImageError as error:
+            raise InputError(f"{path}: is no image of a format that is read") from error
         except Image.DecompressionBombError as error:
             raise InputError(
                 _too_big(path, "more pixels", 2 * (Image.MAX_IMAGE_PIXELS or 0))

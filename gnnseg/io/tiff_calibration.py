@@ -37,8 +37,14 @@ def tiff_calibration(tif: Any, level: int) -> Calibration:
     sizes, unit = found
     for axis in "YX":
         if sizes.get(axis) is not None and axis in base.axes and axis in page.axes:
-            sizes[axis] *= _length(base, axis) / _length(page, axis)
+            sizes[axis] *= _factor(_length(base, axis), _length(page, axis))
     return calibration(sizes, unit)
+
+
+def _factor(base: int, level: int) -> float:
+    """How much coarser a level is; whole where rounding of its size explains the rest."""
+    whole = max(1, round(base / level))
+    return whole if level in (base // whole, -(-base // whole)) else base / level
 
 
 def _length(series: Any, axis: str) -> int:

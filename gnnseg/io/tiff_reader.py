@@ -17,6 +17,8 @@ from gnnseg.io.file_identity import file_identity
 from gnnseg.io.guard import DamagedError, check_chunk_bytes, regular_file
 
 _CACHE_BYTES = 32 * 2**20
+_LISTED_BYTES = 80
+"""What the offset and the size of a strip or tile take as Python numbers."""
 
 
 class SegmentCache:
@@ -73,17 +75,19 @@ class TiffReader:
     def __init__(self, path: Path, level: int, series: Any) -> None:
         self.path, self._level = path, level
         self._key = series.keyframe
-        self._pages = series.pages
         self.shape = tuple(int(size) for size in series.shape)
         self.dtype: np.dtype[Any] = np.dtype(self._key.dtype)
-        self._lead = self._match_pages()
+        self._lead = self._match_pages(len(series))
+        # Pages are looked up while the file is open; strips and tiles are read without tifffile.
+        self._pages = [series[i] for i in range(math.prod(self.shape[: self._lead]))]
         self._grid, self._segment = _segments(self._key)
         self._check()
         self.chunks = self._stored_chunks()
         one = math.prod(self._segment) * self.dtype.itemsize
         self._cache = SegmentCache(max(_CACHE_BYTES, one))
         self._files = SegmentFiles()
-        self.resident_bytes = self._cache.max_bytes + one
+        listed = _LISTED_BYTES * len(self._pages) * math.prod(self._grid)
+        self.resident_bytes = self._cache.max_bytes + one + listed
 
     def __reduce__(self) -> tuple[Any, ...]:
         from gnnseg.io.tiff_source import reopen_reader
@@ -109,7 +113,7 @@ class TiffReader:
         for number in {0, count - 1}:
             self._decode(0, number)
 
-    def _match_pages(self) -> int:
+    def _match_pages(self, num_pages: int) -> int:
         """How many leading axes of the series count pages; the rest are those of a page."""
         page = [size for size in self._key.shaped if size > 1]
         for lead in range(len(self.shape) + 1):
@@ -119,8 +123,8 @@ class TiffReader:
             raise DamagedError(f"pages of {self._key.shape} do not make up {self.shape}")
         while lead > 0 and self.shape[lead - 1] == 1 and math.prod(self.shape[:lead]) == 1:
             lead -= 1
-        if math.prod(self.shape[:lead]) > len(self._pages):
-            raise DamagedError(f"it has {len(self._pages)} pages and claims {self.shape}")
+        if math.prod(self.shape[:lead]) > num_pages:
+            raise DamagedError(f"it has {num_pages} pages and claims {self.shape}")
         return lead
 
     def _check(self) -> None:

@@ -68,7 +68,7 @@ def open_tiff(
                 if level or not _pillow_reads(path, series, max_pixels):
                     raise
                 return _pillow(path, indices, max_pixels)
-    return _image(reader, series.axes, page, indices, calibration)
+            return _image(reader, series.axes, page, indices, calibration)
 
 
 def reopen_reader(path: Path, level: int) -> TiffReader | RawReader:

@@ -160,10 +160,13 @@ def _reader(array: Any, name: str, *, guard: bool = True) -> ZarrReader:
 
 def _arrays(path: Path) -> list[str]:
     """Paths of arrays at most two folders below `path`, to name in an error."""
-    found = []
+    found: set[str] = set()
     for depth in ("*", "*/*"):
         for marker in ("zarr.json", ".zarray"):
-            found += [
-                str(p.parent.relative_to(path)) for p in sorted(path.glob(f"{depth}/{marker}"))[:8]
-            ]
-    return sorted(set(found))[:8]
+            files = sorted(path.glob(f"{depth}/{marker}"))[:64]
+            found |= {str(file.parent.relative_to(path)) for file in files if _is_array(file)}
+    return sorted(found)[:8]
+
+
+def _is_array(marker: Path) -> bool:
+    return marker.name == ".zarray" or b'"array"' in marker.read_bytes()

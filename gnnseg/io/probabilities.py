@@ -1,0 +1,69 @@
+"""Class probabilities as OME-Zarr 0.5, one channel a class, quantised to 0 to 255."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gnnseg.errors import UsageError
+from gnnseg.io.classes import ClassInfo
+from gnnseg.io.ome_write import OME_VERSION, multiscales, omero
+from gnnseg.io.zarr_output import FORMAT_VERSION, ZarrOutput, create_output
+
+
+def create_probability_zarr(
+    path: str | Path,
+    *,
+    shape: tuple[int, ...],
+    chunk: int,
+    classes: ClassInfo,
+    pixel_size: tuple[float, float] | None = None,
+    plane_spacing: float | None = None,
+    unit: str | None = None,
+    overwrite: bool = False,
+    channels: tuple[str, ...] | None = None,
+) -> ZarrOutput:
+    """Create an unfinished image of probabilities, all 0, with one level.
+
+    `shape` is (Y, X) or (Z, Y, X) in pixels; the array is (C, Y, X) or (Z, C, Y, X) uint8 with
+    square chunks of one channel. `channels` names other channels than the classes, such as an
+    uncertainty. Raises StateError when `path` exists, as `create_label_zarr` does.
+    """
+    if len(shape) not in (2, 3):
+        raise UsageError(f"probabilities are (Y, X) or (Z, Y, X), got the shape {shape}")
+    names = classes.names if channels is None else channels
+    colors = classes.colors if channels is None else ((255, 255, 255),) * len(names)
+    axes = "zcyx" if len(shape) == 3 else "cyx"
+    full = (*shape[:-2], len(names), *shape[-2:])
+    ome = {
+        "version": OME_VERSION,
+        "multiscales": multiscales(
+            Path(path).stem, axes, 1, pixel_size=pixel_size, plane_spacing=plane_spacing, unit=unit
+        ),
+        "omero": omero(names, colors),
+    }
+    about = {
+        "format_version": FORMAT_VERSION,
+        "kind": "probabilities",
+        "complete": False,
+        "class_table": classes.to_dict(),
+        "scale": 1 / 255,
+    }
+    return create_output(
+        path, shapes=[full], axes=axes, chunk=chunk, dtype=np.uint8, fill_value=0,
+        attributes={"ome": ome, "gnnseg": about}, overwrite=overwrite,
+    )  # fmt: skip
+
+
+def quantise(fractions: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Fractions from 0 to 1 as uint8, rounded to the nearest of 0, 1/255, ... 1; NaN becomes 0.
+
+    >>> quantise(np.array([0.0, 0.5, 1.0])).tolist()
+    [0, 128, 255]
+    """
+    out = np.empty(fractions.shape, np.uint8) if out is None else out
+    scaled = np.clip(np.nan_to_num(fractions, nan=0.0), 0.0, 1.0) * 255.0
+    np.floor(scaled + 0.5, out=scaled)
+    out[...] = scaled.astype(np.uint8)
+    return out
