@@ -18,7 +18,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-INSTALL := install --constraint constraints.txt --editable '.[test]'
+INSTALL := install --quiet --constraint constraints.txt --editable '.[test]'
 
 .PHONY: demo test lint bench clean
 
@@ -41,6 +41,7 @@ clean:
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gnnseg needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@echo 'Installing gnnseg and what it needs into $(VENV)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet uv || true
 	@$(BIN)/python -m uv pip $(INSTALL) --python $(BIN)/python || \
