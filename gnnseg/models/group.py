@@ -1,0 +1,74 @@
+"""Groups of layers: the steps in which a model runs over a lattice, whole or block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from gnnseg.graph import RegionTable
+    from gnnseg.models.level import Level
+
+FEATURES = "x"
+"""Name of the state that every model starts from."""
+LOGITS = "logits"
+"""Name of the state that every model ends with."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers that run without going to disk in between.
+
+    Attributes
+    ----------
+    name : str
+    level : int
+        Lattice level of the result.
+    halo : int
+        Cells of that level, around a block, that the result depends on.
+    inputs : tuple of (state, level)
+        States that are read, and the level they live on: one finer (they are pooled), the same,
+        or one coarser (they are handed down).
+    output : str
+        State that is written.
+    channels : int
+        Width of that state.
+    """
+
+    name: str
+    level: int
+    halo: int
+    inputs: tuple[tuple[str, int], ...]
+    output: str
+    channels: int
+
+
+class NodeClassifier(Protocol):
+    """What every model offers; all are `torch.nn.Module`s as well."""
+
+    groups: tuple[Group, ...]
+    num_levels: int
+
+    def make_level(self, table: RegionTable, index: int) -> Level:
+        """The tensors of one level from its table."""
+        ...
+
+    def run_group(
+        self, group: Group, states: Mapping[str, torch.Tensor], levels: Mapping[int, Level]
+    ) -> torch.Tensor:
+        """Run one group on the nodes of a window, a whole image, or a batch."""
+        ...
+
+
+def run_groups(
+    model: NodeClassifier, x: torch.Tensor, levels: Mapping[int, Level]
+) -> torch.Tensor:
+    """Logits (N, classes) of a whole graph from its features (N, F)."""
+    states = {FEATURES: x}
+    for group in model.groups:
+        states[group.output] = model.run_group(group, states, levels)
+    return states[LOGITS]

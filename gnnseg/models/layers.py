@@ -1,0 +1,91 @@
+"""Layers whose results for a node do not depend on which other nodes are computed with it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch_geometric.nn import MessagePassing
+
+ROWS = 4096
+"""Rows of one matrix product at inference: few rows would take other code and give other bits."""
+
+
+class RowLinear(nn.Linear):
+    """A linear layer that, at inference, works on zero-padded chunks of `ROWS` rows."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            return super().forward(x)
+        out = x.new_empty(len(x), self.out_features)
+        for start in range(0, len(x), ROWS):
+            part = x[start : start + ROWS]
+            padded = functional.pad(part, (0, 0, 0, ROWS - len(part)))
+            out[start : start + ROWS] = super().forward(padded)[: len(part)]
+        return out
+
+
+class EdgeGatedConv(MessagePassing):
+    """Residual gated graph convolution whose gates see the edge.
+
+    `out_i = W x_i + sum_j sigmoid(Q x_i + K x_j + E e_ij) * V x_j`, after Bresson and Laurent,
+    "Residual gated graph ConvNets", arXiv:1711.07553, equation 11, with an edge term in the gate.
+    """
+
+    def __init__(self, channels: int, edge_channels: int) -> None:
+        super().__init__(aggr="sum")
+        self.channels = channels
+        self.target = RowLinear(channels, 2 * channels)
+        self.source = RowLinear(channels, 2 * channels)
+        self.edge = RowLinear(edge_channels, channels)
+
+    def forward(
+        self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor
+    ) -> torch.Tensor:
+        query, own = self.target(x).chunk(2, dim=-1)
+        source = self.source(x)
+        return own + self.propagate(edge_index, query=query, source=source, edge=self.edge(edge_attr))
+
+    def message(
+        self, query_i: torch.Tensor, source_j: torch.Tensor, edge: torch.Tensor
+    ) -> torch.Tensor:
+        key, value = source_j.chunk(2, dim=-1)
+        return torch.sigmoid(query_i + key + edge) * value
+
+
+class ResidualBlock(nn.Module):
+    """`x + dropout(relu(conv(norm(x))))`, zero for empty regions."""
+
+    def __init__(self, channels: int, edge_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.conv = EdgeGatedConv(channels, edge_channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        edge_index: torch.Tensor,
+        edge_attr: torch.Tensor,
+        occupied: torch.Tensor,
+    ) -> torch.Tensor:
+        update = self.conv(self.norm(x), edge_index, edge_attr)
+        return (x + self.dropout(torch.relu(update))) * occupied
+
+
+class Perceptron(nn.Sequential):
+    """Two linear layers with a ReLU and dropout between."""
+
+    def __init__(self, inner: int, hidden: int, outer: int, dropout: float) -> None:
+        super().__init__(
+            RowLinear(inner, hidden), nn.ReLU(), nn.Dropout(dropout), RowLinear(hidden, outer)
+        )
+
+
+def pool(
+    x: torch.Tensor, area: torch.Tensor, parent: torch.Tensor, num_parents: int
+) -> torch.Tensor:
+    """Mean over the children of each parent, weighted by their pixels."""
+    total = area.new_zeros(num_parents, 1).index_add_(0, parent, area)
+    mean = x.new_zeros(num_parents, x.shape[1]).index_add_(0, parent, x * area)
+    return mean / total.clamp(min=1)

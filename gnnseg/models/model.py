@@ -1,0 +1,105 @@
+"""A trained model: the network and everything that turns pixels into its input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnseg.features import feature_names
+from gnnseg.models.presets import build_network, get_preset
+
+if TYPE_CHECKING:
+    import torch
+
+    from gnnseg.graph import RegionTable
+    from gnnseg.io import ClassInfo
+    from gnnseg.models.level import Level
+    from gnnseg.superpixels import Scaling, SlicSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What a model file holds.
+
+    Attributes
+    ----------
+    preset : str
+    options : dict
+        Arguments of the network that differ from the preset's.
+    settings : SlicSettings
+    scaling : Scaling
+    features : tuple of str
+        Names of the features the network reads, in order.
+    mean, std : (F,) float32
+        Statistics of those features over the training regions.
+    classes : ClassInfo
+    pixel_size : (y, x) in micrometres or None
+    training : dict
+        How the model came about: configuration, versions, figures.
+    network : torch.nn.Module
+    """
+
+    preset: str
+    options: dict[str, Any]
+    settings: SlicSettings
+    scaling: Scaling
+    features: tuple[str, ...]
+    mean: np.ndarray
+    std: np.ndarray
+    classes: ClassInfo
+    pixel_size: tuple[float, float] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    network: Any = None
+
+    def __post_init__(self) -> None:
+        if self.network is None:
+            network = build_network(
+                get_preset(self.preset),
+                len(self.features),
+                self.classes.num_classes,
+                self.scaling.top,
+                self.options,
+            )
+            object.__setattr__(self, "network", network.eval())
+
+    @property
+    def columns(self) -> list[int]:
+        """Where the model's features stand among those of the region table."""
+        names = feature_names(self.scaling.num_channels, lab=self.scaling.lab)
+        return [names.index(name) for name in self.features]
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.network.parameters())
+
+    @property
+    def num_levels(self) -> int:
+        return self.network.num_levels
+
+    def standardise(self, x: np.ndarray) -> torch.Tensor:
+        """Network input (N, F) from the features (N, all) of a region table."""
+        import torch
+
+        return torch.from_numpy((x[:, self.columns] - self.mean) / self.std)
+
+    def levels(self, table: RegionTable) -> list[Level]:
+        """The levels of the network over a whole table, finest first."""
+        levels = []
+        for index in range(self.num_levels):
+            levels.append(self.network.make_level(table, index))
+            if index + 1 < self.num_levels:
+                table = table.coarsen()
+        return levels
+
+    def logits(self, table: RegionTable) -> np.ndarray:
+        """Logits (N, classes) float32 of a whole table, in one piece."""
+        import torch
+
+        from gnnseg.models.group import run_groups
+
+        with torch.inference_mode():
+            x = self.standardise(table.x.reshape(table.window.size, -1))
+            levels = dict(enumerate(self.levels(table)))
+            return run_groups(self.network.eval(), x, levels).numpy()

@@ -1,0 +1,80 @@
+"""The named models: which network, which features, and how it is trained by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gnnseg.errors import UsageError
+from gnnseg.features import feature_names
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gnnseg.superpixels import Scaling
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model by name.
+
+    Attributes
+    ----------
+    network : str
+        `mlp`, `jain2023` or `lattice_gnn`.
+    features : "all" or "grey"
+        Every feature, or the mean, deviation and deciles of grey.
+    options : dict
+        Arguments of the network.
+    training : dict
+        Defaults of the training configuration that differ from its own.
+    """
+
+    network: str
+    features: str = "all"
+    options: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+PRESETS = {
+    "default": Preset("lattice_gnn"),
+    "jain2023": Preset("jain2023", features="grey"),
+    "mlp": Preset("mlp"),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name."""
+    if name not in PRESETS:
+        raise UsageError(f"no preset is named {name!r}: choose one of {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]
+
+
+def select_features(preset: Preset, scaling: Scaling, *, place: bool) -> tuple[str, ...]:
+    """Names of the features that a preset reads; `place` keeps the position in the image."""
+    names = feature_names(scaling.num_channels, lab=scaling.lab)
+    if preset.features == "grey":
+        grey = names[0].removeprefix("mean_")
+        keep = (f"mean_{grey}", f"std_{grey}")
+        return tuple(name for name in names if name in keep or name.startswith("decile_"))
+    return tuple(name for name in names if place or not name.startswith("place_"))
+
+
+def build_network(
+    preset: Preset, num_features: int, num_classes: int, contrast_top: int, options: dict[str, Any]
+) -> nn.Module:
+    """A network with fresh weights."""
+    from gnnseg.models.jain2023 import Jain2023
+    from gnnseg.models.lattice_gnn import LatticeGNN
+    from gnnseg.models.mlp import MLP
+
+    makers: dict[str, Callable[..., nn.Module]] = {
+        "mlp": MLP,
+        "jain2023": Jain2023,
+        "lattice_gnn": lambda *sizes, **rest: LatticeGNN(*sizes, contrast_top=contrast_top, **rest),
+    }
+    try:
+        return makers[preset.network](num_features, num_classes, **{**preset.options, **options})
+    except TypeError as error:
+        raise UsageError(f"the options {options} do not fit the network: {error}") from error

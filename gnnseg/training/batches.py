@@ -1,0 +1,63 @@
+"""Samples as tensors, and several of them as one graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from gnnseg.models.level import Level, concatenate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gnnseg.models import Model
+    from gnnseg.training.samples import Sample
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Network input (N, F), the levels of the graph, and pixels by class (N, classes)."""
+
+    x: torch.Tensor
+    levels: tuple[Level, ...]
+    counts: torch.Tensor
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device) -> Batch:
+        levels = tuple(level.to(device) for level in self.levels)
+        return Batch(self.x.to(device), levels, self.counts.to(device))
+
+
+def make_batch(model: Model, sample: Sample) -> Batch:
+    """One sample as tensors."""
+    x = sample.table.x.reshape(sample.table.window.size, -1)
+    levels = tuple(model.levels(sample.table))
+    return Batch(model.standardise(x), levels, torch.from_numpy(sample.counts).float())
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Graphs side by side, as one."""
+    return Batch(
+        torch.cat([batch.x for batch in batches]),
+        tuple(concatenate(levels) for levels in zip(*(b.levels for b in batches), strict=True)),
+        torch.cat([batch.counts for batch in batches]),
+    )
+
+
+def shuffled(
+    batches: Sequence[Batch], limit: int, generator: torch.Generator
+) -> Iterator[Batch]:
+    """All batches once, in random order, joined up to `limit` regions."""
+    chosen: list[Batch] = []
+    for index in torch.randperm(len(batches), generator=generator).tolist():
+        if chosen and sum(b.num_nodes for b in chosen) + batches[index].num_nodes > limit:
+            yield join(chosen)
+            chosen = []
+        chosen.append(batches[index])
+    if chosen:
+        yield join(chosen)

@@ -1,0 +1,79 @@
+"""How a model is trained: defaults, a preset's own, a TOML file, and the command line, in turn."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gnnseg.errors import InputError, MissingInputError, UsageError
+from gnnseg.models.presets import get_preset
+from gnnseg.superpixels import SlicSettings
+
+
+class TrainConfig(BaseModel):
+    """Settings of a training; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str = "default"
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the network, over those of the preset."""
+    step: int = Field(8, ge=2, le=256)
+    compactness: float = Field(10.0, ge=0)
+    n_iter: int = Field(5, ge=0, le=100)
+    sigma: float = Field(0.0, ge=0, le=32)
+    place: Literal["auto", "yes", "no"] = "auto"
+    """Whether the position in the image is a feature; `auto`: for a fixed field of view."""
+    epochs: int = Field(60, ge=1)
+    max_minutes: float | None = Field(None, gt=0)
+    batch: int = Field(16_384, ge=1)
+    """Regions in a batch, at least one piece of an image."""
+    tile: int = Field(128, ge=32)
+    """Cells on a side of the pieces that large images are trained in."""
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    class_weights: Literal["none", "enet", "median"] = "enet"
+    mirror: bool = True
+    patience: int = Field(20, ge=1)
+    """Epochs without a better val mIoU before training stops."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def slic(self) -> SlicSettings:
+        return SlicSettings(
+            step=self.step, compactness=self.compactness, n_iter=self.n_iter, sigma=self.sigma
+        )
+
+
+def make_config(file: str | Path | None = None, **given: Any) -> TrainConfig:
+    """A configuration; arguments that are None are not given.
+
+    >>> make_config(step=16).step
+    16
+    """
+    values = _read_toml(Path(file)) if file is not None else {}
+    values |= {name: value for name, value in given.items() if value is not None}
+    preset = get_preset(values.get("preset", "default"))
+    try:
+        return TrainConfig(**{**preset.training, **values})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(TrainConfig.model_fields)
+        raise UsageError(
+            f"training setting {where!r}: {first['msg']}, got {first['input']!r}; "
+            f"the settings are {known}"
+        ) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path}: no such configuration file") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is no readable TOML file: {error}") from error

@@ -1,0 +1,171 @@
+"""Train a model on labelled images."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gnnseg.datasets import ArrayDataset, open_dataset
+from gnnseg.errors import InputError
+from gnnseg.models.model import Model
+from gnnseg.models.presets import get_preset, select_features
+from gnnseg.superpixels import fit_scaling
+from gnnseg.training.batches import make_batch
+from gnnseg.training.config import TrainConfig, make_config
+from gnnseg.training.samples import Sample, make_samples
+from gnnseg.training.trainer import History, Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnseg.datasets import Dataset
+    from gnnseg.io import ImageSource
+
+FIXED_VIEW_IMAGES = 100
+"""From this many images of one size on, the position in the image is taken to mean something."""
+
+
+def train(
+    images: Any,
+    labels: Any = None,
+    *,
+    classes: Any = None,
+    val: float = 0.2,
+    config: TrainConfig | None = None,
+    **settings: Any,
+) -> Model:
+    """Train a model.
+
+    Parameters
+    ----------
+    images : path, Dataset or sequence of images
+        A dataset folder, or images as arrays or paths, together with `labels`.
+    labels : sequence of (H, W) integer arrays, optional
+    classes : ClassInfo, int or sequence of names, optional
+        With `labels`; default: as many classes as the labels name.
+    val : float
+        Share of the images that validates, where the dataset does not say.
+    config : TrainConfig, optional
+        Or its fields as keywords, such as `preset="default"`, `step=8`, `epochs=60`, `seed=0`.
+
+    Returns
+    -------
+    Model
+        With `training["history"]` by epoch.
+
+    Raises
+    ------
+    InputError
+        The dataset cannot be used.
+    UsageError
+        A setting is wrong.
+
+    Notes
+    -----
+    A run bounded by `epochs` gives the same bits each time on one machine; one bounded by
+    `max_minutes` need not.
+    """
+    config = config or make_config(**settings)
+    dataset = _dataset(images, labels, classes, val)
+    started = time.monotonic()
+    limited = config.max_minutes
+    torch.manual_seed(config.seed)
+    train_items, val_items = dataset.split("train"), dataset.split("val")
+    if not train_items:
+        raise InputError(f"{dataset.name} has no training images: list some in train.txt")
+    sources = [item.open_image() for item in train_items]
+    scaling = fit_scaling(sources)
+    common = {"num_classes": dataset.num_classes, "tile": config.tile}
+    samples = make_samples(train_items, config.slic, scaling, mirror=config.mirror, **common)
+    val_samples = make_samples(val_items, config.slic, scaling, **common)
+    if not val_samples:
+        samples, val_samples = _hold_out(samples, val, 1 + config.mirror)
+    model = _new_model(dataset, sources, scaling, samples, config)
+    if limited is not None:
+        left = limited - (time.monotonic() - started) / 60
+        config = config.model_copy(update={"max_minutes": max(left, 0.01)})
+    batches = [make_batch(model, sample) for sample in samples]
+    val_batches = [make_batch(model, sample) for sample in val_samples]
+    trainer = Trainer(model.network, batches, val_batches, config)
+    history = trainer.run()
+    model.training.update(_record(config, history, dataset, time.monotonic() - started))
+    return model
+
+
+def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
+    if labels is None:
+        return open_dataset(images, val=val)
+    if classes is None:
+        classes = int(max(np.max(label[label != 255], initial=0) for label in labels)) + 1
+    if not isinstance(classes, int) and not hasattr(classes, "num_classes"):
+        from gnnseg.io import ClassInfo
+
+        classes = ClassInfo(tuple(classes))
+    return ArrayDataset(images, labels, classes, val)
+
+
+def _hold_out(
+    samples: list[Sample], val: float, copies: int
+) -> tuple[list[Sample], list[Sample]]:
+    """Let every n-th piece validate where no image does; a single piece validates itself."""
+    plain = samples[::copies]
+    if len(plain) == 1:
+        return samples, plain
+    every = max(2, round(1 / max(val, 0.01)))
+    held = {index for index in range(len(plain)) if index % every == every - 1} or {len(plain) - 1}
+    train_samples = [s for i, s in enumerate(samples) if i // copies not in held]
+    return train_samples, [plain[index] for index in sorted(held)]
+
+
+def _new_model(
+    dataset: Dataset,
+    sources: Sequence[ImageSource],
+    scaling: Any,
+    samples: Sequence[Sample],
+    config: TrainConfig,
+) -> Model:
+    preset = get_preset(config.preset)
+    sizes = {(source.height, source.width) for source in sources}
+    fixed_view = len(sizes) == 1 and len(sources) >= FIXED_VIEW_IMAGES
+    place = config.place == "yes" or (config.place == "auto" and fixed_view)
+    sized = {source.pixel_size for source in sources} - {None}
+    model = Model(
+        preset=config.preset,
+        options=config.options,
+        settings=config.slic,
+        scaling=scaling,
+        features=select_features(preset, scaling, place=place),
+        mean=np.zeros(0, np.float32),
+        std=np.ones(0, np.float32),
+        classes=dataset.classes,
+        pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
+    )
+    rows = [s.table.x[s.table.area > 0][:, model.columns] for s in samples]
+    x = np.concatenate(rows).astype(np.float64)
+    std = x.std(axis=0)
+    object.__setattr__(model, "mean", x.mean(axis=0).astype(np.float32))
+    object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))
+    return model
+
+
+def _record(
+    config: TrainConfig, history: History, dataset: Dataset, seconds: float
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "config": config.model_dump(),
+        "versions": {name: version(name) for name in ("torch", "torch_geometric", "numba", "numpy")},
+        "seconds": round(seconds, 3),
+        "epochs": len(history.loss),
+        "best_epoch": history.best_epoch,
+        "val_miou": history.best_miou,
+        "history": {
+            "loss": history.loss,
+            "val_miou": history.val_miou,
+            "learning_rate": history.learning_rate,
+        },
+    }
