@@ -95,9 +95,14 @@ def _tiles(level: Any) -> Iterator[np.ndarray]:
         for y in range(0, height, side):
             for x in range(0, width, side):
                 tile = np.full((side, side), level.fill_value, level.dtype)
-                pixels = np.asarray(level[(*lead, slice(y, y + side), slice(x, x + side))])
+                pixels = _read(level, (*lead, slice(y, y + side), slice(x, x + side)))
                 tile[: pixels.shape[0], : pixels.shape[1]] = pixels
                 yield tile
+
+
+def _read(level: Any, index: tuple[Any, ...]) -> np.ndarray:
+    with reading(str(level.store_path)):
+        return np.asarray(level[index])
 
 
 def _tile(level: Any) -> int:
@@ -191,7 +196,7 @@ def export_png(
 def _png_image(source: ZarrOutput) -> tuple[Any, dict[str, Any]]:
     from PIL import Image
 
-    image = Image.fromarray(np.asarray(source.levels[0][:]))
+    image = Image.fromarray(_read(source.levels[0], (slice(None),) * 2))
     if source.levels[0].dtype != np.uint8:
         return image, {}
     image.putpalette((_colormap(source.path) // 257).astype(np.uint8).T.tobytes())

@@ -26,16 +26,15 @@ def create_probability_zarr(
 ) -> ZarrOutput:
     """Create an unfinished image of probabilities, all 0, with one level.
 
-    `shape` is (Y, X) or (Z, Y, X) in pixels; the array is (C, Y, X) or (Z, C, Y, X) uint8 with
-    square chunks of one channel. `channels` names other channels than the classes, such as an
-    uncertainty. Raises StateError when `path` exists, as `create_label_zarr` does.
+    `shape` is (Y, X) or (Z, Y, X) in pixels; the array is (C, Y, X) or (C, Z, Y, X) uint8, as
+    OME asks, with square chunks of one channel. `channels` names other channels than the classes,
+    such as an uncertainty. Raises StateError when `path` exists, as `create_label_zarr` does.
     """
     if len(shape) not in (2, 3):
         raise UsageError(f"probabilities are (Y, X) or (Z, Y, X), got the shape {shape}")
     names = classes.names if channels is None else channels
     colors = classes.colors if channels is None else ((255, 255, 255),) * len(names)
-    axes = "zcyx" if len(shape) == 3 else "cyx"
-    full = (*shape[:-2], len(names), *shape[-2:])
+    axes = "czyx" if len(shape) == 3 else "cyx"
     ome = {
         "version": OME_VERSION,
         "multiscales": multiscales(
@@ -51,7 +50,7 @@ def create_probability_zarr(
         "scale": 1 / 255,
     }
     return create_output(
-        path, shapes=[full], axes=axes, chunk=chunk, dtype=np.uint8, fill_value=0,
+        path, shapes=[(len(names), *shape)], axes=axes, chunk=chunk, dtype=np.uint8, fill_value=0,
         attributes={"ome": ome, "gnnseg": about}, overwrite=overwrite,
     )  # fmt: skip
 

@@ -44,6 +44,8 @@ def pyramid_shapes(
     >>> pyramid_shapes((100, 70), 32, None)
     [(100, 70), (50, 35), (25, 18)]
     """
+    if chunk < 1 or min(shape) < 1:
+        raise UsageError(f"chunk and shape must be positive, got {chunk} and {tuple(shape)}")
     if n_levels is not None and n_levels < 1:
         raise UsageError(f"n_levels must be at least 1, got {n_levels}")
     shapes = [tuple(int(size) for size in shape)]
@@ -72,7 +74,7 @@ def create_output(
     from zarr.codecs import ZstdCodec
 
     path = Path(path)
-    if chunk < 1 or any(size < 1 for size in shapes[0]):
+    if chunk < 1 or min(shapes[0]) < 1:
         raise UsageError(f"chunk and shape must be positive, got {chunk} and {shapes[0]}")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")
