@@ -2,14 +2,19 @@
 
 from gnnseg.graph.region_graph import EDGE_NAMES, RegionGraph, nearest_graph
 from gnnseg.graph.stage import compute_regions, region_blocks, region_graph, whole_table
+from gnnseg.graph.store import TableStore, create_tables, describe, open_tables
 from gnnseg.graph.table import RegionTable
 
 __all__ = [
     "EDGE_NAMES",
     "RegionGraph",
     "RegionTable",
+    "TableStore",
     "compute_regions",
+    "create_tables",
+    "describe",
     "nearest_graph",
+    "open_tables",
     "region_blocks",
     "region_graph",
     "whole_table",

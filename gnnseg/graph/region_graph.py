@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,8 @@ class RegionGraph:
         Centroids (y, x) in pixels of the whole image.
     area : (N,) int64
         Pixels; 0 for empty regions, which have no edges.
+    contrast_top : int
+        The grey difference, in working units, that counts as a contrast of 1.
     """
 
     table: RegionTable
@@ -46,7 +48,8 @@ class RegionGraph:
     edge_attr: np.ndarray
     pos: np.ndarray
     area: np.ndarray
-    feature_names: tuple[str, ...] = field(default=())
+    feature_names: tuple[str, ...] = ()
+    contrast_top: int = 1
 
     def __post_init__(self) -> None:
         nodes = self.table.window.size
@@ -90,6 +93,7 @@ class RegionGraph:
             pos=pos,
             area=area,
             feature_names=feature_names,
+            contrast_top=contrast_top,
         )
 
     @classmethod

@@ -120,7 +120,7 @@ class RawReader:
         return out
 
     def _fill(self, descriptor: int, run: np.ndarray, start: int) -> None:
-        view = memoryview(run).cast("B")
+        view = memoryview(run.data).cast("B")
         position = self.offset + start * self.dtype.itemsize
         while view.nbytes:
             count = os.preadv(descriptor, [view], position)

@@ -127,9 +127,9 @@ def _calibration(path: Path) -> Calibration:
 
 def _uuid(source: ZarrOutput) -> str:
     """An identity that is the same for the same labels, so that a repeated export is equal."""
-    coarse = np.ascontiguousarray(source.levels[-1][:])
+    coarse = _read(source.levels[-1], (Ellipsis,))
     about = json.dumps(gnnseg_attributes(source.path), sort_keys=True)
-    return str(uuid5(NAMESPACE_OID, f"{source.shape}{about}{sha256(coarse).hexdigest()}"))
+    return str(uuid5(NAMESPACE_OID, f"{source.shape}{about}{sha256(coarse.tobytes()).hexdigest()}"))
 
 
 def _physical_sizes(calibration: Calibration, *, stack: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
 from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.io.classes import ClassInfo
-from gnnseg.io.ome_write import OME_VERSION, image_label, multiscales
+from gnnseg.io.ome_write import OmeVersion, image_label, multiscales, ome_attributes
 from gnnseg.io.zarr_output import (
     FORMAT_VERSION,
     ZarrOutput,
@@ -48,6 +48,7 @@ def create_label_zarr(
     n_levels: int | None = None,
     overwrite: bool = False,
     label_offset: int = 0,
+    ome_version: OmeVersion = "0.5",
 ) -> ZarrOutput:
     """Create an unfinished label image, all of it unlabelled.
 
@@ -65,6 +66,8 @@ def create_label_zarr(
         Levels of the pyramid; None: until one chunk holds the last.
     label_offset
         Class i is stored as i + label_offset.
+    ome_version
+        "0.5" (Zarr 3), or "0.4" (Zarr 2) for programs that read no other.
 
     Raises
     ------
@@ -76,6 +79,8 @@ def create_label_zarr(
         raise UsageError(f"a label image is (Y, X) or (Z, Y, X), got the shape {shape}")
     if kind not in (np.uint8, np.uint16):
         raise UsageError(f"labels are uint8 or uint16, got {kind}")
+    if ome_version not in ("0.4", "0.5"):
+        raise UsageError(f"ome_version is 0.4 or 0.5, got {ome_version}")
     unlabelled = unlabelled_value(kind)
     if label_offset < 0 or classes.num_classes + label_offset > unlabelled:
         raise UsageError(
@@ -89,9 +94,8 @@ def create_label_zarr(
         pixel_size=pixel_size, plane_spacing=plane_spacing, unit=unit,
     )  # fmt: skip
     ome = {
-        "version": OME_VERSION,
         "multiscales": scales,
-        "image-label": image_label(classes, unlabelled, label_offset),
+        "image-label": image_label(classes, unlabelled, label_offset, ome_version),
     }
     about = {
         "format_version": FORMAT_VERSION,
@@ -103,7 +107,8 @@ def create_label_zarr(
     }
     return create_output(
         path, shapes=shapes, axes=axes, chunk=chunk, dtype=kind, fill_value=unlabelled,
-        attributes={"ome": ome, "gnnseg": about}, overwrite=overwrite,
+        attributes={**ome_attributes(ome_version, ome), "gnnseg": about}, overwrite=overwrite,
+        zarr_format=3 if ome_version == "0.5" else 2,
     )  # fmt: skip
 
 

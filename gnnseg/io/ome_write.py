@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from gnnseg.io.classes import ClassInfo
 
-OME_VERSION = "0.5"
+OmeVersion = Literal["0.4", "0.5"]
+
+
+def ome_attributes(version: OmeVersion, content: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a group: under "ome" since 0.5, at the top with own versions before."""
+    if version == "0.5":
+        return {"ome": {"version": version, **content}}
+    scales = [{**scale, "version": version} for scale in content["multiscales"]]
+    return {**content, "multiscales": scales}
 
 
 def multiscales(
@@ -38,7 +46,9 @@ def multiscales(
     return [{"name": name, "axes": described, "datasets": datasets}]
 
 
-def image_label(classes: ClassInfo, unlabelled: int, offset: int) -> dict[str, Any]:
+def image_label(
+    classes: ClassInfo, unlabelled: int, offset: int, version: OmeVersion
+) -> dict[str, Any]:
     """Colours and names per stored value; `unlabelled` is fully transparent."""
     colors = [
         {"label-value": i + offset, "rgba": [*color, 255]} for i, color in enumerate(classes.colors)
@@ -47,7 +57,7 @@ def image_label(classes: ClassInfo, unlabelled: int, offset: int) -> dict[str, A
         {"label-value": i + offset, "class": name} for i, name in enumerate(classes.names)
     ]
     return {
-        "version": OME_VERSION,
+        "version": version,
         "colors": [*colors, {"label-value": unlabelled, "rgba": [0, 0, 0, 0]}],
         "properties": [*properties, {"label-value": unlabelled, "class": "unlabelled"}],
     }

@@ -50,5 +50,5 @@ class PaletteReader:
 def palette_colors(colormap: Any) -> np.ndarray:
     """A TIFF colour map, (3, n) of 16 bits, as (n, 3) uint8; maps of 8 bits are taken as such."""
     table = np.asarray(colormap, np.uint16).T
-    table = table >> 8 if table.max(initial=0) > 255 else table
-    return np.ascontiguousarray(table, np.uint8)
+    shift = 8 if table.max(initial=0) > 255 else 0
+    return np.ascontiguousarray(table >> shift, np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gnnseg.errors import UsageError
 from gnnseg.io.classes import ClassInfo
-from gnnseg.io.ome_write import OME_VERSION, multiscales, omero
+from gnnseg.io.ome_write import multiscales, ome_attributes, omero
 from gnnseg.io.zarr_output import FORMAT_VERSION, ZarrOutput, create_output
 
 
@@ -36,7 +36,6 @@ def create_probability_zarr(
     colors = classes.colors if channels is None else ((255, 255, 255),) * len(names)
     axes = "czyx" if len(shape) == 3 else "cyx"
     ome = {
-        "version": OME_VERSION,
         "multiscales": multiscales(
             Path(path).stem, axes, 1, pixel_size=pixel_size, plane_spacing=plane_spacing, unit=unit
         ),
@@ -51,7 +50,7 @@ def create_probability_zarr(
     }
     return create_output(
         path, shapes=[(len(names), *shape)], axes=axes, chunk=chunk, dtype=np.uint8, fill_value=0,
-        attributes={"ome": ome, "gnnseg": about}, overwrite=overwrite,
+        attributes={**ome_attributes("0.5", ome), "gnnseg": about}, overwrite=overwrite,
     )  # fmt: skip
 
 

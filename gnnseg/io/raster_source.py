@@ -44,7 +44,9 @@ class RasterReader:
             self._mode = _target_mode(image, path, indices=indices)
             width, height = image.size
         channels, dtype = _MODES[self._mode]
-        self.shape = (height, width) if channels == 1 else (height, width, channels)
+        self.shape: tuple[int, ...] = (
+            (height, width) if channels == 1 else (height, width, channels)
+        )
         self.chunks = self.shape
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.resident_bytes = 2 * int(np.prod(self.shape)) * self.dtype.itemsize
@@ -69,8 +71,7 @@ class RasterReader:
 
     def _decode(self) -> np.ndarray:
         with opened_image(self.path, max_pixels=self._max_pixels) as image:
-            keep = image.mode == self._mode or self._indices
-            pixels = np.asarray(image if keep else image.convert(self._mode))
+            pixels = np.asarray(_converted(image, self._mode))
         if pixels.shape[: len(self.shape)] != self.shape:
             raise InputError(f"{self.path}: decodes to {pixels.shape}, not to {self.shape}")
         return pixels.astype(self.dtype)
@@ -114,6 +115,14 @@ def _too_big(path: Path, what: str, limit: int) -> str:
         f"{path}: has {what} and at most {limit:,} are decoded at once; "
         "raise max_pixels, or convert it to a tiled TIFF or OME-Zarr"
     )
+
+
+def _converted(image: Any, mode: str) -> Any:
+    if image.mode == mode:
+        return image
+    if mode == "L" and image.mode in ("P", "PA"):
+        return image.getchannel(0)
+    return image.convert(mode)
 
 
 def _target_mode(image: Any, path: Path, *, indices: bool) -> str:

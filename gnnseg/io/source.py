@@ -23,10 +23,17 @@ _SAMPLE_SIZE = 16
 class Reader(Protocol):
     """An array in its stored axes, read by slices of step 1; safe to call from many threads."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    chunks: tuple[int, ...]
-    resident_bytes: int
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def chunks(self) -> tuple[int, ...]: ...
+
+    @property
+    def resident_bytes(self) -> int: ...
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         """The part `index`, with as many axes as `shape`."""

@@ -27,6 +27,8 @@ from gnnseg.io.tiff_reader import TiffReader
 _MAX_PLANES = 10_000_000
 _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 1, 2, 3, 6
 _DEFLATE = (8, 32946)
+_OLD_JPEG = 6
+_JPEG = (_OLD_JPEG, 7)
 _ALPHA = (1, 2)
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -88,11 +90,11 @@ def _image(
         and not indices
         and "S" not in axes
     ):
-        reader = PaletteReader(reader, palette_colors(page.colormap))
-        return TiffImage(reader, axes + "S", True, 0, calibration, is_palette=True)
+        colored = PaletteReader(reader, palette_colors(page.colormap))
+        return TiffImage(colored, axes + "S", True, 0, calibration, is_palette=True)
     extra = tuple(int(sample) for sample in page.extrasamples)
     alpha = 1 if extra and extra[-1] in _ALPHA and "S" in axes else 0
-    is_rgb = page.photometric == _RGB or (page.photometric == _YCBCR and page.compression == 7)
+    is_rgb = page.photometric == _RGB or (page.photometric == _YCBCR and page.compression in _JPEG)
     return TiffImage(reader, axes, is_rgb, alpha, calibration)
 
 
@@ -126,8 +128,7 @@ def _check_page(series: Any, name: str) -> None:
 
 
 def _needs_pillow(page: Any) -> bool:
-    old_jpeg = page.compression == 6
-    return old_jpeg or (page.photometric == _YCBCR and page.is_subsampled and page.compression != 7)
+    return page.photometric == _YCBCR and page.is_subsampled and page.compression not in _JPEG
 
 
 def _pillow(path: Path, indices: bool, max_pixels: int | None) -> TiffImage:
@@ -139,12 +140,13 @@ def _pillow(path: Path, indices: bool, max_pixels: int | None) -> TiffImage:
 
 
 def _pillow_reads(path: Path, series: Any, max_pixels: int | None) -> bool:
-    """Whether Pillow decodes the same pixels: one page of plain uint8 in deflate strips."""
+    """Whether Pillow decodes the same pixels: one page of uint8 in deflate or old JPEG."""
     from gnnseg.io.raster_source import RasterReader
 
     page = series.keyframe
-    plain = page.photometric in (_BLACK_IS_ZERO, _RGB) and page.dtype == np.uint8
-    if len(series.pages) > 1 or not plain or page.compression not in _DEFLATE:
+    plain = page.photometric in (_BLACK_IS_ZERO, _RGB) and page.compression in _DEFLATE
+    old_jpeg = page.compression == _OLD_JPEG
+    if len(series.pages) > 1 or page.dtype != np.uint8 or not (plain or old_jpeg):
         return False
     try:
         raster = RasterReader(path, max_pixels=max_pixels)

@@ -153,7 +153,8 @@ def guarded_codec(codec: Any) -> Any:
     if isinstance(codec, GzipCodec):
         return _SafeGzip(level=codec.level)
     if isinstance(codec, BloscCodec):
-        return _SafeBlosc(**codec.to_dict()["configuration"])
+        options: Any = codec.to_dict()["configuration"]
+        return _SafeBlosc(**options)
     return codec
 
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from gnnseg.blocks import Window
@@ -16,7 +16,7 @@ from gnnseg.io.atomic import disk_errors
 from gnnseg.io.attributes import gnnseg_attributes
 
 FORMAT_VERSION = 1
-_CONFIG = {"write_empty_chunks": True}
+_CONFIG: Any = {"write_empty_chunks": True}
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ def create_output(
     fill_value: int,
     attributes: dict[str, Any],
     overwrite: bool,
+    zarr_format: Literal[2, 3] = 3,
 ) -> ZarrOutput:
     """Create a group with one array per level, in a single rename.
 
     Raises StateError when `path` exists, unless `overwrite` and it is an output of gnnseg.
     """
     import zarr
-    from zarr.codecs import ZstdCodec
 
     path = Path(path)
     if chunk < 1 or min(shapes[0]) < 1:
@@ -82,7 +82,7 @@ def create_output(
     partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
     try:
         with disk_errors(path):
-            group = zarr.create_group(str(partial), zarr_format=3, attributes=attributes)
+            group = zarr.create_group(str(partial), zarr_format=zarr_format, attributes=attributes)
             for level, shape in enumerate(shapes):
                 group.create_array(
                     str(level),
@@ -90,9 +90,8 @@ def create_output(
                     chunks=(1,) * (len(shape) - 2) + (chunk, chunk),
                     dtype=dtype,
                     fill_value=fill_value,
-                    compressors=ZstdCodec(level=3, checksum=True),
-                    dimension_names=list(axes),
                     config=_CONFIG,
+                    **_format_options(zarr_format, axes),
                 )
             if overwrite:
                 remove_output(path)
@@ -101,6 +100,18 @@ def create_output(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return open_output(path)
+
+
+def _format_options(zarr_format: int, axes: str) -> dict[str, Any]:
+    """Checksums in both versions: without them most flipped bits stay unnoticed."""
+    if zarr_format == 2:
+        from numcodecs import Zstd
+
+        keys = {"name": "v2", "separator": "/"}
+        return {"compressors": Zstd(level=3, checksum=True), "chunk_key_encoding": keys}
+    from zarr.codecs import ZstdCodec
+
+    return {"compressors": ZstdCodec(level=3, checksum=True), "dimension_names": list(axes)}
 
 
 def _check_free(path: Path, *, overwrite: bool) -> None:
@@ -140,10 +151,10 @@ def open_output(path: str | Path, *, writable: bool = True) -> ZarrOutput:
         raise MissingInputError(f"{path}: no such output")
     _check_is_output(path)
     group = zarr.open_group(str(path), mode="r+" if writable else "r")
-    names = sorted((name for name in group.array_keys() if name.isdecimal()), key=int)
-    if not names:
+    levels = {int(name): array for name, array in group.arrays() if name.isdecimal()}
+    if not levels:
         raise InputError(f"{path}: is an output of gnnseg without arrays")
-    return ZarrOutput(path, tuple(group[name].with_config(_CONFIG) for name in names))
+    return ZarrOutput(path, tuple(levels[k].with_config(_CONFIG) for k in sorted(levels)))
 
 
 def _check_is_output(path: Path) -> None:

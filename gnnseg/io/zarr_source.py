@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.io.guard import check_chunk_bytes, reading
 from gnnseg.io.ome import Calibration, OmeImage, ome_image
 
+_MAX_CHUNKS = 1024
 _MARKERS = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -40,7 +42,27 @@ class ZarrReader:
         return math.prod(self.chunks) * self.dtype.itemsize
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
-        return np.asarray(self.array[index])
+        out = np.empty([s.stop - s.start for s in index], self.dtype)
+        for part in self._parts(index):
+            place = (
+                slice(p.start - s.start, p.stop - s.start) for p, s in zip(part, index, strict=True)
+            )
+            out[tuple(place)] = self.array[part]
+        return out
+
+    def _parts(self, index: tuple[slice, ...]) -> Iterator[tuple[slice, ...]]:
+        """The index, cut in two until each part touches few chunks: zarr opens all at once."""
+        counts = [
+            -(-s.stop // side) - s.start // side for s, side in zip(index, self.chunks, strict=True)
+        ]
+        axis = int(np.argmax(counts))
+        if math.prod(counts) <= _MAX_CHUNKS or counts[axis] < 2:
+            yield index
+            return
+        start, stop, side = index[axis].start, index[axis].stop, self.chunks[axis]
+        middle = (start // side + counts[axis] // 2) * side
+        for part in (slice(start, middle), slice(middle, stop)):
+            yield from self._parts((*index[:axis], part, *index[axis + 1 :]))
 
     def identity(self) -> bytes | None:
         return None

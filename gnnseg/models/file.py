@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -116,3 +117,16 @@ def _tensor(array: np.ndarray) -> Any:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+
+def fingerprint(model: Model) -> str:
+    """A hash of everything that decides what a model answers."""
+    digest = hashlib.sha256()
+    header = {k: v for k, v in _header(model).items() if k != "training"}
+    digest.update(json.dumps(header, sort_keys=True).encode())
+    for array in (model.mean, model.std):
+        digest.update(array.tobytes())
+    for name, tensor in sorted(model.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,173 @@
+"""Region tables on disk: a zarr group chunked along the lattice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnseg.blocks import Window
+from gnnseg.errors import InputError, MissingInputError, StateError, UsageError
+from gnnseg.graph.region_graph import RegionGraph
+from gnnseg.graph.table import COARSE_REACH, FINE_REACH, RegionTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KIND = "region_graph"
+FORMAT_VERSION = 1
+_PATHS = {
+    "x": "nodes/x",
+    "area": "nodes/area",
+    "moment": "nodes/moment",
+    "contact": "edges/contact",
+    "contrast": "edges/contrast",
+}
+_SPARSE = ("contact", "contrast")
+
+
+@dataclass(frozen=True)
+class TableStore:
+    """The tables of one level of every plane: arrays (Z, cells_y, cells_x, ...).
+
+    The arrays cover the whole lattice; chunks exist only where something was written.
+    """
+
+    arrays: dict[str, Any]
+    cell: int
+
+    @property
+    def cells(self) -> Window:
+        return Window(0, self.arrays["area"].shape[1], 0, self.arrays["area"].shape[2])
+
+    def write(self, plane: int, table: RegionTable) -> None:
+        """Write a table whose window covers whole chunks."""
+        for name, array in table.arrays().items():
+            if name in self.arrays:
+                self.arrays[name][(plane, *table.window.slices)] = array
+
+    def read(
+        self, plane: int, window: Window, names: Iterable[str] = tuple(_PATHS)
+    ) -> RegionTable:
+        """The table of a window; what is not in `names` stays empty."""
+        wanted = {name for name in names if name in self.arrays}
+        reach = (round(self.arrays["contact"].shape[-1] ** 0.5) - 1) // 2
+        parts = {name: self.arrays[name][(plane, *window.slices)] for name in wanted}
+        blank = {
+            "x": ((0,), np.float32),
+            "area": ((), np.int64),
+            "moment": ((2,), np.int64),
+            "contact": (((2 * reach + 1) ** 2,), np.int32),
+            "contrast": (((2 * reach + 1) ** 2,), np.int32),
+        }
+        for name, (shape, dtype) in blank.items():
+            if name not in parts:
+                parts[name] = np.broadcast_to(np.zeros((), dtype), (*window.shape, *shape))
+        return RegionTable(window=window, cell=self.cell, **parts)
+
+
+def create_tables(
+    group: Any, *, planes: int, cells: tuple[int, int], cell: int, num_features: int, chunk: int
+) -> TableStore:
+    """Create the arrays of one level in a zarr group; `num_features` 0 makes a coarse level."""
+    from zarr.codecs import ZstdCodec
+
+    reach = FINE_REACH if num_features else COARSE_REACH
+    blank = RegionTable.empty(Window(0, 1, 0, 1), cell, num_features, reach)
+    arrays = {}
+    for name, array in blank.arrays().items():
+        if array.size == 0:
+            continue
+        rest = array.shape[2:]
+        level = 1 if name in _SPARSE else 0
+        arrays[name] = group.create_array(
+            _PATHS[name],
+            shape=(planes, *cells, *rest),
+            chunks=(1, chunk, chunk, *rest),
+            dtype=array.dtype,
+            fill_value=0,
+            compressors=ZstdCodec(level=1, checksum=True) if level else None,
+            config={"write_empty_chunks": True},
+        )
+    return TableStore(arrays, cell)
+
+
+def open_tables(group: Any, cell: int) -> TableStore:
+    """The arrays of one level."""
+    arrays = {
+        name: group[path].with_config({"write_empty_chunks": True})
+        for name, path in _PATHS.items()
+        if path in group
+    }
+    return TableStore(arrays, cell)
+
+
+def describe(store_group: Any, *, cell: int, contrast_top: int, names: tuple[str, ...]) -> None:
+    """Write what a reader needs to know beside the arrays; the graph is then incomplete."""
+    store_group.attrs["gnnseg"] = {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "complete": False,
+        "step": cell,
+        "contrast_top": contrast_top,
+        "feature_names": list(names),
+    }
+
+
+def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
+    """Read a graph that `gnnseg graph` or `RegionGraph.save` wrote."""
+    import zarr
+
+    path = Path(path)
+    if not path.exists():
+        raise MissingInputError(f"{path}: no such region graph; `gnnseg graph` makes one")
+    try:
+        group = zarr.open_group(path, mode="r")
+        about: Any = group.attrs["gnnseg"]
+        if about["kind"] != KIND:
+            raise InputError(f"{path}: is a {about['kind']}, not a region graph")
+        if about["format_version"] != FORMAT_VERSION:
+            raise InputError(f"{path}: format {about['format_version']} is not known; update gnnseg")
+        if not about["complete"]:
+            raise StateError(f"{path}: the graph is incomplete; finish the run that writes it")
+        store = open_tables(group, int(about["step"]))
+        planes = store.arrays["area"].shape[0]
+        if not 0 <= plane < planes:
+            raise UsageError(f"{path} has planes 0 to {planes - 1}, got {plane}")
+        table = store.read(plane, store.cells)
+        top, names = int(about["contrast_top"]), tuple(about["feature_names"])
+    except (KeyError, OSError, ValueError, TypeError) as error:
+        if isinstance(error, (InputError, UsageError)):
+            raise
+        raise InputError(f"{path}: is no readable region graph: {error}") from error
+    return RegionGraph.from_table(table, contrast_top=top, feature_names=names)
+
+
+def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write a graph that lies in memory."""
+    import zarr
+
+    from gnnseg.io import remove_output
+
+    path = Path(path)
+    if path.exists():
+        if not overwrite:
+            raise StateError(f"{path}: exists; choose another name, or allow overwriting")
+        remove_output(path)
+    table = graph.table
+    group = zarr.open_group(path, mode="w-")
+    describe(
+        group, cell=table.cell, contrast_top=graph.contrast_top, names=graph.feature_names
+    )
+    store = create_tables(
+        group,
+        planes=1,
+        cells=table.window.shape,
+        cell=table.cell,
+        num_features=max(1, table.x.shape[-1]),
+        chunk=64,
+    )
+    store.write(0, table)
+    group.attrs["gnnseg"] = {**group.attrs["gnnseg"], "complete": True}

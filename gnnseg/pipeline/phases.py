@@ -1,0 +1,171 @@
+"""The phases of a run: each is one pure function of a block, reading and writing whole chunks."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnseg.blocks import Block, Window
+from gnnseg.graph import compute_regions
+from gnnseg.paint import homes_around, paint_window
+from gnnseg.pipeline.windows import Grid, between
+
+if TYPE_CHECKING:
+    from gnnseg.models import Model
+    from gnnseg.models.group import Group
+    from gnnseg.models.level import Level
+    from gnnseg.pipeline.manifest import Task
+    from gnnseg.pipeline.scratch import Scratch
+    from gnnseg.superpixels import PixelReader
+
+_EDGES = ("area", "moment", "contact", "contrast")
+
+
+def regions_phase(reader: PixelReader, scratch: Scratch, task: Task) -> dict[str, Any]:
+    """Slots and level-0 tables of a block of cells."""
+    part = compute_regions(reader, task.plane, task.block)
+    scratch.slots[(task.plane, *part.pixels.slices)] = part.slots
+    scratch.tables[0].write(task.plane, part.table)
+    return {
+        "leftover": part.num_leftover,
+        "regions": int((part.table.area > 0).sum()),
+        "edges": int((part.table.contact > 0).sum()),
+    }
+
+
+def coarsen_phase(level: int, grid: Grid, scratch: Scratch, task: Task) -> dict[str, Any]:
+    """Tables of a block of a coarse level from those of the next finer one."""
+    fine = between(task.block.write, level, level - 1, grid)
+    table = scratch.tables[level - 1].read(task.plane, fine, _EDGES)
+    scratch.tables[level].write(task.plane, table.coarsen())
+    return {}
+
+
+@dataclass(frozen=True)
+class GroupPhase:
+    """One group of layers, block by block."""
+
+    model: Model
+    group: Group
+    grid: Grid
+    scratch: Scratch
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        """Read the inputs with the halo, run the layers, write the block without it."""
+        import torch
+
+        plane, block, group = task.plane, task.block, self.group
+        levels = {group.level: self._level(plane, block.read, group.level)}
+        states = {}
+        for name, level in group.inputs:
+            window = between(block.read, group.level, level, self.grid)
+            states[name] = self._state(plane, name, window)
+            if level < group.level:
+                levels[level] = self._level(plane, window, level, edges=False)
+        with torch.inference_mode():
+            result = self.model.network.run_group(group, states, levels).numpy()
+        shaped = result.reshape(*block.read.shape, group.channels)[block.crop]
+        target = self.scratch.states[group.output]
+        target[(plane, *block.write.slices)] = shaped
+        return {}
+
+    def _level(self, plane: int, window: Window, level: int, *, edges: bool = True) -> Level:
+        from gnnseg.models.level import node_level
+
+        names = _EDGES if edges else ("area",)
+        table = self.scratch.tables[level].read(plane, window, names)
+        return self.model.network.make_level(table, level) if edges else node_level(table)
+
+    def _state(self, plane: int, name: str, window: Window) -> Any:
+        import torch
+
+        from gnnseg.models.group import FEATURES
+
+        if name == FEATURES:
+            table = self.scratch.tables[0].read(plane, window, ("x",))
+            return self.model.standardise(table.x.reshape(window.size, -1))
+        return torch.from_numpy(self.scratch.read_state(name, plane, window))
+
+
+@dataclass(frozen=True)
+class PaintPhase:
+    """Labels (and probabilities) of a block of the output, whose first corner is `origin`."""
+
+    grid: Grid
+    scratch: Scratch
+    logits: str
+    num_classes: int
+    label_offset: int
+    origin: tuple[int, int]
+    labels: Any
+    probabilities: Any = None
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        """Arg-max at the nodes, gather at the pixels, count the classes."""
+        lattice, write = self.grid.lattice, task.block.write
+        y0, x0 = self.origin
+        pixels = Window(write.y0 + y0, write.y1 + y0, write.x0 + x0, write.x1 + x0)
+        cells, homes, first = homes_around(lattice, pixels)
+        covered = lattice.pixels(cells)
+        crop = pixels.relative_to(covered).slices
+        slots = np.asarray(self.scratch.slots[(task.plane, *covered.slices)])
+        logits = self.scratch.read_state(self.logits, task.plane, homes)
+        labels = self._labels(slots, logits, homes, first)[crop]
+        self._write(self.labels, task.plane, write, labels)
+        if self.probabilities is not None:
+            self._write_probabilities(task.plane, write, slots, logits, homes, first, crop)
+        counts = np.bincount(labels.ravel(), minlength=np.iinfo(labels.dtype).max + 1)
+        first_class = self.label_offset
+        return {
+            "pixels": counts[first_class : first_class + self.num_classes].tolist(),
+            "unlabelled": int(counts[-1]),
+            "crc32": zlib.crc32(np.ascontiguousarray(labels).tobytes()),
+        }
+
+    def _labels(
+        self, slots: np.ndarray, logits: np.ndarray, homes: Window, first: tuple[int, int]
+    ) -> np.ndarray:
+        dtype = self.labels.dtype
+        values = (logits.argmax(axis=1) + self.label_offset).astype(dtype).reshape(homes.shape)
+        return paint_window(slots, self.grid.lattice.step, values, first, np.iinfo(dtype).max)
+
+    def _write_probabilities(
+        self,
+        plane: int,
+        write: Window,
+        slots: np.ndarray,
+        logits: np.ndarray,
+        homes: Window,
+        first: tuple[int, int],
+        crop: tuple[slice, slice],
+    ) -> None:
+        from gnnseg.io import quantise
+
+        values = quantise(softmax(logits)).reshape(*homes.shape, -1)
+        for index in range(self.num_classes):
+            painted = paint_window(slots, self.grid.lattice.step, values[..., index], first, 0)
+            place = (index, *write.slices)
+            where = (plane, *place) if self.probabilities.ndim == 4 else place  # noqa: PLR2004
+            self.probabilities[where] = painted[crop]
+
+    @staticmethod
+    def _write(array: Any, plane: int, window: Window, values: np.ndarray) -> None:
+        where = (plane, *window.slices) if array.ndim == 3 else window.slices  # noqa: PLR2004
+        array[where] = values
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (N, classes) float64 from logits."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponent = np.exp(shifted)
+    return exponent / exponent.sum(axis=1, keepdims=True)
+
+
+def output_blocks(height: int, width: int, chunk: int, chunks: int) -> list[Block]:
+    """Blocks of whole chunks over an output."""
+    return [
+        Block(window, window) for window in Window(0, height, 0, width).split(chunk * chunks)
+    ]

@@ -1,0 +1,96 @@
+"""Which part of each lattice level a result depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gnnseg.blocks import Block, Lattice, Window, blocks
+from gnnseg.paint import PAINT_HALO
+
+if TYPE_CHECKING:
+    from gnnseg.models.group import Group
+
+CHUNK_PIXELS = 1024
+MIN_CHUNK_CELLS = 16
+
+
+def chunk_cells(step: int) -> int:
+    """Cells on a side of a chunk: a power of two, about `CHUNK_PIXELS` pixels.
+
+    >>> chunk_cells(16), chunk_cells(8), chunk_cells(24)
+    (64, 128, 32)
+    """
+    cells = MIN_CHUNK_CELLS
+    while 2 * cells * step <= CHUNK_PIXELS:
+        cells *= 2
+    return cells
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The levels of a lattice and the chunks of what is stored on them."""
+
+    lattice: Lattice
+
+    @property
+    def chunk(self) -> int:
+        return chunk_cells(self.lattice.step)
+
+    def cells(self, level: int) -> Window:
+        """All cells of a level."""
+        return self.lattice.cells.coarsen(1 << level)
+
+    def chunks_of(self, window: Window, level: int) -> Window:
+        """The whole chunks that a window touches, cut at the lattice."""
+        return window.align(self.chunk).clip(self.cells(level))
+
+    def blocks(self, window: Window, level: int, chunks: int, halo: int) -> list[Block]:
+        """Blocks of `chunks` x `chunks` chunks that cover a window's chunks."""
+        bounds = self.chunks_of(window, level)
+        return list(blocks(bounds, chunks * self.chunk, halo, self.cells(level)))
+
+
+@dataclass(frozen=True)
+class Required:
+    """What must be computed for some pixels: windows of states by name, and of tables by level."""
+
+    states: dict[str, Window]
+    tables: dict[int, Window]
+
+
+def required(groups: tuple[Group, ...], grid: Grid, pixels: Window) -> Required:
+    """Walk the groups backwards from the homes around `pixels`."""
+    lattice = grid.lattice
+    homes = pixels.coarsen(lattice.step).grow(PAINT_HALO).clip(lattice.cells)
+    states: dict[str, Window] = {groups[-1].output: homes}
+    tables: dict[int, Window] = {}
+    for group in reversed(groups):
+        write = grid.chunks_of(states[group.output], group.level)
+        states[group.output] = write
+        read = write.grow(group.halo).clip(grid.cells(group.level))
+        tables[group.level] = _union(tables.get(group.level), read)
+        for name, level in group.inputs:
+            window = between(read, group.level, level, grid)
+            states[name] = _union(states.get(name), window)
+            tables[level] = _union(tables.get(level), window)
+    for level in sorted(tables, reverse=True):
+        tables[level] = grid.chunks_of(tables[level], level)
+        if level > 0:
+            finer = between(tables[level], level, level - 1, grid)
+            tables[level - 1] = _union(tables.get(level - 1), finer)
+    tables[0] = grid.chunks_of(_union(tables[0], homes), 0)
+    return Required(states, tables)
+
+
+def between(window: Window, level: int, other: int, grid: Grid) -> Window:
+    """A window of one level in the cells of the same, the next finer or the next coarser level."""
+    if other < level:
+        return window.scale(1 << (level - other)).clip(grid.cells(other))
+    return window.coarsen(1 << (other - level))
+
+
+def _union(a: Window | None, b: Window) -> Window:
+    if a is None:
+        return b
+    return Window(min(a.y0, b.y0), max(a.y1, b.y1), min(a.x0, b.x0), max(a.x1, b.x1))
