@@ -66,7 +66,7 @@ def slic(
     for _ in range(n_iter):
         sums[:] = 0
         _assign(work, step, stride, table, slots, colour, place, active, sums)
-        _update(sums, stride, colour, place)
+        _update(sums, step, stride, colour, place)
     _assign(work, step, 1, table, slots, colour, place, active, sums[:0])
 
 
@@ -92,28 +92,31 @@ def _seed(work, step, slots, colour, place, active):
                         for c in range(channels):
                             total[3 + c] += work[c, y, x]
             active[cy, cx] = total[0] > 0
-            _centre(total, 0, colour[cy, cx], place[cy, cx])
+            _centre(total, step, 0, colour[cy, cx], place[cy, cx])
 
 
 @njit(nogil=True, cache=True)
-def _centre(total, shift, colour, place):
+def _centre(total, step, shift, colour, place):
     """Move a centre to the mean of its pixels; one that lost them all stays where it was.
 
-    `shift` leads from the pixels looked at to the middle of those they stand for, in quarters.
+    `shift` leads from the pixels looked at to the middle of those they stand for, in quarters; it
+    does not lead out of the nine cells.
     """
     count = total[0]
+    last = QUARTERS * (3 * step - 1)
     if count > 0:
-        place[0] = _mean(QUARTERS * total[1], count) + shift
-        place[1] = _mean(QUARTERS * total[2], count) + shift
+        place[0] = min(_mean(QUARTERS * total[1], count) + shift, last)
+        place[1] = min(_mean(QUARTERS * total[2], count) + shift, last)
         for c in range(colour.size):
             colour[c] = _mean(total[3 + c], count)
 
 
 @njit(nogil=True, cache=True)
-def _update(sums, stride, colour, place):
+def _update(sums, step, stride, colour, place):
+    shift = QUARTERS * (stride - 1) // 2
     for cy in range(colour.shape[0]):
         for cx in range(colour.shape[1]):
-            _centre(sums[cy, cx], stride - 1, colour[cy, cx], place[cy, cx])
+            _centre(sums[cy, cx], step, shift, colour[cy, cx], place[cy, cx])
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,146 @@
+"""Lattice SLIC against the documented rule, written pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseg.kernels.slic import MASKED, OWN, slic, spatial_table
+
+WEIGHTS = [1e-4, 0.5, 40.0, 5000.0]
+CEILING = 1_000_000
+OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+
+
+def run(work, mask, *, step, n_iter, stride, weight, ceiling=CEILING):
+    height, width = mask.shape
+    cells = -(-height // step), -(-width // step)
+    slots = np.where(mask, np.uint8(0), np.uint8(MASKED))
+    colour = np.zeros((*cells, len(work)), np.int32)
+    place = np.zeros((*cells, 2), np.int32)
+    slic(work, step, n_iter, stride, spatial_table(step, weight, ceiling), slots, colour, place)
+    return slots, colour, place
+
+
+class Oracle:
+    """Centres and slots by dictionaries, positions in the whole image, one pixel at a time."""
+
+    def __init__(self, work, mask, *, step, n_iter, stride, weight, ceiling=CEILING):
+        self.work, self.mask, self.step = work.astype(int), mask, step
+        self.weight, self.ceiling = weight, ceiling
+        self.centres = {}
+        self.fit(self.pixels(1), lambda y, x: (y // step, x // step), 1)
+        for _ in range(n_iter):
+            self.fit(self.pixels(stride), self.home, stride)
+        self.slots = np.full(mask.shape, MASKED, np.uint8)
+        for y, x in self.pixels(1):
+            home_y, home_x = self.home(y, x)
+            self.slots[y, x] = 5 * (home_y - y // step + 2) + home_x - x // step + 2
+
+    def pixels(self, stride):
+        every = np.argwhere(self.mask).tolist()
+        return [(y, x) for y, x in every if not (y % self.step % stride or x % self.step % stride)]
+
+    def fit(self, pixels, home, stride):
+        members = {}
+        for y, x in pixels:
+            members.setdefault(home(y, x), []).append((y, x))
+        for key, found in members.items():
+            ys, xs = np.array(found).T
+            values = np.array([4 * ys, 4 * xs, *self.work[:, ys, xs]])
+            mean = (2 * values.sum(axis=1) + len(ys)) // (2 * len(ys))
+            # From the first of `stride` pixels to their middle, in quarters.
+            mean[:2] += 2 * (stride - 1)
+            last = 4 * (np.array(key) + 2) * self.step - 4
+            mean[:2] = np.minimum(mean[:2], last)
+            self.centres[key] = mean.tolist()
+
+    def home(self, y, x):
+        def cost(key):
+            quarter_y, quarter_x, *means = self.centres[key]
+            away = [
+                min(round(self.weight * distance**2), self.ceiling)
+                for distance in (y - quarter_y / 4, x - quarter_x / 4)
+            ]
+            values = self.work[:, y, x]
+            return sum(away) + sum((v - m) ** 2 for v, m in zip(values, means, strict=True))
+
+        own = y // self.step, x // self.step
+        near = [(own[0] + dy, own[1] + dx) for dy, dx in OFFSETS]
+        return min((key for key in near if key in self.centres), key=cost)
+
+
+def check(work, mask, **settings):
+    slots, colour, place = run(work, mask, **settings)
+    oracle = Oracle(work, mask, **settings)
+    np.testing.assert_array_equal(slots, oracle.slots)
+    for (home_y, home_x), (quarter_y, quarter_x, *means) in oracle.centres.items():
+        corner = np.array([home_y - 1, home_x - 1]) * 4 * settings["step"]
+        np.testing.assert_array_equal(place[home_y, home_x] + corner, [quarter_y, quarter_x])
+        np.testing.assert_array_equal(colour[home_y, home_x], means)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_it_is_the_documented_rule(data):
+    step = data.draw(st.integers(2, 6))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    top = data.draw(st.sampled_from([1, 3, 800]))  # few values: many ties
+    work = rng.integers(0, top + 1, (data.draw(st.sampled_from([1, 2, 3, 5])), *shape))
+    mask = rng.random(shape) < data.draw(st.sampled_from([0.3, 0.9, 1.0]))
+    check(
+        work.astype(np.int16),
+        mask,
+        step=step,
+        n_iter=data.draw(st.integers(0, 3)),
+        stride=data.draw(st.integers(1, step)),
+        weight=data.draw(st.sampled_from(WEIGHTS)),
+    )
+
+
+def test_the_spatial_cost_is_cut_at_its_ceiling():
+    rng = np.random.default_rng(0)
+    work = rng.integers(0, 50, (1, 18, 18)).astype(np.int16)
+    mask = np.ones((18, 18), bool)
+    check(work, mask, step=6, n_iter=2, stride=1, weight=300.0, ceiling=1000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_stride_reads_nothing_outside_the_table(seed):
+    """All members of a home may lie in the far corner of the next cell."""
+    rng = np.random.default_rng(seed)
+    mask = rng.random((40, 40)) < 0.01
+    mask[19::10, 19::10] = True
+    work = rng.integers(0, 2, (1, 40, 40)).astype(np.int16) * 800
+    check(work, mask, step=10, n_iter=3, stride=9, weight=1e-4)
+
+
+def test_equal_costs_go_to_the_first_home_in_raster_order():
+    """Without weight on space and on one grey, all homes are equally near."""
+    work, mask = np.zeros((1, 9, 9), np.int16), np.ones((9, 9), bool)
+    slots, *_ = run(work, mask, step=3, n_iter=0, stride=1, weight=0.0)
+    homes_y = np.arange(9)[:, None] // 3 + slots // 5 - 2.0
+    np.testing.assert_array_equal(homes_y[:, 0], [0, 0, 0, 0, 0, 0, 1, 1, 1])
+    assert slots[0, 0] == OWN
+
+
+def test_the_centre_stands_for_all_pixels_when_every_second_is_looked_at():
+    work, mask = np.zeros((1, 24, 24), np.int16), np.ones((24, 24), bool)
+    places = [
+        run(work, mask, step=8, n_iter=1, stride=stride, weight=50.0)[2] for stride in (1, 2, 4)
+    ]
+    np.testing.assert_array_equal(places[0], np.full((3, 3, 2), 4 * (8 + 3.5)))
+    np.testing.assert_array_equal(places[0], places[1])
+    np.testing.assert_array_equal(places[0], places[2])
+
+
+def test_the_table_holds_whole_numbers_that_float32_has():
+    table = spatial_table(16, 12.34, 3_000_000)
+    assert table.dtype == np.float32
+    assert table.shape == (4, 6 * 16 + 1)
+    assert table.max() <= 3_000_000
+    np.testing.assert_array_equal(table, np.rint(table))
+    assert table[2, 3 * 16 + 1] == round(12.34 * 0.25)
