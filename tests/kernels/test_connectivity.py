@@ -1,0 +1,108 @@
+"""Connectivity against pieces from SciPy and rounds in plain Python."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from gnnseg.kernels.connectivity import connect
+from gnnseg.kernels.slic import MASKED
+
+SIDES = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+
+
+def homes_of(slots, step):
+    """(H, W, 2) cells of the homes; -1 where masked."""
+    y, x = np.indices(slots.shape)
+    wide = slots.astype(int)
+    homes = np.stack([y // step + wide // 5 - 2, x // step + wide % 5 - 2], axis=-1)
+    homes[slots == MASKED] = -1
+    return homes
+
+
+def main_pixels(homes):
+    """Where the main pieces lie."""
+    inside = np.zeros(homes.shape[:2], bool)
+    for home in {tuple(h) for h in homes.reshape(-1, 2).tolist()} - {(-1, -1)}:
+        pieces, count = ndimage.label((homes == home).all(axis=-1))
+        sizes = np.bincount(pieces.ravel())[1:]
+        first = [np.flatnonzero(pieces == k + 1)[0] for k in range(count)]
+        inside |= pieces == 1 + min(range(count), key=lambda k: (-sizes[k], first[k]))  # noqa: B023
+    return inside
+
+
+def best_home(work, colour, homes, inside, y, x, step):
+    own, found = np.array([y // step, x // step]), []
+    for dy, dx in SIDES:
+        ny, nx = y + dy, x + dx
+        if not (0 <= ny < homes.shape[0] and 0 <= nx < homes.shape[1] and inside[ny, nx]):
+            continue
+        home = homes[ny, nx]
+        if np.abs(home - own).max() <= 2:
+            cost = ((work[:, y, x].astype(int) - colour[tuple(home)]) ** 2).sum()
+            found.append((cost, *home.tolist()))
+    return min(found)[1:] if found else None
+
+
+def oracle(work, step, rounds, colour, slots):
+    homes = homes_of(slots, step)
+    inside = main_pixels(homes)
+    left = [tuple(p) for p in np.argwhere(~inside & (slots != MASKED)).tolist()]
+    for _ in range(rounds):
+        chosen = {p: best_home(work, colour, homes, inside, *p, step) for p in left}
+        for (y, x), home in chosen.items():
+            if home is not None:
+                homes[y, x], inside[y, x] = home, True
+        left = [p for p in left if chosen[p] is None]
+    y, x = np.indices(slots.shape)
+    new = 5 * (homes[..., 0] - y // step + 2) + homes[..., 1] - x // step + 2
+    new[slots == MASKED] = MASKED
+    return new, [y * slots.shape[1] + x for y, x in left]
+
+
+def random_slots(rng, shape, step, grain, masked):
+    """Slots of homes at most a cell away and inside the window, in specks of `grain` pixels."""
+    coarse = [-(-size // grain) for size in shape]
+    offset = np.repeat(np.repeat(rng.integers(-1, 2, (2, *coarse)), grain, 1), grain, 2)
+    own = np.indices(shape) // step
+    last = np.array([-(-size // step) - 1 for size in shape])[:, None, None]
+    delta = np.clip(own + offset[:, : shape[0], : shape[1]], 0, last) - own
+    slots = (5 * (delta[0] + 2) + delta[1] + 2).astype(np.uint8)
+    slots[rng.random(shape) < masked] = MASKED
+    return slots
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_it_is_the_documented_rule(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    step = data.draw(st.integers(2, 5))
+    shape = data.draw(st.tuples(st.integers(1, 18), st.integers(1, 18)))
+    slots = random_slots(
+        rng,
+        shape,
+        step,
+        data.draw(st.integers(1, 4)),
+        data.draw(st.sampled_from([0.0, 0.1, 0.5])),
+    )
+    top = data.draw(st.sampled_from([1, 800]))
+    channels = data.draw(st.sampled_from([1, 3]))
+    cells = [-(-size // step) for size in shape]
+    work = rng.integers(0, top + 1, (channels, *shape)).astype(np.int16)
+    colour = rng.integers(0, top + 1, (*cells, channels)).astype(np.int32)
+    rounds = data.draw(st.integers(0, 2 * step))
+    expected, expected_left = oracle(work, step, rounds, colour, slots)
+    left = connect(work, step, rounds, colour, slots)
+    np.testing.assert_array_equal(slots, expected)
+    assert left.tolist() == expected_left
+
+
+def test_of_equal_pieces_the_first_in_raster_order_is_the_main_one():
+    slots = np.full((4, 8), 12, np.uint8)
+    slots[0, 3] = 13  # the right cell's, before
+    slots[3, 3] = 13  # and after its neighbour in raster order
+    slots[:, 4:] = MASKED
+    left = connect(np.zeros((1, 4, 8), np.int16), 4, 0, np.zeros((1, 2, 1), np.int32), slots)
+    assert left.tolist() == [3 * 8 + 3]
