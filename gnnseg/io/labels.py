@@ -75,18 +75,8 @@ def create_label_zarr(
         `path` exists and `overwrite` is false, or it is no output of gnnseg.
     """
     kind = np.dtype(dtype)
-    if len(shape) not in (2, 3):
-        raise UsageError(f"a label image is (Y, X) or (Z, Y, X), got the shape {shape}")
-    if kind not in (np.uint8, np.uint16):
-        raise UsageError(f"labels are uint8 or uint16, got {kind}")
-    if ome_version not in ("0.4", "0.5"):
-        raise UsageError(f"ome_version is 0.4 or 0.5, got {ome_version}")
+    _check_request(shape, kind, classes, label_offset, ome_version)
     unlabelled = unlabelled_value(kind)
-    if label_offset < 0 or classes.num_classes + label_offset > unlabelled:
-        raise UsageError(
-            f"{classes.num_classes} classes from {label_offset} on do not fit {kind} "
-            f"beside the value {unlabelled} for unlabelled"
-        )
     axes = "zyx"[-len(shape) :]
     shapes = pyramid_shapes(shape, chunk, n_levels)
     scales = multiscales(
@@ -110,6 +100,27 @@ def create_label_zarr(
         attributes={**ome_attributes(ome_version, ome), "gnnseg": about}, overwrite=overwrite,
         zarr_format=3 if ome_version == "0.5" else 2,
     )  # fmt: skip
+
+
+def _check_request(
+    shape: tuple[int, ...],
+    kind: np.dtype[Any],
+    classes: ClassInfo,
+    label_offset: int,
+    ome_version: str,
+) -> None:
+    if len(shape) not in (2, 3):
+        raise UsageError(f"a label image is (Y, X) or (Z, Y, X), got the shape {shape}")
+    if kind not in (np.uint8, np.uint16):
+        raise UsageError(f"labels are uint8 or uint16, got {kind}")
+    if ome_version not in ("0.4", "0.5"):
+        raise UsageError(f"ome_version is 0.4 or 0.5, got {ome_version}")
+    unlabelled = unlabelled_value(kind)
+    if label_offset < 0 or classes.num_classes + label_offset > unlabelled:
+        raise UsageError(
+            f"{classes.num_classes} classes from {label_offset} on do not fit {kind} "
+            f"beside the value {unlabelled} for unlabelled"
+        )
 
 
 def downsample_labels(src: Any, dst: Any, window: Window) -> None:

@@ -83,16 +83,11 @@ def create_output(
     try:
         with disk_errors(path):
             group = zarr.create_group(str(partial), zarr_format=zarr_format, attributes=attributes)
+            options = {"dtype": dtype, "fill_value": fill_value, "config": _CONFIG}
+            options |= _format_options(zarr_format, axes)
             for level, shape in enumerate(shapes):
-                group.create_array(
-                    str(level),
-                    shape=shape,
-                    chunks=(1,) * (len(shape) - 2) + (chunk, chunk),
-                    dtype=dtype,
-                    fill_value=fill_value,
-                    config=_CONFIG,
-                    **_format_options(zarr_format, axes),
-                )
+                chunks = (1,) * (len(shape) - 2) + (chunk, chunk)
+                group.create_array(str(level), shape=shape, chunks=chunks, **options)
             if overwrite:
                 remove_output(path)
             partial.rename(path)

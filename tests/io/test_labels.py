@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -289,3 +290,27 @@ def test_a_moved_output_stays_valid(create, tmp_path):
     mark_complete(output.path)
     shutil.move(output.path, tmp_path / "moved.zarr")
     assert open_image(tmp_path / "moved.zarr").width == 110
+
+
+def test_ome_zarr_0_4_for_older_programs(create, rng):
+    models = pytest.importorskip("ome_zarr_models.v04.image_label")
+    output = create(ome_version="0.4", pixel_size=(0.5, 0.25), unit="micrometer")
+    labels = rng.integers(0, 3, (150, 110), np.uint8)
+    fill(output, labels)
+    attributes = zarr.open_group(str(output.path), mode="r").attrs.asdict()
+    assert models.ImageLabelAttrs.model_validate(attributes).image_label.version == "0.4"
+    with pytest.raises(StateError, match="unfinished"):
+        open_image(output.path)
+    mark_complete(output.path)
+    assert is_complete(output.path)
+    image = open_image(output.path, level=1)
+    assert (image.pixel_size, image.unit) == ((1.0, 0.5), "micrometer")
+    np.testing.assert_array_equal(image.read(image.bounds)[0], labels[::2, ::2])
+    with pytest.raises(UsageError, match=r"0\.4 or 0\.5"):
+        create("other.zarr", ome_version="0.3")
+
+
+def test_outputs_travel_to_other_processes(create):
+    output = pickle.loads(pickle.dumps(create()))
+    output.levels[0][0:32, 0:32] = 255
+    assert (output.path / "0/c/0/0").is_file()

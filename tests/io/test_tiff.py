@@ -246,3 +246,23 @@ def test_threads_share_a_reader(big):
     with ThreadPoolExecutor(8) as pool:
         for pixels in pool.map(image.read, windows):
             np.testing.assert_array_equal(pixels[0], tile)
+
+
+def test_an_image_in_two_files_of_one_folder(tmp_path, rng):
+    array = rng.integers(0, 255, (2, 20, 30), np.uint8)
+    data = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>'
+        for z in range(2)
+    )
+    head, _, tail = OME.format(name="x", planes=2).partition("<TiffData")
+    tail = tail.partition("</TiffData>")[2]
+    for z in range(2):
+        xml = (head + data + tail).replace("<OME ", f'<OME UUID="urn:uuid:{z}" ')
+        tifffile.imwrite(
+            tmp_path / f"{z}.ome.tif", array[z], description=xml, metadata=None, compression="zlib"
+        )
+    image = open_image(tmp_path / "0.ome.tif")
+    assert image.num_planes == 2
+    for z in range(2):
+        np.testing.assert_array_equal(image.read(image.bounds, z)[0], array[z])
