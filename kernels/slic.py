@@ -99,8 +99,8 @@ def _seed(work, step, slots, colour, place, active):
 def _centre(total, step, shift, colour, place):
     """Move a centre to the mean of its pixels; one that lost them all stays where it was.
 
-    `shift` leads from the pixels looked at to the middle of those they stand for, in quarters; it
-    does not lead out of the nine cells.
+    `shift` makes up for the pixels not looked at, in quarters; it does not lead out of the nine
+    cells.
     """
     count = total[0]
     last = QUARTERS * (3 * step - 1)
@@ -113,7 +113,9 @@ def _centre(total, step, shift, colour, place):
 
 @njit(nogil=True, cache=True)
 def _update(sums, step, stride, colour, place):
-    shift = QUARTERS * (stride - 1) // 2
+    # Half way to the middle: an edge of a region falls on a pixel looked at as often as beside it,
+    # and with the whole way (or none) more pixels join homes on one side than on the other.
+    shift = QUARTERS * (stride - 1) // 4
     for cy in range(colour.shape[0]):
         for cx in range(colour.shape[1]):
             _centre(sums[cy, cx], step, shift, colour[cy, cx], place[cy, cx])
