@@ -147,9 +147,9 @@ class PaintPhase:
         values = quantise(softmax(logits)).reshape(*homes.shape, -1)
         for index in range(self.num_classes):
             painted = paint_window(slots, self.grid.lattice.step, values[..., index], first, 0)
-            place = (index, *write.slices)
-            where = (plane, *place) if self.probabilities.ndim == 4 else place  # noqa: PLR2004
-            self.probabilities[where] = painted[crop]
+            stacked = self.probabilities.ndim == 4  # noqa: PLR2004
+            place = (index, *((plane,) if stacked else ()), *write.slices)
+            self.probabilities[place] = painted[crop]
 
     @staticmethod
     def _write(array: Any, plane: int, window: Window, values: np.ndarray) -> None:
