@@ -1,0 +1,60 @@
+"""Adjacency against all pairs of neighbouring pixels at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseg.kernels.adjacency import CODES, adjacency
+from gnnseg.kernels.slic import MASKED
+
+
+def sides(slots, grey, step):
+    """Homes of both pixels (n, 2) and the grey difference (n,), in both directions."""
+    y, x = np.indices(slots.shape)
+    wide = slots.astype(int)
+    homes = np.stack([y // step + wide // 5 - 2, x // step + wide % 5 - 2], axis=-1)
+    value, known = grey.astype(int), slots != MASKED
+    pairs = []
+    for here, there in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        kept = known[here] & known[there] & (homes[here] != homes[there]).any(-1)
+        difference = np.abs(value[here] - value[there])[kept]
+        pairs.append((homes[here][kept], homes[there][kept], difference))
+        pairs.append((homes[there][kept], homes[here][kept], difference))
+    return [np.concatenate(columns) for columns in zip(*pairs, strict=True)]
+
+
+def oracle(grey, slots, step):
+    cells = np.array([-(-size // step) for size in slots.shape])
+    target, source, difference = sides(slots, grey, step)
+    inside = ((target >= 0) & (target < cells)).all(-1)
+    near = inside & (np.abs(source - target).max(-1, initial=0) <= 2)
+    boundary = np.zeros(cells, int)
+    np.add.at(boundary, tuple(target[inside].T), 1)
+    contact, contrast = np.zeros((*cells, CODES), int), np.zeros((*cells, CODES), int)
+    code = (source - target + 2) @ [5, 1]
+    index = (*target[near].T, code[near])
+    np.add.at(contact, index, 1)
+    np.add.at(contrast, index, difference[near])
+    return contact, contrast, boundary
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_it_counts_the_sides_between_regions(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    step = data.draw(st.integers(2, 6))
+    shape = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    grey = rng.integers(0, 801, shape).astype(np.int16)
+    codes = data.draw(st.sampled_from([[12], [11, 12, 17], list(range(25))]))
+    slots = rng.choice(np.array(codes, np.uint8), shape)
+    slots[rng.random(shape) < data.draw(st.sampled_from([0.0, 0.2]))] = MASKED
+    cells = [-(-size // step) for size in shape]
+    contact, contrast = np.zeros((2, *cells, CODES), np.int32)
+    boundary = np.zeros(cells, np.int32)
+    adjacency(grey, slots, step, contact, contrast, boundary)
+    expected = oracle(grey, slots, step)
+    np.testing.assert_array_equal(contact, expected[0])
+    np.testing.assert_array_equal(contrast, expected[1])
+    np.testing.assert_array_equal(boundary, expected[2])

@@ -1,0 +1,46 @@
+"""No kernel reads or writes outside its arrays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import numpy as np
+from gnnseg.graph import RegionGraph, nearest_graph, whole_table
+from gnnseg.io import open_image
+from gnnseg.kernels.paint import count_labels, paint
+from gnnseg.superpixels import SlicSettings, make_reader
+
+rng = np.random.default_rng(0)
+
+def check(image, mask=None, **settings):
+    settings = SlicSettings(**settings)
+    reader = make_reader(open_image(image, axes="CYX"), settings=settings, mask=mask)
+    slots, table = whole_table(reader, block=4 * settings.step)
+    coarse = table.coarsen().coarsen()
+    assert coarse.area.sum() == table.area.sum() == (slots < 25).sum()
+    RegionGraph.from_table(coarse)
+    nearest_graph(table, 10)
+    out = np.empty(slots.shape, np.uint8)
+    paint(slots, settings.step, np.ones(table.area.shape, np.uint8), 0, 0, np.uint8(9), out)
+    assert ((out == 1) == (slots < 25)).all()
+    counts = np.zeros((*table.area.shape, 2), np.int32)
+    count_labels(slots, settings.step, rng.integers(0, 3, slots.shape).astype(np.uint16), counts)
+
+noise = rng.integers(0, 256, (3, 33, 41)).astype(np.uint8)
+check(noise, step=3, n_iter=2, compactness=0.01, sigma=1.0)
+check(noise, step=10, n_iter=3, compactness=0.0, stride=9)
+check(noise[:1], mask=rng.random((33, 41)) < 0.5, step=5, stride=5, rounds=11)
+deep = rng.integers(0, 60000, (2, 17, 1)).astype(np.uint16)
+check(deep, step=4)
+real = rng.standard_normal((1, 1, 29)).astype(np.float32)
+real[0, 0, ::5] = np.nan
+check(real, step=4, compactness=1e4)
+"""
+
+
+def test_all_kernels_stay_inside_their_arrays(tmp_path, repo_root):
+    own = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(repo_root)}
+    subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ | own, check=True)

@@ -1,0 +1,76 @@
+"""Painting and counting of labels against superpixel ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseg.kernels.paint import count_labels, paint
+from gnnseg.kernels.slic import MASKED
+
+
+def homes_of(slots, step):
+    y, x = np.indices(slots.shape)
+    wide = slots.astype(int)
+    return y // step + wide // 5 - 2, x // step + wide % 5 - 2
+
+
+def draw_slots(data, *, inside):
+    """Random slots, with homes inside the window on request; masked pixels among them."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    step = data.draw(st.integers(2, 6))
+    shape = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    slots = rng.integers(0, 25, shape).astype(np.uint8)
+    cells = np.array([-(-size // step) for size in shape])
+    if inside:
+        homes = np.stack(homes_of(slots, step), -1)
+        slots[((homes < 0) | (homes >= cells)).any(-1)] = 12
+    slots[rng.random(shape) < 0.1] = MASKED
+    return rng, step, slots, cells
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.float32])
+@settings(max_examples=15)
+@given(st.data())
+def test_paint_is_a_gather_by_id(dtype, data):
+    rng, step, slots, cells = draw_slots(data, inside=False)
+    values = rng.integers(0, 250, cells + 4).astype(dtype)
+    fill = values.dtype.type(255)
+    home_y, home_x = homes_of(slots, step)
+    masked = slots == MASKED
+    rows, columns = np.where(masked, 0, home_y + 2), np.where(masked, 0, home_x + 2)
+    expected = np.where(masked, fill, values[rows, columns])
+    out = np.empty(slots.shape, dtype)
+    paint(slots, step, values, 2, 2, fill, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+@settings(max_examples=15)
+@given(st.data())
+def test_paint_of_a_whole_image_needs_no_margin(data):
+    rng, step, slots, cells = draw_slots(data, inside=True)
+    values = rng.integers(0, 250, cells).astype(np.uint8)
+    home_y, home_x = homes_of(slots, step)
+    expected = np.full(slots.shape, 255, np.uint8)
+    known = slots != MASKED
+    expected[known] = values[home_y[known], home_x[known]]
+    out = np.empty(slots.shape, np.uint8)
+    paint(slots, step, values, 0, 0, np.uint8(255), out)
+    np.testing.assert_array_equal(out, expected)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_count_labels_is_a_histogram_by_id(data):
+    rng, step, slots, cells = draw_slots(data, inside=True)
+    classes = data.draw(st.integers(1, 4))
+    labels = rng.integers(0, classes + 2, slots.shape).astype(np.uint16)
+    home_y, home_x = homes_of(slots, step)
+    kept = (slots != MASKED) & (labels < classes)
+    expected = np.zeros((*cells, classes), int)
+    np.add.at(expected, (home_y[kept], home_x[kept], labels[kept]), 1)
+    counts = np.zeros((*cells, classes), np.int32)
+    count_labels(slots, step, labels, counts)
+    np.testing.assert_array_equal(counts, expected)

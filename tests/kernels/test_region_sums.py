@@ -1,0 +1,114 @@
+"""Region sums against np.bincount over whole planes."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnnseg.features import plane_table, planes
+from gnnseg.kernels.region_sums import (
+    ALONG_X,
+    ALONG_Y,
+    FALLING,
+    GEOMETRY,
+    HISTOGRAM_BINS,
+    LAPLACIAN,
+    RISING,
+    VALUE,
+    region_sums,
+)
+from gnnseg.kernels.slic import MASKED
+
+MARGIN = 4
+SHIFTS = {
+    ALONG_X: ((0, 1), (0, -1)),
+    ALONG_Y: ((1, 0), (-1, 0)),
+    FALLING: ((1, 1), (-1, -1)),
+    RISING: ((1, -1), (-1, 1)),
+}
+
+
+def plane_image(work, grey, rule, argument):
+    """One plane as a whole (H, W) array."""
+    _, height, width = work.shape
+
+    def moved(dy, dx):
+        y, x = MARGIN + dy * argument, MARGIN + dx * argument
+        return grey[y : y + height, x : x + width].astype(np.int64)
+
+    if rule == VALUE:
+        return work[argument].astype(np.int64)
+    if rule == LAPLACIAN:
+        ring = sum(moved(*side) for side in ((1, 0), (-1, 0), (0, 1), (0, -1)))
+        return np.abs(ring - 4 * moved(0, 0)) // 4
+    first, second = SHIFTS[rule]
+    return np.abs(moved(*first) - moved(*second))
+
+
+def oracle(work, grey, slots, step, table, top):
+    _, height, width = work.shape
+    cells = -(-height // step), -(-width // step)
+    y, x = np.indices((height, width))
+    wide = slots.astype(np.int64)
+    home_y, home_x = y // step + wide // 5 - 2, x // step + wide % 5 - 2
+    kept = (slots != MASKED) & (home_y >= 0) & (home_x >= 0)
+    kept &= (home_y < cells[0]) & (home_x < cells[1])
+    ids = (home_y * cells[1] + home_x)[kept]
+    y, x = y - home_y * step, x - home_x * step
+    values = [plane_image(work, grey, *row) for row in table.tolist()]
+    terms = [np.ones_like(y), y, x, y * y, y * x, x * x, *values, *(v * v for v in values)]
+    num = cells[0] * cells[1]
+    columns = [np.bincount(ids, term[kept], num) for term in terms]
+    centre = grey[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.int64)
+    bins = centre[kept] * HISTOGRAM_BINS // (top + 1)
+    histogram = np.bincount(ids * HISTOGRAM_BINS + bins, minlength=num * HISTOGRAM_BINS)
+    return np.stack(columns, -1).reshape(*cells, -1), histogram.reshape(*cells, -1)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_it_is_bincount(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    step = data.draw(st.integers(2, 7))
+    height, width = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
+    channels, top = data.draw(st.sampled_from([(1, 800), (3, 800), (5, 100)]))
+    work = rng.integers(0, top + 1, (channels, height, width)).astype(np.int16)
+    grey = rng.integers(0, top + 1, (height + 2 * MARGIN, width + 2 * MARGIN)).astype(np.int16)
+    slots = rng.integers(0, 25, (height, width)).astype(np.uint8)
+    if data.draw(st.booleans()):
+        slots = np.repeat(slots, 3, axis=1)[:, :width].copy()  # runs
+    slots[rng.random(slots.shape) < 0.1] = MASKED
+    table = plane_table(planes(channels, lab=False))
+    expected = oracle(work, grey, slots, step, table, top)
+    sums = np.zeros(expected[0].shape, np.int64)
+    histogram = np.zeros(expected[1].shape, np.int32)
+    region_sums(work, grey, slots, step, table, top, sums, histogram)
+    np.testing.assert_array_equal(sums, expected[0])
+    np.testing.assert_array_equal(histogram, expected[1])
+
+
+def test_sums_of_the_largest_values_do_not_overflow():
+    """A cell of 256 pixels of the largest Lab value, in one window."""
+    step, value = 256, 2048
+    work = np.full((3, step, step), value, np.int16)
+    grey = np.full((step + 2 * MARGIN, step + 2 * MARGIN), 800, np.int16)
+    slots = np.full((step, step), 12, np.uint8)
+    table = plane_table(planes(3, lab=True))
+    sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
+    histogram = np.zeros((1, 1, HISTOGRAM_BINS), np.int32)
+    region_sums(work, grey, slots, step, table, 800, sums, histogram)
+    assert sums[0, 0, GEOMETRY + len(table)] == step * step * value**2
+    assert histogram[0, 0, -1] == step * step
+
+
+def test_sums_add_up():
+    """A second call adds to what is there."""
+    work, grey = np.ones((1, 4, 4), np.int16), np.ones((12, 12), np.int16)
+    table = plane_table(planes(1, lab=False))
+    sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
+    histogram = np.zeros((1, 1, HISTOGRAM_BINS), np.int32)
+    slots = np.full((4, 4), 12, np.uint8)
+    for _ in range(2):
+        region_sums(work, grey, slots, 4, table, 800, sums, histogram)
+    assert sums[0, 0, 0] == histogram.sum() == 32
