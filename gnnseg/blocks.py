@@ -7,6 +7,7 @@ crop between them.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,6 +75,8 @@ class Window:
 
     def split(self, size: int) -> Iterator[Window]:
         """Tiles of at most `size`, aligned to multiples of `size`, in raster order."""
+        if self.size == 0:
+            return
         for y in range(self.y0 // size * size, self.y1, size):
             for x in range(self.x0 // size * size, self.x1, size):
                 yield Window(y, y + size, x, x + size).clip(self)
@@ -150,8 +153,15 @@ def step_for(n_segments: int, height: int, width: int) -> int:
     if n_segments < 1:
         raise UsageError(f"n_segments must be at least 1, got {n_segments}")
     guess = max(2, round((height * width / n_segments) ** 0.5))
-    candidates = {max(2, guess + delta) for delta in (-1, 0, 1)}
+    steps = range(2, max(height, width, 2) + 1)
+    first = 2 + bisect_left(
+        steps, -n_segments, key=lambda step: -Lattice(height, width, step).num_cells
+    )
     return min(
-        sorted(candidates),
-        key=lambda step: abs(Lattice(height, width, step).num_cells - n_segments),
+        {guess, first, max(2, first - 1)},
+        key=lambda step: (
+            abs(Lattice(height, width, step).num_cells - n_segments),
+            abs(step - guess),
+            step,
+        ),
     )
