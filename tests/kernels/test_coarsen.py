@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gnnseg.kernels.coarsen import coarsen
 
 
-def oracle(area, moment, contact, contrast, reach, cell):
+def oracle(area, moment, contact, contrast, *, reach, cell):
     height, width = area.shape
     side = 2 * reach + 1
     out = [np.zeros((height // 2, width // 2, *tail), int) for tail in ((), (2,), (9,), (9,))]
@@ -41,7 +41,7 @@ def test_it_pools_two_by_two_cells(reach, height, width, cell, seed):
     contact = rng.integers(0, 9, (*shape, (2 * reach + 1) ** 2)).astype(np.int32)
     contact *= rng.random(contact.shape) < 0.5
     contrast = contact * rng.integers(0, 800, contact.shape, np.int32)
-    expected = oracle(area, moment, contact, contrast, reach, cell)
+    expected = oracle(area, moment, contact, contrast, reach=reach, cell=cell)
     dtypes = (np.int64, np.int64, np.int32, np.int32)
     out = [np.zeros(e.shape, dtype) for e, dtype in zip(expected, dtypes, strict=True)]
     coarsen(area, moment, contact, contrast, reach, cell, *out)

@@ -29,11 +29,12 @@ def main_pixels(homes):
         pieces, count = ndimage.label((homes == home).all(axis=-1))
         sizes = np.bincount(pieces.ravel())[1:]
         first = [np.flatnonzero(pieces == k + 1)[0] for k in range(count)]
-        inside |= pieces == 1 + min(range(count), key=lambda k: (-sizes[k], first[k]))  # noqa: B023
+        inside |= pieces == 1 + min(range(count), key=lambda k: (-sizes[k], first[k]))
     return inside
 
 
-def best_home(work, colour, homes, inside, y, x, step):
+def best_home(work, colour, homes, inside, pixel, *, step):
+    y, x = pixel
     own, found = np.array([y // step, x // step]), []
     for dy, dx in SIDES:
         ny, nx = y + dy, x + dx
@@ -51,7 +52,7 @@ def oracle(work, step, rounds, colour, slots):
     inside = main_pixels(homes)
     left = [tuple(p) for p in np.argwhere(~inside & (slots != MASKED)).tolist()]
     for _ in range(rounds):
-        chosen = {p: best_home(work, colour, homes, inside, *p, step) for p in left}
+        chosen = {p: best_home(work, colour, homes, inside, p, step=step) for p in left}
         for (y, x), home in chosen.items():
             if home is not None:
                 homes[y, x], inside[y, x] = home, True

@@ -46,7 +46,7 @@ def plane_image(work, grey, rule, argument):
     return np.abs(moved(*first) - moved(*second))
 
 
-def oracle(work, grey, slots, step, table, top):
+def oracle(work, grey, slots, *, step, table, top):
     _, height, width = work.shape
     cells = -(-height // step), -(-width // step)
     y, x = np.indices((height, width))
@@ -80,7 +80,7 @@ def test_it_is_bincount(data):
         slots = np.repeat(slots, 3, axis=1)[:, :width].copy()  # runs
     slots[rng.random(slots.shape) < 0.1] = MASKED
     table = plane_table(planes(channels, lab=False))
-    expected = oracle(work, grey, slots, step, table, top)
+    expected = oracle(work, grey, slots, step=step, table=table, top=top)
     sums = np.zeros(expected[0].shape, np.int64)
     histogram = np.zeros(expected[1].shape, np.int32)
     region_sums(work, grey, slots, step, table, top, sums, histogram)
