@@ -49,6 +49,10 @@ class Scaling:
             raise InputError(f"scaling needs as many lows as highs, got {self.low}, {self.high}")
         if self.lab and len(self.low) != RGB:
             raise InputError(f"Lab needs 3 channels, got {len(self.low)}")
+        if self.space_ceiling < 1:
+            raise InputError(
+                f"{len(self.low)} channels are too many for exact distances: use at most 1600"
+            )
 
     @property
     def num_channels(self) -> int:
@@ -77,6 +81,8 @@ class Scaling:
         """Working channels (C, H, W) int16 and the mask of finite pixels (H, W) bool."""
         if pixels.shape[0] == 1 and self.num_channels == RGB and self.lab:
             pixels = np.repeat(pixels, RGB, axis=0)
+        if pixels.dtype == np.float16:  # unknown to the kernels
+            pixels = pixels.astype(np.float32)
         valid = np.ones(pixels.shape[1:], np.bool_)
         top = LEVELS - 1 if self.lab else self.top
         work = np.empty(pixels.shape, np.int16)
@@ -125,8 +131,9 @@ def fit_scaling(images: Iterable[ImageSource]) -> Scaling:
     num_channels = RGB if lab else counts.pop()
     if all(image.dtype == np.uint8 for image in sources):
         return Scaling((0.0,) * num_channels, (255.0,) * num_channels, lab)
-    samples = [_sample(image, num_channels) for image in sources]
-    low, high = np.nanpercentile(np.concatenate(samples, axis=1), [0.1, 99.9], axis=1)
+    sample = np.concatenate([_sample(image, num_channels) for image in sources], axis=1)
+    sample[np.isnan(sample).all(axis=1)] = 0
+    low, high = np.nanpercentile(sample, [0.1, 99.9], axis=1)
     if lab:
         low, high = np.full(RGB, low.min()), np.full(RGB, high.max())
     return Scaling(tuple(low.tolist()), tuple(high.tolist()), lab)

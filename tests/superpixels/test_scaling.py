@@ -1,0 +1,106 @@
+"""Scaling constants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gnnseg.errors import InputError
+from gnnseg.io import open_image
+from gnnseg.superpixels import Scaling, fit_scaling
+
+
+def test_uint8_keeps_its_whole_range():
+    scaling = fit_scaling([open_image(np.full((2, 9, 9), 3, np.uint8), axes="CYX")])
+    assert scaling == Scaling((0.0, 0.0), (255.0, 255.0), lab=False)
+
+
+def test_colours_make_lab_and_grey_ones_are_repeated():
+    colour = open_image(np.zeros((9, 9, 3), np.uint8))
+    grey = open_image(np.zeros((9, 9), np.uint8))
+    scaling = fit_scaling([grey, colour])
+    assert scaling.lab
+    assert scaling.num_channels == 3
+    scaling.check(grey)
+    work, valid = scaling.apply(grey.read(grey.bounds))
+    assert work.shape == (3, 9, 9)
+    assert valid.all()
+
+
+def test_other_types_use_robust_extremes_of_finite_pixels():
+    image = np.random.default_rng(0).normal(100, 1, (500, 500)).astype(np.float32)
+    image[0, 0], image[1, 1], image[2] = 1e30, -1e30, np.nan
+    scaling = fit_scaling([open_image(image)])
+    assert 95 < scaling.low[0] < 98
+    assert 102 < scaling.high[0] < 105
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_table_and_the_line_agree(dtype):
+    """An integer and the same number as a float give the same working value."""
+    pixels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)[None, None]
+    scaling = Scaling((17.3,), (np.iinfo(dtype).max * 0.77,), lab=False)
+    np.testing.assert_array_equal(
+        scaling.apply(pixels)[0], scaling.apply(pixels.astype(np.float64))[0]
+    )
+
+
+def test_a_flat_image_does_not_divide_by_zero():
+    scaling = fit_scaling([open_image(np.full((9, 9), 5.0))])
+    work, valid = scaling.apply(np.full((1, 2, 2), 5.0))
+    assert (work == 0).all()
+    assert valid.all()
+
+
+def test_a_channel_without_a_finite_sample_is_empty_and_no_error():
+    image = np.random.default_rng(0).random((2, 20, 20))
+    image[1] = np.nan
+    scaling = fit_scaling([open_image(image, axes="CYX")])
+    assert np.isfinite([scaling.low, scaling.high]).all()
+    _, valid = scaling.apply(image)
+    assert not valid.any()
+
+
+def test_no_finite_pixel_is_an_error():
+    with pytest.raises(InputError, match="finite"):
+        fit_scaling([open_image(np.full((9, 9), np.nan))])
+
+
+def test_channels_must_agree():
+    two = open_image(np.zeros((2, 9, 9), np.uint8), axes="CYX")
+    five = open_image(np.zeros((5, 9, 9), np.uint8), axes="CYX")
+    with pytest.raises(InputError, match=r"\[2, 5\]"):
+        fit_scaling([two, five])
+    with pytest.raises(InputError, match="5 channel"):
+        fit_scaling([two]).check(five)
+    with pytest.raises(InputError, match="at least one image"):
+        fit_scaling([])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 13, 14, 200, 1500])
+def test_distances_stay_exact_in_float32(channels):
+    scaling = Scaling((0.0,) * channels, (1.0,) * channels, lab=False)
+    largest = channels * scaling.top**2 + 2 * scaling.space_ceiling
+    assert scaling.space_ceiling > 0
+    assert largest < 2**24
+
+
+def test_too_many_channels_are_refused():
+    with pytest.raises(InputError, match="channels"):
+        Scaling((0.0,) * 2000, (1.0,) * 2000, lab=False)
+
+
+def test_distances_of_colours_stay_exact_in_float32():
+    """The largest differences that Lab can hold, by the corners of the colour cube."""
+    scaling = Scaling((0.0,) * 3, (255.0,) * 3, lab=True)
+    cube = np.stack(np.meshgrid(*[[0, 255]] * 3), 0).reshape(3, 1, 8).astype(np.uint8)
+    work = scaling.apply(cube)[0].reshape(3, 8).astype(int)
+    largest = max(((work[:, a] - work[:, b]) ** 2).sum() for a in range(8) for b in range(8))
+    assert largest + 2 * scaling.space_ceiling < 2**24
+
+
+def test_wrong_constants_are_refused():
+    with pytest.raises(InputError, match="as many lows"):
+        Scaling((0.0,), (1.0, 2.0), lab=False)
+    with pytest.raises(InputError, match="3 channels"):
+        Scaling((0.0,), (1.0,), lab=True)
