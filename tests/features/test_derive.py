@@ -1,0 +1,141 @@
+"""Features against NumPy on the pixels of each region."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gnnseg.features import derive, feature_names, plane_table, planes
+from gnnseg.graph import RegionGraph, region_graph, whole_table
+from gnnseg.io import open_image
+from gnnseg.kernels.region_sums import GEOMETRY, HISTOGRAM_BINS
+from gnnseg.superpixels import SlicSettings, make_reader, superpixels
+
+STEP = 8
+
+
+@pytest.fixture(scope="module")
+def example():
+    """An image, the ids of its pixels, its working channels, and its named features."""
+    rng = np.random.default_rng(0)
+    image = open_image(rng.integers(0, 256, (50, 61, 3)).astype(np.uint8))
+    settings = SlicSettings(step=STEP, n_iter=2)
+    reader = make_reader(image, settings=settings)
+    pixels = reader.read(reader.lattice.bounds)
+    graph = region_graph(image, settings=settings)
+    ids = superpixels(image, step=STEP, n_iter=2).ids()
+    return ids, pixels, dict(zip(graph.feature_names, graph.x.T, strict=True)), reader.lattice
+
+
+def by_region(ids, values, statistic, num):
+    return np.array([statistic(values[ids == n]) if (ids == n).any() else 0 for n in range(num)])
+
+
+def test_means_and_deviations(example):
+    ids, pixels, features, lattice = example
+    for channel, name in enumerate("Lab"):
+        values = pixels.work[channel] / 800
+        for statistic, prefix in ((np.mean, "mean_"), (np.std, "std_")):
+            expected = by_region(ids, values, statistic, lattice.num_cells)
+            np.testing.assert_allclose(features[prefix + name], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("percent", [10, 50, 90])
+def test_deciles_are_right_to_a_bin(example, percent):
+    ids, pixels, features, lattice = example
+
+    def decile(values):
+        return np.percentile(values, percent, method="inverted_cdf")
+
+    expected = by_region(ids, pixels.work[0] / 800, decile, lattice.num_cells)
+    assert np.abs(features[f"decile_{percent}"] - expected).max() <= 1 / HISTOGRAM_BINS + 1e-3
+
+
+def test_shape_and_place(example):
+    ids, _, features, lattice = example
+    y, x = np.indices(ids.shape)
+    num = lattice.num_cells
+    middle = np.arange(num) // lattice.shape[1] * STEP + (STEP - 1) / 2
+    expected = {
+        "area": by_region(ids, np.ones(ids.shape), np.sum, num) / STEP**2,
+        "shift_y": (by_region(ids, y, np.mean, num) - middle) / STEP,
+        "spread_x": by_region(ids, x, np.std, num) / STEP,
+        "place_x": by_region(ids, x, np.mean, num) / ids.shape[1],
+    }
+    occupied = expected["area"] > 0
+    for name, values in expected.items():
+        np.testing.assert_allclose(features[name], np.where(occupied, values, 0), atol=1e-5)
+    slant = [
+        np.cov(y[ids == n], x[ids == n], bias=True)[0, 1] / STEP**2 if (ids == n).any() else 0
+        for n in range(num)
+    ]
+    np.testing.assert_allclose(features["slant"], slant, atol=1e-5)
+
+
+def test_boundary_counts_the_sides(example):
+    ids, _, features, lattice = example
+    expected = np.zeros(lattice.num_cells)
+    for a, b in ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:])):
+        for side in (a, b):
+            np.add.at(expected, side[a != b], 1 / (4 * STEP))
+    np.testing.assert_allclose(features["boundary"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "lab"), [(1, False), (3, True), (5, False)])
+def test_names_and_columns_agree(channels, lab):
+    names = feature_names(channels, lab=lab)
+    rows = planes(channels, lab=lab)
+    assert len(set(names)) == len(names)
+    assert plane_table(rows).shape == (len(rows), 2)
+    nothing = derive(
+        np.zeros((4, GEOMETRY + 2 * len(rows)), np.int64),
+        np.zeros((4, HISTOGRAM_BINS), np.int32),
+        np.zeros(4),
+        np.zeros(4),
+        np.full((4, 2), 0.5),
+        rows=rows,
+        step=STEP,
+        unit=8,
+    )
+    assert nothing.shape == (4, len(names))
+    assert nothing.dtype == np.float32
+    assert (nothing == 0).all()
+
+
+def test_deciles_of_a_known_histogram():
+    histogram = np.zeros((1, HISTOGRAM_BINS), np.int32)
+    histogram[0, 3] = 100
+    rows = planes(1, lab=False)
+    sums = np.zeros((1, GEOMETRY + 2 * len(rows)), np.int64)
+    sums[0, 0] = 100
+    x = derive(
+        sums, histogram, np.zeros(1), np.zeros(1), np.zeros((1, 2)), rows=rows, step=STEP, unit=8
+    )
+    names = feature_names(1, lab=False)
+    got = [x[0, names.index(f"decile_{p}")] for p in range(10, 100, 10)]
+    np.testing.assert_allclose(got, (3 + np.arange(1, 10) / 10) / HISTOGRAM_BINS, rtol=1e-6)
+
+
+def test_features_do_not_depend_on_the_other_regions():
+    """The same region alone gives the same bits."""
+    image = open_image(np.random.default_rng(1).integers(0, 256, (64, 64)).astype(np.uint8))
+    reader = make_reader(image, settings=SlicSettings(step=STEP, n_iter=1))
+    _, table = whole_table(reader)
+    graph = RegionGraph.from_table(table)
+    assert np.isfinite(graph.x).all()
+    rng = np.random.default_rng(0)
+    rows = planes(1, lab=False)
+    sums = rng.integers(0, 10**5, (50, GEOMETRY + 2 * len(rows)))
+    histogram = rng.integers(0, 9, (50, HISTOGRAM_BINS)).astype(np.int32)
+    boundary, contrast = rng.integers(1, 99, 50), rng.integers(0, 999, 50)
+    place = rng.random((50, 2))
+
+    def derived(part):
+        return derive(
+            sums[part], histogram[part], boundary[part], contrast[part], place[part],
+            rows=rows, step=STEP, unit=8,
+        )  # fmt: skip
+
+    whole = derived(slice(None))
+    for n in range(50):
+        np.testing.assert_array_equal(derived(slice(n, n + 1))[0], whole[n])
