@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch_geometric.nn import GraphConv
 
 from gnnseg.models.group import FEATURES, LOGITS, Group
-from gnnseg.models.layers import RowLinear
+from gnnseg.models.layers import Dropout, RowLinear
 from gnnseg.models.level import Level, nearest_level
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Jain2023(nn.Module):
         super().__init__()
         widths = [num_features] + [hidden] * (LAYERS - 1) + [num_classes]
         self.convs = nn.ModuleList(_graph_conv(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.groups = (
             Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes),
         )

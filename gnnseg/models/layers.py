@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -23,6 +27,33 @@ class RowLinear(nn.Linear):
             padded = functional.pad(part, (0, 0, 0, ROWS - len(part)))
             out[start : start + ROWS] = super().forward(padded)[: len(part)]
         return out
+
+
+_random: ContextVar[torch.Generator | None] = ContextVar("random", default=None)
+
+
+@contextmanager
+def random_from(generator: torch.Generator) -> Iterator[None]:
+    """Let dropout draw from `generator` inside; each thread may have its own."""
+    token = _random.set(generator)
+    try:
+        yield
+    finally:
+        _random.reset(token)
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from the generator of `random_from`, so that threads do not share one."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=_random.get())
+        return x * keep.div_(1 - self.p)
 
 
 class EdgeGatedConv(MessagePassing):
@@ -60,7 +91,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.conv = EdgeGatedConv(channels, edge_channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -78,7 +109,7 @@ class Perceptron(nn.Sequential):
 
     def __init__(self, inner: int, hidden: int, outer: int, dropout: float) -> None:
         super().__init__(
-            RowLinear(inner, hidden), nn.ReLU(), nn.Dropout(dropout), RowLinear(hidden, outer)
+            RowLinear(inner, hidden), nn.ReLU(), Dropout(dropout), RowLinear(hidden, outer)
         )
 
 

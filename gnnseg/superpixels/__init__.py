@@ -3,7 +3,14 @@
 from gnnseg.superpixels.reader import PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
-from gnnseg.superpixels.stage import Superpixels, compute_slots, make_reader, superpixels, write_slots
+from gnnseg.superpixels.stage import (
+    Superpixels,
+    compute_slots,
+    make_reader,
+    superpixel_map,
+    superpixels,
+    write_slots,
+)
 
 __all__ = [
     "PixelReader",
@@ -14,6 +21,7 @@ __all__ = [
     "compute_slots",
     "fit_scaling",
     "make_reader",
+    "superpixel_map",
     "superpixels",
     "write_slots",
 ]

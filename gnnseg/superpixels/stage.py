@@ -169,7 +169,15 @@ def superpixels(
         step = 16 if n_segments is None else step_for(n_segments, source.height, source.width)
     settings = SlicSettings(step=step, compactness=compactness, n_iter=n_iter, sigma=sigma)
     reader = make_reader(source, settings=settings, mask=mask)
-    slots = np.empty((source.num_planes, source.height, source.width), np.uint8)
-    left = write_slots(reader, slots, block=block, workers=workers or default_workers())
-    shaped = slots if source.is_stack else slots[0]
-    return Superpixels(shaped, reader.lattice, settings, reader.scaling, left)
+    return superpixel_map(reader, block=block, workers=workers or default_workers())
+
+
+def superpixel_map(
+    reader: PixelReader, *, block: int = DEFAULT_BLOCK, workers: int = 1
+) -> Superpixels:
+    """The superpixels of every plane, in memory."""
+    image = reader.image
+    slots = np.empty((image.num_planes, image.height, image.width), np.uint8)
+    left = write_slots(reader, slots, block=block, workers=workers)
+    shaped = slots if image.is_stack else slots[0]
+    return Superpixels(shaped, reader.lattice, reader.settings, reader.scaling, left)

@@ -51,13 +51,21 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 def shuffled(
     batches: Sequence[Batch], limit: int, generator: torch.Generator
-) -> Iterator[Batch]:
-    """All batches once, in random order, joined up to `limit` regions."""
+) -> Iterator[list[Batch]]:
+    """All batches once, in random order, in lists of up to `limit` regions."""
     chosen: list[Batch] = []
     for index in torch.randperm(len(batches), generator=generator).tolist():
         if chosen and sum(b.num_nodes for b in chosen) + batches[index].num_nodes > limit:
-            yield join(chosen)
+            yield chosen
             chosen = []
         chosen.append(batches[index])
     if chosen:
-        yield join(chosen)
+        yield chosen
+
+
+def shards(batches: Sequence[Batch], number: int) -> list[Batch]:
+    """At most `number` joined batches of about equal size, in a fixed order."""
+    parts: list[list[Batch]] = [[] for _ in range(number)]
+    for batch in sorted(batches, key=lambda b: -b.num_nodes):
+        min(parts, key=lambda part: sum(b.num_nodes for b in part)).append(batch)
+    return [join(part) for part in parts if part]

@@ -25,9 +25,14 @@ def class_weights(pixels: np.ndarray, kind: str) -> np.ndarray:
 
 
 def soft_loss(logits: torch.Tensor, counts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Cross entropy over pixels, when every pixel of a region gets the region's logits.
+    """Cross entropy summed over pixels, when every pixel of a region gets the region's logits.
 
-    `logits` and `counts` are (N, classes); each class's pixels weigh `weights`.
+    `logits` and `counts` are (N, classes); each class's pixels weigh `weights`. Divide by
+    `soft_mass` for the mean.
     """
-    mass = counts * weights
-    return -(mass * torch.log_softmax(logits, dim=1)).sum() / mass.sum().clamp(min=1)
+    return -(counts * weights * torch.log_softmax(logits, dim=1)).sum()
+
+
+def soft_mass(counts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted pixels of (N, classes) counts; at least one."""
+    return (counts * weights).sum().clamp(min=1)

@@ -15,8 +15,10 @@ from gnnseg.errors import UsageError
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models.group import run_groups
 from gnnseg.progress import Bar, progress_bar
-from gnnseg.training.batches import Batch, shuffled
-from gnnseg.training.loss import class_weights, soft_loss
+from gnnseg.execution import default_workers, run_tasks
+from gnnseg.models.layers import random_from
+from gnnseg.training.batches import Batch, shards, shuffled
+from gnnseg.training.loss import class_weights, soft_loss, soft_mass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 WARM_UP = 0.03
 """Share of the training over which the learning rate rises."""
 GRADIENT_NORM = 1.0
+SHARDS = 2
+"""Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
+machine."""
 
 
 @dataclass
@@ -62,6 +67,8 @@ class Trainer:
         self.config = config
         self.device = pick_device(config.device)
         self.network = network.to(self.device)
+        self.replicas = [self.network, *(_replica(self.network) for _ in range(SHARDS - 1))]
+        self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
         pixels = np.sum([batch.counts.sum(0).numpy() for batch in train], axis=0)
         weights = class_weights(pixels.astype(np.float64), config.class_weights)
@@ -70,19 +77,27 @@ class Trainer:
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.shuffle = torch.Generator().manual_seed(config.seed)
+        self.random = [
+            torch.Generator(self.device).manual_seed(config.seed + 1 + n) for n in range(SHARDS)
+        ]
         self.history = History()
         self._start = time.monotonic()
 
     def run(self) -> History:
         """Train until the epochs, the minutes or the patience run out; keep the best weights."""
         best = copy.deepcopy(self.network.state_dict())
-        with progress_bar("training", self.config.epochs) as bar:
-            for epoch in range(self.config.epochs):
-                if self._out_of_time(epoch) or self._out_of_patience(epoch):
-                    break
-                self._epoch(epoch, bar)
-                if self.history.best_epoch == epoch:
-                    best = copy.deepcopy(self.network.state_dict())
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with progress_bar("training", self.config.epochs) as bar:
+                for epoch in range(self.config.epochs):
+                    if self._out_of_time(epoch) or self._out_of_patience(epoch):
+                        break
+                    self._epoch(epoch, bar)
+                    if self.history.best_epoch == epoch:
+                        best = copy.deepcopy(self.network.state_dict())
+        finally:
+            torch.set_num_threads(threads)
         self.network.load_state_dict(best)
         self.network.eval().cpu()
         return self.history
@@ -100,41 +115,67 @@ class Trainer:
         bar.advance(note=f"loss {loss:.3f}  val mIoU {miou:.4f}  best {history.best_miou:.4f}")
 
     def _train_epoch(self, epoch: int) -> float:
-        self.network.train()
+        for replica in self.replicas:
+            replica.train()
         total, pixels = 0.0, 0.0
         nodes = sum(batch.num_nodes for batch in self.train_batches)
         seen = 0
-        for batch in shuffled(self.train_batches, self.config.batch, self.shuffle):
+        for chosen in shuffled(self.train_batches, self.config.batch, self.shuffle):
             self._set_rate(epoch + seen / nodes)
-            seen += batch.num_nodes
-            loss = self._step(batch.to(self.device))
-            weight = float(batch.counts.sum())
-            total, pixels = total + loss * weight, pixels + weight
+            seen += sum(batch.num_nodes for batch in chosen)
+            loss, mass = self._step([shard.to(self.device) for shard in shards(chosen, SHARDS)])
+            total, pixels = total + loss, pixels + mass
         return total / max(pixels, 1)
 
-    def _step(self, batch: Batch) -> float:
-        logits = run_groups(self.network, batch.x, dict(enumerate(batch.levels)))
-        loss = soft_loss(logits, batch.counts, self.weights)
-        self.optimiser.zero_grad()
-        loss.backward()
+    def _step(self, parts: Sequence[Batch]) -> tuple[float, float]:
+        """One update from the parts of a batch; their loss and mass."""
+        mass = sum(float(soft_mass(part.counts, self.weights)) for part in parts)
+        losses = [0.0] * len(parts)
+
+        def work(index: int) -> None:
+            part, replica = parts[index], self.replicas[index]
+            replica.zero_grad()
+            with random_from(self.random[index]):
+                logits = run_groups(replica, part.x, dict(enumerate(part.levels)))
+            loss = soft_loss(logits, part.counts, self.weights)
+            (loss / mass).backward()
+            losses[index] = float(loss)
+
+        run_tasks(work, range(len(parts)), workers=self.workers)
+        self._add_gradients(len(parts))
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self.optimiser.step()
-        return float(loss)
+        return sum(losses), mass
+
+    def _add_gradients(self, number: int) -> None:
+        """Add the replicas' gradients to the network's, always in one order."""
+        for replica in self.replicas[1:number]:
+            for own, other in zip(self.network.parameters(), replica.parameters(), strict=True):
+                if other.grad is not None:
+                    own.grad = other.grad.clone() if own.grad is None else own.grad + other.grad
 
     def validate(self) -> ConfusionMatrix:
         """Pixels by true and predicted class over the val batches (each region one label)."""
         self.network.eval()
         classes = self.val_batches[0].counts.shape[1]
-        counts = np.zeros((classes, classes + 1), np.int64)
-        with torch.inference_mode():
-            for batch in self.val_batches:
-                moved = batch.to(self.device)
+        total = np.zeros((classes, classes + 1), np.int64)
+
+        def work(batch: Batch) -> np.ndarray:
+            moved = batch.to(self.device)
+            with torch.inference_mode():
                 logits = run_groups(self.network, moved.x, dict(enumerate(moved.levels)))
-                labels = logits.argmax(dim=1).cpu().numpy()
-                pixels = batch.counts.numpy().astype(np.int64)
-                for label in np.unique(labels):
-                    counts[:, label] += pixels[labels == label].sum(axis=0)
-        return ConfusionMatrix(counts)
+            labels = logits.argmax(dim=1).cpu().numpy()
+            counts = np.zeros_like(total)
+            pixels = batch.counts.numpy().astype(np.int64)
+            for label in np.unique(labels):
+                counts[:, label] = pixels[labels == label].sum(axis=0)
+            return counts
+
+        def done(_batch: Batch, counts: np.ndarray) -> None:
+            total[:] += counts
+
+        run_tasks(work, self.val_batches, workers=self.workers, done=done)
+        return ConfusionMatrix(total)
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
@@ -157,3 +198,11 @@ class Trainer:
 
     def _out_of_patience(self, epoch: int) -> bool:
         return epoch - self.history.best_epoch > self.config.patience
+
+
+def _replica(network: nn.Module) -> nn.Module:
+    """A copy that shares the weights but has gradients of its own."""
+    replica = copy.deepcopy(network)
+    for own, other in zip(replica.parameters(), network.parameters(), strict=True):
+        own.data = other.data
+    return replica

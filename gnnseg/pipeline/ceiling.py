@@ -1,0 +1,110 @@
+"""What the best possible label for every region would reach, before any training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gnnseg.datasets import open_dataset
+from gnnseg.datasets.item import Item
+from gnnseg.errors import UsageError
+from gnnseg.execution import default_workers, run_tasks
+from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
+from gnnseg.progress import progress_bar
+from gnnseg.superpixels import Scaling, SlicSettings, fit_scaling, make_reader, superpixel_map
+
+
+def ceiling(
+    dataset: Any,
+    steps: Sequence[int] = (6, 8, 12, 16),
+    *,
+    split: str = "val",
+    settings: SlicSettings | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """The mIoU that superpixels of each step allow on a dataset.
+
+    Parameters
+    ----------
+    dataset : path or Dataset
+    steps : sequence of int
+    split : "train", "val" or "test"
+    settings : SlicSettings, optional
+        All but the step.
+    workers : int, optional
+
+    Returns
+    -------
+    dict
+        `rows`: for each step regions_per_image, achievable_accuracy, ceiling_miou,
+        boundary_recall (within 2 pixels, mean over the images) and per_class_iou by name.
+    """
+    started = time.monotonic()
+    data = open_dataset(dataset)
+    items = data.split(split)
+    if not items:
+        raise UsageError(f"{data.name} has no images in the split {split!r}")
+    if not steps:
+        raise UsageError("give at least one step, such as --steps 8,16")
+    scaling = fit_scaling([item.open_image() for item in items])
+    base = settings or SlicSettings()
+    every = [replace(base, step=step) for step in steps]
+    threads = workers or default_workers()
+    with progress_bar("ceiling", len(items) * len(every)) as bar:
+        rows = [_row(items, data.num_classes, each, scaling, threads, bar) for each in every]
+    for row in rows:
+        row["per_class_iou"] = dict(zip(data.classes.names, row["per_class_iou"], strict=True))
+    return {
+        "dataset": data.name,
+        "split": split,
+        "num_images": len(items),
+        "rows": rows,
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _row(  # noqa: PLR0913
+    items: list[Item],
+    num_classes: int,
+    settings: SlicSettings,
+    scaling: Scaling,
+    workers: int,
+    bar: Any,
+) -> dict[str, Any]:
+    total = ConfusionMatrix.zeros(num_classes)
+    recalls: list[float] = []
+    regions = 0
+
+    def work(item: Item) -> tuple[ConfusionMatrix, float, int]:
+        image, truth = item.load()
+        ids = superpixel_map(make_reader(image, settings=settings, scaling=scaling)).ids()
+        ignore = item.classes.ignore_index
+        best = ceiling_labels(truth, ids, ignore_index=ignore)
+        recall = boundary_recall(truth, ids, ignore_index=ignore)
+        return ConfusionMatrix.of(truth, best, num_classes, ignore), recall, _count(ids)
+
+    def done(_item: Item, result: tuple[ConfusionMatrix, float, int]) -> None:
+        nonlocal total, regions
+        total, regions = total + result[0], regions + result[2]
+        recalls.append(result[1])
+        bar.advance()
+
+    run_tasks(work, items, workers=workers, done=done)
+    known = sorted(recall for recall in recalls if recall == recall)  # noqa: PLR0124
+    return {
+        "step": settings.step,
+        "regions_per_image": regions / len(items),
+        "achievable_accuracy": total.pixel_accuracy,
+        "ceiling_miou": total.miou,
+        "boundary_recall": sum(known) / len(known) if known else float("nan"),
+        "per_class_iou": total.per_class_iou.tolist(),
+    }
+
+
+def _count(ids: Any) -> int:
+    import numpy as np
+
+    found = np.unique(ids)
+    return int((found >= 0).sum())
