@@ -1,5 +1,8 @@
-"""Whole runs: segment an image, evaluate a model, measure the ceiling of a dataset."""
+"""Whole runs: segment an image, evaluate a model, measure a dataset's ceiling, run one stage."""
 
+from gnnseg.pipeline.ceiling import ceiling
+from gnnseg.pipeline.evaluate import evaluate
 from gnnseg.pipeline.segment import segment
+from gnnseg.pipeline.stages import paint_file, write_graph, write_superpixels
 
-__all__ = ["segment"]
+__all__ = ["ceiling", "evaluate", "paint_file", "segment", "write_graph", "write_superpixels"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from gnnseg.blocks import step_for
 from gnnseg.errors import UsageError
 
 
@@ -32,6 +34,23 @@ class SlicSettings:
         _check("stride", self.stride, 1, self.step)
         if self.rounds is not None:
             _check("rounds", self.rounds, 0, 256)
+
+    @classmethod
+    def for_image(
+        cls,
+        height: int,
+        width: int,
+        *,
+        step: int | None = None,
+        n_segments: int | None = None,
+        **rest: Any,
+    ) -> SlicSettings:
+        """Settings for an image, from `step` (default 16) or the number of superpixels."""
+        if step is not None and n_segments is not None:
+            raise UsageError("give step or n_segments, not both")
+        if step is None:
+            step = 16 if n_segments is None else step_for(n_segments, height, width)
+        return cls(step=step, **rest)
 
     @property
     def orphan_rounds(self) -> int:

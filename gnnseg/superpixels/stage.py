@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Block, Lattice, Window, blocks, step_for
+from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.slic import MASKED, slic, spatial_table
@@ -165,9 +165,15 @@ def superpixels(
     from gnnseg.io import open_image
 
     source = open_image(image)
-    if step is None:
-        step = 16 if n_segments is None else step_for(n_segments, source.height, source.width)
-    settings = SlicSettings(step=step, compactness=compactness, n_iter=n_iter, sigma=sigma)
+    settings = SlicSettings.for_image(
+        source.height,
+        source.width,
+        step=step,
+        n_segments=n_segments,
+        compactness=compactness,
+        n_iter=n_iter,
+        sigma=sigma,
+    )
     reader = make_reader(source, settings=settings, mask=mask)
     return superpixel_map(reader, block=block, workers=workers or default_workers())
 
