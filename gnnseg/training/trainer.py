@@ -139,7 +139,7 @@ class Trainer:
                 logits = run_groups(replica, part.x, dict(enumerate(part.levels)))
             loss = soft_loss(logits, part.counts, self.weights)
             (loss / mass).backward()
-            losses[index] = float(loss)
+            losses[index] = float(loss.detach())
 
         run_tasks(work, range(len(parts)), workers=self.workers)
         self._add_gradients(len(parts))
