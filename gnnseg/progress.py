@@ -1,13 +1,21 @@
-"""Progress of long work: a bar with rate, time left and memory on a terminal, nothing in a pipe."""
+"""Progress of long work: a bar with rate, time left and memory on a terminal, lines in a pipe."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Literal, Protocol
 
 from gnnseg.memory import format_size, rss
+
+LINE_SECONDS = 10.0
+"""A line this often where there is no terminal."""
+
+SHOW: ContextVar[Literal["bars", "bars or lines", "nothing"]] = ContextVar("show", default="bars")
+"""What is shown on stderr: bars if it is a terminal, otherwise lines or nothing."""
 
 
 class Bar(Protocol):
@@ -23,6 +31,22 @@ class _Silent:
         """Stay quiet."""
 
 
+class _Lines:
+    def __init__(self, name: str, total: float) -> None:
+        self._name, self._total, self._done = name, total, 0.0
+        self._last = time.monotonic()
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """Print a line if the last one is long ago."""
+        self._done += amount
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS:
+            return
+        self._last = now
+        line = f"{self._name}: {self._done:g} of {self._total:g}, {format_size(rss())} {note}"
+        print(line.rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+
+
 class _Rich:
     def __init__(self, progress: object, task: object) -> None:
         self._progress, self._task = progress, task
@@ -36,16 +60,23 @@ class _Rich:
 
 @contextmanager
 def progress_bar(name: str, total: float, *, enabled: bool | None = None) -> Iterator[Bar]:
-    """A bar on stderr if it is a terminal (or `enabled` says so).
+    """A bar on stderr if it is a terminal (or `enabled` says so), otherwise what `SHOW` says.
 
     >>> with progress_bar("blocks", 3) as bar:
     ...     bar.advance()
     """
-    if not (sys.stderr.isatty() if enabled is None else enabled):
-        yield _Silent()
+    show = SHOW.get()
+    if not (show != "nothing" and sys.stderr.isatty() if enabled is None else enabled):
+        yield _Lines(name, total) if show == "bars or lines" else _Silent()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
