@@ -1,0 +1,76 @@
+"""The program `gnnseg`: its commands and its global options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from gnnseg import __version__
+from gnnseg.cli.ceiling import ceiling
+from gnnseg.cli.demo import demo
+from gnnseg.cli.doctor import doctor
+from gnnseg.cli.evaluate import evaluate
+from gnnseg.cli.graph import graph
+from gnnseg.cli.guard import guarded, set_verbosity
+from gnnseg.cli.info import info
+from gnnseg.cli.options import Quiet, Verbose
+from gnnseg.cli.paint import paint
+from gnnseg.cli.segment import segment
+from gnnseg.cli.superpixels import superpixels
+from gnnseg.cli.train import train
+
+_EXAMPLES: dict[Callable[..., None], str] = {
+    demo: "gnnseg demo --out demo-output",
+    train: "gnnseg train my-set/ -o model.safetensors --preset default --max-minutes 10",
+    evaluate: "gnnseg evaluate my-set/ -m model.safetensors --split test --json",
+    segment: "gnnseg segment slide.tif -m model.safetensors -o labels.zarr --memory 1GiB",
+    superpixels: "gnnseg superpixels slide.tif -o slots.zarr --step 16 --memory 1GiB",
+    graph: "gnnseg graph slide.tif -o graph.zarr --n-segments 100000",
+    paint: "gnnseg paint slots.zarr values.npy -o painted.zarr",
+    info: "gnnseg info model.safetensors",
+    ceiling: "gnnseg ceiling my-set/ --steps 6,8,12,16 --split val",
+    doctor: "gnnseg doctor --json",
+}
+"""Every command, in the order of the help, with the example that its help shows."""
+_RESUME = (segment, superpixels, graph)
+
+app = typer.Typer(
+    name="gnnseg",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: gnnseg demo",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gnnseg {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+]
+
+
+@app.callback()
+def root(
+    *,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    version: Version = False,  # noqa: ARG001
+) -> None:
+    """Segment images of any size with graph neural networks on superpixels."""
+    set_verbosity(verbose=verbose, quiet=quiet)
+
+
+def _register(command: Callable[..., None], example: str) -> None:
+    guard = guarded(command, resumes=command in _RESUME)
+    app.command(command.__name__, epilog=f"Example: {example}")(guard)
+
+
+for _command, _example in _EXAMPLES.items():
+    _register(_command, _example)

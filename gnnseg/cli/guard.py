@@ -1,0 +1,118 @@
+"""From what a command raises to what the shell gets: one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import os
+import sys
+import traceback
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from gnnseg.cli.options import Quiet, Verbose
+from gnnseg.cli.output import say
+from gnnseg.errors import GnnsegError
+
+BUG, USAGE, MEMORY, DISK, INTERRUPTED = 1, 2, 5, 6, 130
+BROKEN_PIPE = 128 + 13
+"""What a shell shows for a program that SIGPIPE ended."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+TRACEBACK = "GNNSEG_TRACEBACK"
+
+
+def guarded(command: Callable[..., None], *, resumes: bool = False) -> Callable[..., None]:
+    """A command that also takes -v and -q, and whose errors become exit codes.
+
+    `resumes` tells that the same command goes on where an interrupted one stopped.
+    """
+    parameters = _parameters(command)
+
+    @functools.wraps(command)
+    def run(*, verbose: bool = False, quiet: bool = False, **arguments: Any) -> None:
+        set_verbosity(verbose=verbose, quiet=quiet)
+        try:
+            command(**arguments)
+        except BaseException as error:  # noqa: BLE001
+            raise SystemExit(report(error, resumes=resumes)) from None
+
+    del run.__wrapped__  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+    hints = typing.get_type_hints(command, include_extras=True)
+    own = inspect.signature(command).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    extra = [
+        inspect.Parameter(name, keyword, default=False, annotation=annotation)
+        for name, annotation in (("verbose", Verbose), ("quiet", Quiet))
+    ]
+    return [p.replace(kind=keyword, annotation=hints[p.name]) for p in own] + extra
+
+
+def set_verbosity(*, verbose: bool, quiet: bool) -> None:
+    """Show tracebacks and more figures, or nothing but results and errors."""
+    from gnnseg.progress import SHOW
+
+    if verbose:
+        os.environ[TRACEBACK] = "1"
+    if quiet:
+        SHOW.set("nothing")
+    elif SHOW.get() == "bars":
+        SHOW.set("bars or lines")
+
+
+def is_verbose() -> bool:
+    """Whether tracebacks and more figures are asked for."""
+    return os.environ.get(TRACEBACK, "") not in ("", "0")
+
+
+def is_quiet() -> bool:
+    """Whether nothing but results and errors is wanted."""
+    from gnnseg.progress import SHOW
+
+    return SHOW.get() == "nothing"
+
+
+def report(error: BaseException, *, resumes: bool = False) -> int:
+    """Say what went wrong; the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, BrokenPipeError):
+        # Python flushes stdout once more at the end; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    if isinstance(error, KeyboardInterrupt):
+        again = ": the same command goes on from here" if resumes else ""
+        say(f"interrupted{again}")
+        return INTERRUPTED
+    if is_verbose():
+        traceback.print_exception(error)
+    code, message = _explain(error)
+    say(f"error: {message}")
+    return code
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, GnnsegError):
+        return error.exit_code, str(error)
+    if _is_out_of_memory(error):
+        return MEMORY, f"out of memory ({error}): use a smaller --memory or fewer --workers"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return DISK, f"{error}: free some space and run the same command again"
+    how = "" if is_verbose() else f" (run with -v or {TRACEBACK}=1 for the traceback)"
+    text = " ".join(str(error).split())
+    return BUG, f"unexpected {type(error).__name__}: {text}{how}; this is a bug in gnnseg"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Also PyTorch's, which are no MemoryError."""
+    texts = ("can't allocate memory", "CUDA out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )

@@ -1,0 +1,179 @@
+"""`gnnseg info`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gnnseg.cli.options import AsJson
+from gnnseg.cli.output import emit, percent
+from gnnseg.errors import InputError, MissingInputError
+from gnnseg.memory import format_size
+
+
+def info(
+    path: Annotated[
+        Path, typer.Argument(show_default=False, help="What gnnseg reads or wrote.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a file or folder is: model, image, labels, slot map, graph, run or dataset."""
+    if not path.exists():
+        raise MissingInputError(f"{path}: no such file or folder")
+    result = {"path": str(path), **_kind(path)(path)}
+    rows = [(key.replace("_", " "), _words(key, value)) for key, value in result.items()]
+    emit(result, rows, as_json=as_json)
+
+
+def _kind(path: Path) -> Callable[[Path], dict[str, Any]]:
+    from gnnseg.io.attributes import gnnseg_attributes
+
+    if path.suffix == ".safetensors":
+        return describe_model
+    if path.is_dir():
+        if gnnseg_attributes(path) is not None:
+            return describe_output
+        if (path / "manifest.json").is_file():
+            return describe_run
+        if (path / "images").is_dir():
+            return describe_dataset
+    return describe_image
+
+
+def describe_model(path: Path) -> dict[str, Any]:
+    """What a model's header tells."""
+    from gnnseg.models import read_header
+
+    header = read_header(path)
+    training = header.get("training", {})
+    return {
+        "kind": "model",
+        "format_version": header.get("format_version"),
+        "preset": header.get("preset"),
+        "classes": [entry["name"] for entry in header["classes"]["classes"]],
+        "settings": header.get("settings"),
+        "features": len(header.get("features", ())),
+        "pixel_size": header.get("pixel_size"),
+        "trained_on": training.get("dataset"),
+        "epochs": training.get("epochs"),
+        "val_miou": training.get("val_miou"),
+        "bytes": path.stat().st_size,
+    }
+
+
+def describe_output(path: Path) -> dict[str, Any]:
+    """What a Zarr output of gnnseg tells about itself, finished or not."""
+    import zarr
+
+    from gnnseg.io.attributes import gnnseg_attributes
+
+    about = dict(gnnseg_attributes(path) or {})
+    try:
+        node = zarr.open(str(path), mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: is no readable Zarr output: {error}") from error
+    table = about.pop("class_table", None)
+    result = {"kind": about.pop("kind", None), "complete": about.pop("complete", None)}
+    if table is not None:
+        result["classes"] = [entry["name"] for entry in table["classes"]]
+    return {**result, "arrays": _arrays(node), **about}
+
+
+def describe_run(path: Path) -> dict[str, Any]:
+    """The folder beside an output: settings, and how many blocks are done."""
+    try:
+        settings = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: its manifest.json is not readable: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: its manifest.json is no manifest of gnnseg")
+    blocks = settings.pop("blocks", None)
+    done = {
+        phase.name: sum(1 for mark in phase.glob("*.json"))
+        for phase in sorted((path / "done").glob("*"))
+    }
+    result: dict[str, Any] = {"kind": "run", "complete": blocks is not None}
+    if blocks is None:
+        result["blocks_done"] = done
+    else:
+        result["blocks"] = len(blocks)
+    return {**result, "settings": settings}
+
+
+def describe_dataset(path: Path) -> dict[str, Any]:
+    """Classes and splits of a folder of labelled images."""
+    from gnnseg.datasets import open_dataset
+
+    dataset = open_dataset(path)
+    return {
+        "kind": "dataset",
+        "classes": list(dataset.classes.names),
+        "images": {split: len(dataset.split(split)) for split in ("train", "val", "test")},
+        "pixel_size": dataset.pixel_size,
+    }
+
+
+def describe_image(path: Path) -> dict[str, Any]:
+    """Size, type and calibration of an image."""
+    from gnnseg.io import open_image
+
+    image = open_image(path)
+    return {
+        "kind": "image",
+        "height": image.height,
+        "width": image.width,
+        "planes": image.num_planes,
+        "channels": image.num_channels,
+        "dtype": str(image.dtype),
+        "rgb": image.is_rgb,
+        "axes": image.axes,
+        "chunk": list(image.chunk),
+        "pixel_size": image.pixel_size,
+        "plane_spacing": image.plane_spacing,
+        "unit": image.unit,
+    }
+
+
+def _arrays(node: Any) -> dict[str, Any]:
+    """Shape and type of an array, or of the arrays of a group, two levels deep."""
+    if hasattr(node, "dtype"):
+        return {"": {"shape": list(node.shape), "dtype": str(node.dtype)}}
+    members = sorted(node.members(max_depth=1))
+    return {
+        name: {"shape": list(member.shape), "dtype": str(member.dtype)}
+        for name, member in members
+        if hasattr(member, "dtype")
+    }
+
+
+def _words(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _WORDS.get(key, _other_words)(value)
+
+
+def _other_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {_words(name, item) or '-'}" for name, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _array_words(arrays: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{name or 'array'}  {' x '.join(map(str, about['shape']))} {about['dtype']}"
+        for name, about in arrays.items()
+    )
+
+
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "arrays": _array_words,
+    "bytes": format_size,
+    "val_miou": percent,
+}

@@ -1,0 +1,82 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ImagePath = Annotated[
+    Path,
+    typer.Argument(
+        show_default=False,
+        help="Image: OME-Zarr, Zarr, TIFF, OME-TIFF, slide, PNG, JPEG or .npy.",
+    ),
+]
+DatasetPath = Annotated[
+    str,
+    typer.Argument(
+        show_default=False,
+        help="Folder with images/ and labels/, or the name of a public set in GNNSEG_DATA.",
+    ),
+]
+ModelPath = Annotated[
+    Path,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", show_default=False, help="Model that gnnseg train wrote."
+    ),
+]
+OutPath = Annotated[
+    Path, typer.Option("--out", "-o", metavar="OUT", show_default=False, help="What to write.")
+]
+MaskPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask", metavar="PATH", help="Image of the same size; zero where pixels take no part."
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Most memory of the whole process, such as 1GiB; default: half of what is free.",
+    ),
+]
+BlockSize = Annotated[
+    int | None,
+    typer.Option(
+        "--block", min=1, metavar="N", help="Side of a block in pixels; default: as memory allows."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, metavar="N", help="Threads; default: one a processor."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an output of gnnseg that exists.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Step = Annotated[
+    int | None,
+    typer.Option("--step", min=2, max=256, metavar="N", help="Pixels on a side of a cell."),
+]
+Segments = Annotated[
+    int | None,
+    typer.Option(
+        "--n-segments", min=1, metavar="N", help="About how many superpixels, in place of --step."
+    ),
+]
+Compactness = Annotated[
+    float,
+    typer.Option("--compactness", min=0, metavar="C", help="Weight of space against colour."),
+]
+Iterations = Annotated[int, typer.Option("--n-iter", min=0, metavar="T", help="Rounds of SLIC.")]
+Sigma = Annotated[
+    float, typer.Option("--sigma", min=0, metavar="S", help="Smoothing before, in pixels.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show tracebacks and more figures.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]

@@ -1,0 +1,105 @@
+"""What commands print: one JSON object on stdout, or a short table."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def emit(result: Mapping[str, Any], rows: Iterable[tuple[str, str]], *, as_json: bool) -> None:
+    """Print a result on stdout: as JSON, or `rows` of names and values."""
+    if as_json:
+        print(json.dumps(plain(result), allow_nan=False))  # noqa: T201
+    else:
+        print_pairs(rows)
+    sys.stdout.flush()
+
+
+def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Names and values in two columns; rows without a value are left out."""
+    kept = [(name, value) for name, value in rows if value != ""]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        first, *rest = value.split("\n")
+        print(f"{name:<{width}}  {first}")  # noqa: T201
+        for line in rest:
+            print(f"{'':<{width}}  {line}")  # noqa: T201
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows in columns: the first to the left, the others to the right.
+
+    >>> print(table(("stage", "seconds"), [("paint", "1.5")]))
+    stage  seconds
+    paint      1.5
+    """
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            f"{cell:<{width}}" if i == 0 else f"{cell:>{width}}"
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def say(message: str) -> None:
+    """A sentence for the person at the terminal, on stderr."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON knows: NaN and infinities become null, arrays lists, paths text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, bool)) else str(value)
+
+
+def percent(value: float | None) -> str:
+    """A share for people; a dash where there is none.
+
+    >>> percent(0.5), percent(None)
+    ('50.0 %', '-')
+    """
+    return "-" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def seconds(value: float) -> str:
+    """A duration for people.
+
+    >>> seconds(2.34), seconds(200), seconds(7300)
+    ('2.3 s', '3 min 20 s', '2 h 1 min')
+    """
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def ledger_table(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    """The ledger of a run."""
+    from gnnseg.memory import format_size
+
+    rows = [
+        (
+            name,
+            f"{stage['seconds']:.1f}",
+            f"{stage['cpu_seconds']:.1f}",
+            format_size(stage["peak_rss_bytes"]),
+        )
+        for name, stage in stages.items()
+    ]
+    return table(("stage", "seconds", "CPU seconds", "peak memory"), rows)

@@ -1,0 +1,55 @@
+"""Whether an image shows things at the size that the model has learnt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gnnseg.cli.output import say
+
+if TYPE_CHECKING:
+    from gnnseg.io import ImageSource
+    from gnnseg.models import Model
+
+_MICROMETERS = {
+    "picometer": 1e-6,
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "inch": 25_400.0,
+    "meter": 1e6,
+}
+TOLERANCE = 0.05
+
+
+def warn_about_scale(
+    image: ImageSource, model: Model, *, otherwise: tuple[float, float] | None = None
+) -> bool:
+    """Warn on stderr where pixel sizes differ by more than 5 %; whether it did.
+
+    `otherwise` is the pixel size in micrometres of an image that does not tell its own.
+    """
+    size = pixel_size_um(image) or otherwise
+    if size is None or model.pixel_size is None:
+        return False
+    pairs = zip(size, model.pixel_size, strict=True)
+    if all(abs(found - known) <= TOLERANCE * known for found, known in pairs):
+        return False
+    say(
+        f"warning: {image.name} has pixels of {_words(size)} and the model was trained on "
+        f"{_words(model.pixel_size)}: resample the image, or expect worse labels"
+    )
+    return True
+
+
+def pixel_size_um(image: ImageSource) -> tuple[float, float] | None:
+    """The pixel size (y, x) in micrometres, None where the file does not tell."""
+    factor = _MICROMETERS.get(image.unit or "")
+    if image.pixel_size is None or factor is None:
+        return None
+    return image.pixel_size[0] * factor, image.pixel_size[1] * factor
+
+
+def _words(size: tuple[float, float]) -> str:
+    return f"{size[0]:.4g} x {size[1]:.4g} µm"

@@ -1,0 +1,153 @@
+"""`gnnseg segment`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gnnseg.cli.guard import is_verbose
+from gnnseg.cli.options import (
+    AsJson,
+    BlockSize,
+    ImagePath,
+    MaskPath,
+    Memory,
+    ModelPath,
+    OutPath,
+    Overwrite,
+    Workers,
+)
+from gnnseg.cli.output import emit, ledger_table, percent, say, seconds
+from gnnseg.errors import StateError, UsageError
+
+_ROI = re.compile(r"(\d+):(\d+),(\d+):(\d+)", re.ASCII)
+Roi = tuple[tuple[int, int], tuple[int, int]]
+
+
+def segment(
+    image: ImagePath,
+    *,
+    model: ModelPath,
+    out: OutPath,
+    memory: Memory = None,
+    block: BlockSize = None,
+    workers: Workers = None,
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            "--roi", metavar="Y0:Y1,X0:X1", help="Only this part: the crop of the whole result."
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write OUT.probabilities.zarr.")
+    ] = False,
+    mask: MaskPath = None,
+    label_offset: Annotated[
+        int,
+        typer.Option(
+            "--label-offset", min=0, metavar="N", help="Add to every class; 0 shows as transparent."
+        ),
+    ] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Keep slots, graph and states in this folder."),
+    ] = None,
+    overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Segment an image of any size into OME-Zarr, TIFF or PNG labels.
+
+    The same command again goes on where an interrupted one stopped. Neither --memory nor --block
+    nor --workers change the labels.
+    """
+    from gnnseg.memory import limit_arenas
+
+    limit_arenas()
+    part = None if roi is None else parse_roi(roi)
+    _check_keep(keep)
+    from gnnseg.cli.plan import print_plan
+    from gnnseg.cli.scale import warn_about_scale
+    from gnnseg.io import open_image, output_kind
+    from gnnseg.models import load_model
+    from gnnseg.pipeline import segment as segment_image
+
+    output_kind(out)
+    net, source = load_model(model), open_image(image)
+    warn_about_scale(source, net)
+    if dry_run:
+        given = {"block": block, "workers": workers, "roi": part, "probabilities": probabilities}
+        print_plan(source, net, out, mask=mask, memory=memory, given=given, as_json=as_json)
+        return
+    result = segment_image(
+        source,
+        net,
+        out,
+        memory=memory,
+        block=block,
+        workers=workers,
+        roi=part,
+        probabilities=probabilities,
+        mask=mask,
+        keep=keep is not None,
+        overwrite=overwrite,
+        label_offset=label_offset,
+    )
+    if keep is not None:
+        result["kept"] = _move_scratch(out, keep)
+    _print(result, as_json=as_json)
+
+
+def parse_roi(text: str) -> Roi:
+    """The rows and columns of `Y0:Y1,X0:X1`.
+
+    >>> parse_roi("0:100,50:80")
+    ((0, 100), (50, 80))
+    """
+    match = _ROI.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"--roi {text!r}: write Y0:Y1,X0:X1 in pixels, such as 0:1000,500:2000")
+    y0, y1, x0, x1 = map(int, match.groups())
+    return (y0, y1), (x0, x1)
+
+
+def _check_keep(keep: Path | None) -> None:
+    if keep is None or not keep.exists():
+        return
+    if not keep.is_dir() or any(keep.iterdir()):
+        raise StateError(f"--keep {keep}: exists and is no empty folder; choose another one")
+
+
+def _move_scratch(out: Path, keep: Path) -> str:
+    keep.mkdir(parents=True, exist_ok=True)
+    target = keep / "scratch.zarr"
+    shutil.move(out.with_name(out.name + ".gnnseg") / "scratch.zarr", target)
+    return str(target)
+
+
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
+    from gnnseg.memory import format_size
+
+    if is_verbose():
+        say(ledger_table(result["stages"]))
+    shares = "\n".join(
+        f"{row['class']}  {percent(row['share'])}"
+        for row in result["classes"]
+        if row["share"] is not None
+    )
+    rows = [
+        ("output", result["output"]),
+        ("pixels", f"{result['pixels']:,}"),
+        ("superpixels", f"{result['nodes']:,}"),
+        ("classes", shares),
+        ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
+        ("peak memory", format_size(result["peak_rss_bytes"])),
+        ("kept", result.get("kept", "")),
+    ]
+    emit(result, rows, as_json=as_json)

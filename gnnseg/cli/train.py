@@ -1,0 +1,119 @@
+"""`gnnseg train`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gnnseg.cli.options import AsJson, DatasetPath, Step
+from gnnseg.cli.output import emit, percent, seconds
+from gnnseg.errors import StateError, UsageError
+
+if TYPE_CHECKING:
+    from gnnseg.models import Model
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def train(
+    dataset: DatasetPath,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="MODEL", show_default=False, help="Model file, *.safetensors."
+        ),
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Named model: default, jain2023 or mlp."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="TOML file with settings.")
+    ] = None,
+    step: Step = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, metavar="N", help="Most epochs.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", metavar="M", help="Most minutes, in all.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of all chance.")] = None,
+    device: Annotated[Device | None, typer.Option("--device", help="Where to train.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model that exists.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on labelled images.
+
+    Writes the model and, beside it, a plot of the training. Options stand over --config, and both
+    over what the preset says.
+    """
+    plot = out.with_suffix(".png")
+    _check_output(out, plot, overwrite=overwrite)
+    from gnnseg.models import save_model
+    from gnnseg.training import make_config
+    from gnnseg.training import train as train_model
+    from gnnseg.training.plot import save_plot
+
+    settings = make_config(
+        config,
+        preset=preset,
+        step=step,
+        epochs=epochs,
+        max_minutes=max_minutes,
+        seed=seed,
+        device=None if device is None else device.value,
+    )
+    model = train_model(dataset, config=settings)
+    save_model(model, out)
+    save_plot(model, plot)
+    result = _result(model, out, plot)
+    emit(
+        result,
+        [
+            ("model", str(out)),
+            ("preset", f"{model.preset}, {result['num_parameters']:,} parameters"),
+            ("val mIoU", f"{percent(result['val_miou'])} after epoch {result['best_epoch'] + 1}"),
+            ("epochs", str(result["epochs"])),
+            ("time", seconds(result["seconds"])),
+            ("plot", str(plot)),
+        ],
+        as_json=as_json,
+    )
+
+
+def _check_output(out: Path, plot: Path, *, overwrite: bool) -> None:
+    """Everything that could keep the model from being written, before hours of training."""
+    if out.suffix != ".safetensors":
+        raise UsageError(f"{out}: a model file ends in .safetensors")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
+    for path in (out, plot):
+        if path.exists() and not path.is_file():
+            raise StateError(f"{path}: exists and is no file; choose another name")
+    if out.exists() and not overwrite:
+        raise StateError(f"{out}: exists; use --overwrite to replace it, or choose another name")
+
+
+def _result(model: Model, out: Path, plot: Path) -> dict[str, Any]:
+    record = model.training
+    keys = ("dataset", "val_miou", "best_epoch", "epochs", "seconds", "config")
+    return {
+        "model": str(out),
+        "plot": str(plot),
+        "preset": model.preset,
+        "num_parameters": model.num_parameters,
+        "classes": list(model.classes.names),
+        **{key: record[key] for key in keys},
+    }
