@@ -15,17 +15,25 @@ ROWS = 4096
 """Rows of one matrix product at inference: few rows would take other code and give other bits."""
 
 
+LANES = 16
+"""At inference, channels are padded to a multiple of this: remainders take other code, too."""
+
+
 class RowLinear(nn.Linear):
     """A linear layer that, at inference, works on zero-padded chunks of `ROWS` rows."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.training:
             return super().forward(x)
+        inner, outer = -self.in_features % LANES, -self.out_features % LANES
+        weight = functional.pad(self.weight, (0, inner, 0, outer))
+        bias = None if self.bias is None else functional.pad(self.bias, (0, outer))
         out = x.new_empty(len(x), self.out_features)
         for start in range(0, len(x), ROWS):
             part = x[start : start + ROWS]
-            padded = functional.pad(part, (0, 0, 0, ROWS - len(part)))
-            out[start : start + ROWS] = super().forward(padded)[: len(part)]
+            padded = functional.pad(part, (0, inner, 0, ROWS - len(part)))
+            result = functional.linear(padded, weight, bias)
+            out[start : start + ROWS] = result[: len(part), : self.out_features]
         return out
 
 
@@ -81,7 +89,11 @@ class EdgeGatedConv(MessagePassing):
         self, query_i: torch.Tensor, source_j: torch.Tensor, edge: torch.Tensor
     ) -> torch.Tensor:
         key, value = source_j.chunk(2, dim=-1)
-        return torch.sigmoid(query_i + key + edge) * value
+        if torch.is_grad_enabled():
+            return torch.sigmoid(query_i + key + edge) * value
+        # torch.sigmoid rounds otherwise where a thread's share ends: that depends on the block.
+        gate = query_i.add_(key).add_(edge).neg_().exp_().add_(1)
+        return torch.div(value, gate, out=gate)
 
 
 class ResidualBlock(nn.Module):

@@ -9,6 +9,7 @@ import torch
 from gnnseg.models.layers import ROWS, EdgeGatedConv, Perceptron, RowLinear, pool
 
 SIZES = [(11, 32), (32, 2), (6, 32), (32, 64), (160, 96), (96, 192), (47, 64), (64, 3), (64, 1)]
+SIZES += [(5, 4), (6, 8), (7, 11), (11, 2), (31, 3), (94, 7), (1, 1), (13, 13)]  # remainders
 
 
 @pytest.fixture(params=[1, 2])
