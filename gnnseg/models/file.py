@@ -87,7 +87,9 @@ def _header(model: Model) -> dict[str, Any]:
     }
 
 
-def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> Model:
+def _restore(header: Any, tensors: dict[str, Any]) -> Model:
+    if not isinstance(header, dict):
+        raise InputError("is no model of gnnseg (its header is no table)")
     version = header.get("format_version")
     if version != FORMAT_VERSION:
         raise InputError(
@@ -100,7 +102,7 @@ def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> Model:
         preset=header["preset"],
         options=header["options"],
         settings=SlicSettings(**header["settings"]),
-        scaling=Scaling(tuple(scaling["low"]), tuple(scaling["high"]), scaling["lab"]),
+        scaling=Scaling(_floats(scaling["low"]), _floats(scaling["high"]), scaling["lab"]),
         features=tuple(header["features"]),
         mean=tensors.pop(_MEAN).numpy(),
         std=tensors.pop(_STD).numpy(),
@@ -108,9 +110,15 @@ def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> Model:
         pixel_size=None if pixel_size is None else tuple(pixel_size),
         training=header["training"],
     )
+    if not len(model.columns) == len(model.mean) == len(model.std):
+        raise InputError("the model's features and their statistics do not fit each other")
     state = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
     model.network.load_state_dict(state)
     return model
+
+
+def _floats(values: list[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def _tensor(array: np.ndarray) -> Any:

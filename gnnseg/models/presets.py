@@ -46,7 +46,7 @@ PRESETS = {
 
 def get_preset(name: str) -> Preset:
     """The preset of that name."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"no preset is named {name!r}: choose one of {', '.join(sorted(PRESETS))}")
     return PRESETS[name]
 
