@@ -1,0 +1,179 @@
+"""Training from images to a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gnnseg.datasets.synthetic import synthetic_dataset
+from gnnseg.errors import InputError, UsageError
+from gnnseg.graph import whole_table
+from gnnseg.io import open_image
+from gnnseg.kernels.paint import paint
+from gnnseg.metrics import ConfusionMatrix
+from gnnseg.models import load_model, save_model
+from gnnseg.superpixels import PixelReader, SlicSettings, fit_scaling
+from gnnseg.training import train, trainer
+from gnnseg.training.batches import make_batch, shards, shuffled
+from gnnseg.training.samples import make_samples
+
+SMALL = {
+    "default": {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]},
+    "mlp": {"hidden": 16},
+    "jain2023": {},
+}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return synthetic_dataset(5, height=80, width=96, num_classes=3, val=0.4)
+
+
+def trained(dataset, preset="default", **settings):
+    given = {"epochs": 2, "n_iter": 1, "batch": 300, "step": 8, "device": "cpu"} | settings
+    return train(dataset, preset=preset, options=SMALL[preset], **given)
+
+
+def weights(model):
+    return {name: tensor.numpy() for name, tensor in model.network.state_dict().items()}
+
+
+@pytest.mark.parametrize("preset", sorted(SMALL))
+def test_the_same_seed_gives_the_same_bits(dataset, preset):
+    first, again = (trained(dataset, preset, seed=3) for _ in range(2))
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(weights(again)[name], array, err_msg=name)
+    assert again.training["history"] == first.training["history"]
+    np.testing.assert_array_equal(again.mean, first.mean)
+
+
+def test_training_leaves_the_random_state_of_its_caller_out_of_it(dataset):
+    torch.manual_seed(1)
+    first = trained(dataset, seed=3)
+    torch.manual_seed(2)
+    torch.rand(100)
+    again = trained(dataset, seed=3)
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(weights(again)[name], array)
+
+
+def test_the_number_of_threads_changes_no_bit(dataset, monkeypatch):
+    first = weights(trained(dataset))
+    monkeypatch.setattr(trainer, "default_workers", lambda: 1)
+    for name, array in weights(trained(dataset)).items():
+        np.testing.assert_array_equal(first[name], array)
+
+
+def test_another_seed_gives_another_model(dataset):
+    first, other = (weights(trained(dataset, "mlp", seed=seed)) for seed in (0, 1))
+    assert all((first[name] != other[name]).any() for name in first)
+
+
+@pytest.mark.parametrize("preset", sorted(SMALL))
+def test_val_miou_is_that_of_painted_pixels(dataset, preset):
+    model = trained(dataset, preset)
+    total = ConfusionMatrix.zeros(3)
+    for item in dataset.split("val"):
+        image, labels = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        painted = np.empty(slots.shape, np.uint8)
+        paint(slots, 8, node_labels.reshape(table.window.shape), 0, 0, np.uint8(255), painted)
+        total += ConfusionMatrix.of(labels, painted, 3)
+    history = model.training["history"]["val_miou"]
+    assert total.miou == history[model.training["best_epoch"]] == max(history)
+    assert model.training["val_miou"] == total.miou
+
+
+def test_it_learns(dataset):
+    model = trained(dataset, "mlp", epochs=30, learning_rate=0.02)
+    losses = model.training["history"]["loss"]
+    assert losses[-1] < 0.7 * losses[0]
+    assert model.training["val_miou"] > 0.5
+
+
+def test_a_trained_model_survives_its_file(dataset, tmp_path):
+    model = trained(dataset, "mlp")
+    save_model(model, tmp_path / "m.safetensors")
+    back = load_model(tmp_path / "m.safetensors")
+    assert back.training == model.training
+    assert back.classes == dataset.classes
+    image = open_image(dataset.split("val")[0].image)
+    _, table = whole_table(PixelReader(image, model.scaling, model.settings))
+    np.testing.assert_array_equal(back.logits(table), model.logits(table))
+
+
+def test_the_network_ends_in_eval_mode_on_the_cpu(dataset):
+    before = torch.get_num_threads()
+    network = trained(dataset, "mlp").network
+    assert not network.training
+    assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+    assert torch.get_num_threads() == before
+
+
+def test_arrays_and_names_of_classes():
+    rng = np.random.default_rng(0)
+    labels = (np.indices((48, 48))[1] > 20).astype(np.uint8)
+    labels[:3] = 255
+    images = [(90 * labels.clip(max=1) + rng.integers(0, 30, labels.shape)).astype(np.uint8)] * 2
+    model = train(
+        images, [labels] * 2, classes=["left", "right"], preset="mlp", step=6, epochs=2, val=0.5
+    )
+    assert model.classes.names == ("left", "right")
+    assert train(images, [labels] * 2, preset="mlp", epochs=1).classes.num_classes == 2
+    with pytest.raises(InputError, match="label 1"):
+        train(images, [labels] * 2, classes=1, preset="mlp", epochs=1)
+
+
+def test_wrong_settings_are_refused(dataset):
+    with pytest.raises(UsageError, match="speed"):
+        train(dataset, speed=3)
+    with pytest.raises(UsageError, match="no_such"):
+        train(dataset, preset="mlp", options={"no_such": 3}, epochs=1, n_iter=0)
+
+
+@pytest.fixture(scope="module")
+def samples(dataset):
+    items = dataset.split("train")
+    scaling = fit_scaling(item.open_image() for item in items)
+    settings = SlicSettings(step=8, n_iter=1)
+    return items, make_samples(items, settings, scaling, num_classes=3, mirror=True, tile=7)
+
+
+def test_samples_hold_every_labelled_pixel_once_and_once_mirrored(samples):
+    items, found = samples
+    expected = sum(
+        np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items
+    )
+    total = sum(sample.counts.sum(axis=0) for sample in found)
+    np.testing.assert_array_equal(total, 2 * expected)
+    for sample in found:
+        assert sample.counts.shape == (sample.table.window.size, 3)
+        assert max(sample.table.window.shape) <= 7
+        assert (sample.counts.sum(axis=1) <= sample.table.area.ravel()).all()
+
+
+def test_the_mirror_image_is_that_of_the_mirrored_array(dataset):
+    item = dataset.split("train")[0]
+    scaling = fit_scaling([item.open_image()])
+    settings = SlicSettings(step=8, n_iter=1)
+    _, mirrored = make_samples([item], settings, scaling, num_classes=3, mirror=True)
+    image = item.open_image()
+    pixels = np.moveaxis(image.read(image.bounds), 0, -1)
+    _, table = whole_table(PixelReader(open_image(pixels[:, ::-1].copy()), scaling, settings))
+    for name, array in table.arrays().items():
+        np.testing.assert_array_equal(getattr(mirrored.table, name), array)
+
+
+def test_batches_hold_every_piece_once(dataset, samples):
+    model = trained(dataset, "mlp", epochs=1)
+    batches = [make_batch(model, sample) for sample in samples[1]]
+    limit = 3 * batches[0].num_nodes
+    seen = []
+    for chosen in shuffled(batches, limit, torch.Generator().manual_seed(0)):
+        assert sum(batch.num_nodes for batch in chosen) <= limit
+        seen += chosen
+        parts = shards(chosen, 2)
+        assert sum(part.num_nodes for part in parts) == sum(batch.num_nodes for batch in chosen)
+    assert sorted(map(id, seen)) == sorted(map(id, batches))
