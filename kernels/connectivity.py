@@ -12,6 +12,9 @@ from numba import njit
 
 from gnnseg.kernels.slic import MASKED
 
+REACH = 2
+"""Cells between a pixel's own cell and the home that it may join."""
+
 
 def connect(
     work: np.ndarray, step: int, rounds: int, colour: np.ndarray, slots: np.ndarray
@@ -24,8 +27,9 @@ def connect(
         Working channels; the window starts at a corner of a cell.
     step, rounds : int
         Cell size in pixels; how many rounds of joining at most.
-    colour : (cells_y, cells_x, C) int32
-        Mean colour of each superpixel.
+    colour : (cells_y + 4, cells_x + 4, C) int32
+        Mean colour of each superpixel, two cells wider all round than the window: pixels may belong
+        to homes outside.
     slots : (H, W) uint8
         Slots, changed in place.
 
@@ -50,7 +54,7 @@ def _homes(slots, step, cells_x, homes):
     height, width = slots.shape
     for y in range(height):
         for x0 in range(0, width, step):
-            own = y // step * cells_x + x0 // step
+            own = (y // step + REACH) * cells_x + x0 // step + REACH
             for x in range(x0, min(x0 + step, width)):
                 slot = np.int32(slots[y, x])
                 home = own + (slot // 5 - 2) * cells_x + slot % 5 - 2
@@ -155,7 +159,7 @@ def _adopt(work, step, rounds, colour, homes, labels, main, orphans, slots):
             labels[y, x] = main[home]
             dy = home // cells_x - y // step
             dx = home % cells_x - x // step
-            slots[y, x] = 5 * (dy + 2) + dx + 2
+            slots[y, x] = 5 * dy + dx
         if waiting == left.size:
             break
         left = left[:waiting]
@@ -178,7 +182,7 @@ def _choose(work, step, colour, homes, labels, main, pixel):
         if home < 0 or labels[ny, nx] != main[home]:
             continue
         hy, hx = home // cells_x, home % cells_x
-        if abs(hy - y // step) > 2 or abs(hx - x // step) > 2:
+        if abs(hy - REACH - y // step) > REACH or abs(hx - REACH - x // step) > REACH:
             continue
         cost = np.int64(0)
         for c in range(work.shape[0]):

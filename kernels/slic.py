@@ -19,13 +19,12 @@ EXACT = 1 << 24
 """float32 holds every integer below this one."""
 
 
-def spatial_table(step: int, weight: float, ceiling: int) -> np.ndarray:
-    """Cost of a distance along one axis: `(4, 6 * step + 1)` float32 integers, by quarter and offset.
+def spatial_cost(weight: float, ceiling: int) -> np.ndarray:
+    """Constants of the cost of a distance along one axis: (2,) float32.
 
-    Entry `[f, k]` is `weight * (k - 3 * step - f / 4) ** 2`, rounded and cut at `ceiling`.
+    The cost of `d` pixels is `weight * d ** 2`, rounded to an integer and cut at `ceiling`.
     """
-    offset = np.arange(-3 * step, 3 * step + 1) - np.arange(QUARTERS)[:, None] / QUARTERS
-    return np.minimum(np.rint(weight * offset**2), ceiling).astype(np.float32)
+    return np.array([weight / QUARTERS**2, ceiling], np.float32)
 
 
 def slic(
@@ -33,10 +32,11 @@ def slic(
     step: int,
     n_iter: int,
     stride: int,
-    table: np.ndarray,
+    space: np.ndarray,
     slots: np.ndarray,
     colour: np.ndarray,
     place: np.ndarray,
+    open_sides: tuple[bool, bool, bool, bool] = (False, False, False, False),
 ) -> None:
     """Cluster one window, in place.
 
@@ -50,32 +50,45 @@ def slic(
         Rounds of assignment and update before the last assignment.
     stride : int
         The rounds look at every `stride`-th row and column of a cell; the last assignment at all.
-    table : (4, 6 * step + 1) float32
-        From `spatial_table`. Largest colour distance plus twice its ceiling must stay below 2**24.
+    space : (2,) float32
+        From `spatial_cost`. Largest colour distance plus twice its ceiling must stay below 2**24.
     slots : (H, W) uint8
         In: `MASKED` where a pixel takes no part, anything else elsewhere. Out: slots.
     colour : (cells_y, cells_x, C) int32
         Out: mean colour of each superpixel.
     place : (cells_y, cells_x, 2) int32
         Out: centre in quarter pixels from one cell above and left of the home cell.
+    open_sides : (top, bottom, left, right)
+        Sides on which the image goes on. There, each round leaves out the cells that it could not
+        compute right, two more a round, so that `2 * n_iter + 1` rows of cells get no slots.
     """
     cells = colour.shape[:2]
     active = np.zeros(cells, np.bool_)
     sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
     _seed(work, step, slots, colour, place, active)
-    for _ in range(n_iter):
+    for round_ in range(n_iter):
+        part = _inner(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        _assign(work, step, stride, table, slots, colour, place, active, sums)
+        _assign(work, step, stride, space, slots, colour, place, active, sums, part)
         _update(sums, step, stride, colour, place)
-    _assign(work, step, 1, table, slots, colour, place, active, sums[:0])
+    part = _inner(cells, 2 * n_iter + 1, open_sides)
+    _assign(work, step, 1, space, slots, colour, place, active, sums[:0], part)
 
 
-@njit(nogil=True, cache=True)
+def _inner(
+    cells: tuple[int, ...], inset: int, open_sides: tuple[bool, bool, bool, bool]
+) -> tuple[int, int, int, int]:
+    """Bounds of the cells at least `inset` from every open side."""
+    top, bottom, left, right = (inset * bool(side) for side in open_sides)
+    return top, cells[0] - bottom, left, cells[1] - right
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _mean(total, count):
     return (2 * total + count) // (2 * count)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _seed(work, step, slots, colour, place, active):
     """A cell starts with the mean of its own pixels: what lies there, wherever a block ends."""
     channels, height, width = work.shape
@@ -95,7 +108,7 @@ def _seed(work, step, slots, colour, place, active):
             _centre(total, step, 0, colour[cy, cx], place[cy, cx])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _centre(total, step, shift, colour, place):
     """Move a centre to the mean of its pixels; one that lost them all stays where it was.
 
@@ -111,7 +124,7 @@ def _centre(total, step, shift, colour, place):
             colour[c] = _mean(total[3 + c], count)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _update(sums, step, stride, colour, place):
     # Half way to the middle: an edge of a region falls on a pixel looked at as often as beside it,
     # and with the whole way (or none) more pixels join homes on one side than on the other.
@@ -121,8 +134,8 @@ def _update(sums, step, stride, colour, place):
             _centre(sums[cy, cx], step, shift, colour[cy, cx], place[cy, cx])
 
 
-@njit(nogil=True, cache=True)
-def _assign(work, step, stride, table, slots, colour, place, active, sums):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _assign(work, step, stride, space, slots, colour, place, active, sums, part):
     """Give each pixel its nearest home; among equals the first in raster order.
 
     The pixels of a cell are copied to a small scratch and the homes go in the outer loop, so that
@@ -135,28 +148,29 @@ def _assign(work, step, stride, table, slots, colour, place, active, sums):
     cost = np.empty(step * step, np.float32)
     best = np.empty(step * step, np.float32)
     home = np.empty(step * step, np.int32)
+    quarters = np.empty((2, step * step), np.float32)
     local = np.empty((25, channels + 3), np.int64)
-    for cy in range(cells_y):
-        for cx in range(cells_x):
+    placed_rows, placed_columns = 0, 0
+    for cy in range(part[0], part[1]):
+        for cx in range(part[2], part[3]):
             y0, x0 = cy * step, cx * step
             y1, x1 = min(y0 + step, height), min(x0 + step, width)
             rows, columns = -(-(y1 - y0) // stride), -(-(x1 - x0) // stride)
-            size = rows * columns
+            if rows != placed_rows or columns != placed_columns:
+                _place(quarters, rows, columns, stride)
+                placed_rows, placed_columns = rows, columns
             _gather(work, y0, x0, rows, columns, stride, scratch)
-            best[:size] = np.float32(EXACT)
-            home[:size] = OWN
-            for dy in range(-1, 2):
-                for dx in range(-1, 2):
-                    hy, hx = cy + dy, cx + dx
-                    if hy < 0 or hx < 0 or hy >= cells_y or hx >= cells_x or not active[hy, hx]:
-                        continue
-                    first_y = (4 - dy) * step - (place[hy, hx, 0] >> 2)
-                    first_x = (4 - dx) * step - (place[hy, hx, 1] >> 2)
-                    along_y = table[place[hy, hx, 0] & 3, first_y:]
-                    along_x = table[place[hy, hx, 1] & 3, first_x:]
-                    _space(along_y, along_x, rows, columns, stride, cost)
-                    slot = np.int32(5 * (dy + 2) + dx + 2)
-                    _compete(scratch, colour[hy, hx], slot, size, cost, best, home)
+            for p in range(rows * columns):
+                best[p] = np.float32(EXACT)
+                home[p] = OWN
+            for hy in range(max(cy - 1, 0), min(cy + 2, cells_y)):
+                for hx in range(max(cx - 1, 0), min(cx + 2, cells_x)):
+                    if active[hy, hx]:
+                        centre_y = place[hy, hx, 0] + QUARTERS * step * (hy - cy - 1)
+                        centre_x = place[hy, hx, 1] + QUARTERS * step * (hx - cx - 1)
+                        _space(quarters, centre_y, centre_x, space, rows * columns, cost)
+                        slot = np.int32(5 * (hy - cy + 2) + hx - cx + 2)
+                        _compete(scratch, colour, hy, hx, slot, rows * columns, cost, best, home)
             cell = slots[y0:y1:stride, x0:x1:stride]
             if sums.size > 0:
                 _accumulate(scratch, home, cell, step, stride, local, cy, cx, sums)
@@ -164,31 +178,46 @@ def _assign(work, step, stride, table, slots, colour, place, active, sums):
                 _store(home, cell)
 
 
-@njit(nogil=True, cache=True)
-def _gather(work, y0, x0, rows, columns, stride, scratch):
-    for c in range(work.shape[0]):
-        for i in range(rows):
-            row = work[c, y0 + i * stride]
-            for j in range(columns):
-                scratch[c, i * columns + j] = row[x0 + j * stride]
-
-
-@njit(nogil=True, cache=True)
-def _space(along_y, along_x, rows, columns, stride, cost):
-    """Write the spatial cost of each pixel of a cell towards one home."""
+@njit(nogil=True, cache=True, error_model="numpy")
+def _place(quarters, rows, columns, stride):
+    """Write where the pixels of a cell lie, in quarters of a pixel from its corner."""
     for i in range(rows):
         for j in range(columns):
-            cost[i * columns + j] = along_y[i * stride] + along_x[j * stride]
+            quarters[0, i * columns + j] = QUARTERS * i * stride
+            quarters[1, i * columns + j] = QUARTERS * j * stride
 
 
-@njit(nogil=True, cache=True)
-def _compete(scratch, colour, slot, size, cost, best, home):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _gather(work, y0, x0, rows, columns, stride, scratch):
+    """Copy the pixels of a cell."""
+    for c in range(work.shape[0]):
+        for i in range(rows):
+            for j in range(columns):
+                scratch[c, i * columns + j] = work[c, y0 + i * stride, x0 + j * stride]
+
+
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def _space(quarters, centre_y, centre_x, space, size, cost):
+    """Write the spatial cost of each pixel of a cell towards one home; all integers."""
+    y, x = np.float32(centre_y), np.float32(centre_x)
+    weight, ceiling = space[0], space[1]
+    for p in range(size):
+        away_y = quarters[0, p] - y
+        away_x = quarters[1, p] - x
+        cost_y = np.rint(weight * (away_y * away_y))
+        cost_x = np.rint(weight * (away_x * away_x))
+        cost_y = cost_y if cost_y < ceiling else ceiling
+        cost_x = cost_x if cost_x < ceiling else ceiling
+        cost[p] = cost_y + cost_x
+
+
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def _compete(scratch, colour, hy, hx, slot, size, cost, best, home):
     """Add the colour cost and take over the pixels that this home is nearer to."""
     for c in range(scratch.shape[0]):
-        mean = np.float32(colour[c])
-        channel = scratch[c]
+        mean = np.float32(colour[hy, hx, c])
         for p in range(size):
-            difference = channel[p] - mean
+            difference = scratch[c, p] - mean
             cost[p] += difference * difference
     for p in range(size):
         nearer = cost[p] < best[p]
@@ -196,7 +225,7 @@ def _compete(scratch, colour, slot, size, cost, best, home):
         home[p] = slot if nearer else home[p]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _store(home, cell):
     rows, columns = cell.shape
     for i in range(rows):
@@ -205,7 +234,7 @@ def _store(home, cell):
                 cell[i, j] = home[i * columns + j]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _accumulate(scratch, home, cell, step, stride, local, cy, cx, sums):
     """Add a cell's pixels to the sums (count, y, x, channels) of the homes they joined.
 

@@ -47,7 +47,8 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
     read, write = lattice.pixels(block.read), lattice.pixels(block.write)
     near = block.write.grow(SUM_HALO).clip(lattice.cells)
     pixels = reader.read(read, plane)
-    slots, orphans = compute_slots(pixels, reader.settings, reader.scaling)
+    made = compute_slots(pixels, block.read, lattice, reader.settings, reader.scaling)
+    inner = lattice.pixels(made.cells)
     part = lattice.pixels(near).relative_to(read)
     margin = slice(part.y0, part.y1 + 2 * TEXTURE_MARGIN), slice(
         part.x0, part.x1 + 2 * TEXTURE_MARGIN
@@ -56,13 +57,11 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
         np.ascontiguousarray(pixels.work[(slice(None), *part.slices)]),
         pixels.smooth,
         np.ascontiguousarray(pixels.grey[margin]),
-        np.ascontiguousarray(slots[part.slices]),
+        np.ascontiguousarray(made.slots[lattice.pixels(near).relative_to(inner).slices]),
     )
     table = summarise(reader, cropped, near, block.write)
-    y, x = np.divmod(orphans, slots.shape[1])
-    crop = write.relative_to(read)
-    inside = (y >= crop.y0) & (y < crop.y1) & (x >= crop.x0) & (x < crop.x1)
-    return RegionBlock(block.write, write, slots[crop.slices], table, int(inside.sum()))
+    crop = write.relative_to(inner)
+    return RegionBlock(block.write, write, made.slots[crop.slices], table, made.count_orphans(crop))
 
 
 def summarise(reader: PixelReader, pixels: Pixels, near: Window, write: Window) -> RegionTable:

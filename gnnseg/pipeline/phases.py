@@ -29,10 +29,12 @@ def regions_phase(reader: PixelReader, scratch: Scratch, task: Task) -> dict[str
     part = compute_regions(reader, task.plane, task.block)
     scratch.slots[(task.plane, *part.pixels.slices)] = part.slots
     scratch.tables[0].write(task.plane, part.table)
+    edges = int((part.table.contact > 0).sum())
     return {
         "leftover": part.num_leftover,
         "regions": int((part.table.area > 0).sum()),
-        "edges": int((part.table.contact > 0).sum()),
+        "edges": edges,
+        "density": edges / part.cells.size,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,23 +23,31 @@ SAFETY = 1.15
 """Margin on every estimate, for the allocator and the readers."""
 RUNTIME_BYTES = 48 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
-EDGES_PER_REGION = 6
-"""A planar graph has fewer than six directed edges a node."""
+COARSE_EDGES = 8
+"""Directed edges that a node of a coarse level can have at most."""
+MOST_EDGES = 24
+"""Directed edges that a region can have at most, whatever the image."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Block sizes in chunks, by phase, and what they are expected to take."""
+    """Threads, the bytes each may take, block sizes in chunks, and what to expect of it all."""
 
     workers: int
+    share_bytes: int
     region_chunks: int
-    group_chunks: dict[str, int]
     paint_chunks: int
     projected_bytes: int
     scratch_bytes: int
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def group_chunks(self, model: Model, group: Group, grid: Grid, density: float) -> int:
+        """Chunks on a side of a block of a group, for `density` edges a region at most."""
+        return _largest(
+            lambda chunks: group_bytes(model, group, grid, chunks, density), self.share_bytes
+        )
 
 
 def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
@@ -50,18 +59,20 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     near = inner + 2 * SUM_HALO
     pixels = min(read * step, reader.lattice.height) * min(read * step, reader.lattice.width)
     native = channels * reader.image.dtype.itemsize
-    per_pixel = native + 4 * channels + (2 * channels if settings.sigma > 0 else 0) + 20
+    per_pixel = native + 4 * channels + (2 * channels if settings.sigma > 0 else 0) + 12
     num_planes = len(planes(channels, lab=scaling.lab))
     num_features = len(feature_names(channels, lab=scaling.lab))
     tables = (6 + 2 * num_planes) * 8 + 32 * 12 + 25 * 16
-    derived = (2 * num_planes + num_features * 2.5) * 8 + 300
+    derived = (2 * num_planes + num_features * 1.5) * 8 + 300
     clusters = (2 * channels + 6) * 8
     cells = read**2 * clusters + near**2 * tables + inner**2 * derived
     return int(pixels * per_pixel + near**2 * step**2 * (2 * channels + 3) + cells)
 
 
-def group_bytes(model: Model, group: Group, grid: Grid, chunks: int) -> int:
-    """Peak of one block of nodes on its way through a group of layers."""
+def group_bytes(
+    model: Model, group: Group, grid: Grid, chunks: int, density: float = MOST_EDGES
+) -> int:
+    """Peak of one block of nodes, with `density` edges each, on its way through some layers."""
     side = chunks * grid.chunk + 2 * group.halo
     bounds = grid.cells(group.level).shape
     nodes = min(side, bounds[0]) * min(side, bounds[1])
@@ -70,7 +81,8 @@ def group_bytes(model: Model, group: Group, grid: Grid, chunks: int) -> int:
     width = max(group.channels, features if group.level == 0 else 0, width if group.halo else 0)
     table = 25 * 8 * 2 + 600 if group.level == 0 else 9 * 8 * 2 + 600
     edge = (16 * 4 + 14 * 8) + 5 * 4 * min(width, max(group.channels, 32))
-    return int(nodes * (table + 12 * 4 * width + EDGES_PER_REGION * edge))
+    edges = min(density, MOST_EDGES if group.level == 0 else COARSE_EDGES)
+    return int(nodes * (table + 12 * 4 * width + edges * edge))
 
 
 def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:
@@ -100,15 +112,28 @@ def make_plan(
         Even the smallest blocks on one thread do not fit; the message says what would.
     """
     base = int(base + RUNTIME_BYTES + reader.image.resident_bytes)
-    floor = None
-    for threads in range(workers, 0, -1):
-        share = int((budget - base) / (threads * SAFETY))
-        plan = _fit(reader, grid, share, base, threads, model, probabilities, block)
-        if isinstance(plan, Plan):
-            return plan
-        floor = plan
-    need = base + int((floor or 0) * SAFETY)
     side = grid.chunk * grid.lattice.step
+    fixed = None if block is None else max(1, round(block / side))
+    least = _least(reader, grid, model, fixed or 1, probabilities=probabilities)
+    plans = []
+    for threads in range(1, workers + 1):
+        share = int((budget - base) / (threads * SAFETY))
+        if least > share:
+            break
+        chunks = fixed or _largest(lambda n: region_bytes(reader, grid, n), share)
+        plan = Plan(
+            workers=threads,
+            share_bytes=share,
+            region_chunks=chunks,
+            paint_chunks=1,
+            projected_bytes=base
+            + int(max(least, region_bytes(reader, grid, chunks)) * threads * SAFETY),
+            scratch_bytes=scratch_bytes(reader, grid, model),
+        )
+        plans.append(plan)
+    if plans:
+        return max(plans, key=lambda plan: plan.workers * _yield(reader, grid, plan.region_chunks))
+    need = base + int(least * SAFETY)
     raise MemoryBudgetError(
         f"blocks of {block or side} pixels at step {grid.lattice.step} need about "
         f"{format_size(need)} and the budget is {format_size(budget)}: "
@@ -116,41 +141,29 @@ def make_plan(
     )
 
 
-def _fit(  # noqa: PLR0913
-    reader: PixelReader,
-    grid: Grid,
-    share: int,
-    base: int,
-    workers: int,
-    model: Model | None,
-    probabilities: bool,  # noqa: FBT001
-    block: int | None,
-) -> Plan | int:
-    """A plan within `share` bytes a thread, or the bytes that the smallest blocks would need."""
-    side = grid.chunk * grid.lattice.step
-    fixed = None if block is None else max(1, round(block / side))
-    sizes = {"regions": lambda chunks: region_bytes(reader, grid, chunks)}
-    groups = model.network.groups if model is not None else ()
-    for group in groups:
-        sizes[group.name] = lambda chunks, g=group: group_bytes(model, g, grid, chunks)  # type: ignore[misc,arg-type]
-    classes = model.classes.num_classes if model is not None else 1
-    painting = paint_bytes(grid, classes, probabilities=probabilities)
-    chosen = {}
-    smallest = max([size(fixed or 1) if name == "regions" else size(1) for name, size in sizes.items()] + [painting])
-    if smallest > share:
-        return smallest
-    for name, size in sizes.items():
-        candidates = [fixed] if fixed and name == "regions" else range(1, MAX_CHUNKS + 1)
-        chosen[name] = max(chunks for chunks in candidates if size(chunks) <= share)
-    peak = max(max(sizes[name](chunks) for name, chunks in chosen.items()), painting)
-    return Plan(
-        workers=workers,
-        region_chunks=chosen.pop("regions"),
-        group_chunks=chosen,
-        paint_chunks=1,
-        projected_bytes=base + int(peak * workers * SAFETY),
-        scratch_bytes=scratch_bytes(reader, grid, model),
+def _least(
+    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, *, probabilities: bool
+) -> int:
+    """Bytes that the smallest blocks of every phase need on one thread."""
+    if model is None:
+        return region_bytes(reader, grid, chunks)
+    return max(
+        region_bytes(reader, grid, chunks),
+        paint_bytes(grid, model.classes.num_classes, probabilities=probabilities),
+        *(group_bytes(model, group, grid, 1) for group in model.network.groups),
     )
+
+
+def _largest(size: Callable[[int], int], share: int) -> int:
+    """The most chunks on a side, up to `MAX_CHUNKS`, whose size is within the share."""
+    fitting = [chunks for chunks in range(1, MAX_CHUNKS + 1) if size(chunks) <= share]
+    return max(fitting, default=1)
+
+
+def _yield(reader: PixelReader, grid: Grid, chunks: int) -> float:
+    """Share of the pixels read that a block keeps."""
+    cells = chunks * grid.chunk
+    return (cells / (cells + 2 * (reader.settings.slot_halo + SUM_HALO))) ** 2
 
 
 def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:

@@ -247,7 +247,8 @@ def _stream(  # noqa: PLR0913
         halo = job.reader.settings.slot_halo + _sum_halo()
         blocks = grid.blocks(need.tables[0], 0, plan.region_chunks, halo)
         work = partial(regions_phase, job.reader, scratch)
-        progress.phase("regions", tasks(blocks), work, workers=workers)
+        found = progress.phase("regions", tasks(blocks), work, workers=workers)
+        density = max(result["density"] for result in found.values())
     with ledger.stage("levels"):
         for level in range(1, job.model.num_levels):
             blocks = grid.blocks(need.tables[level], level, 1, 0)
@@ -258,7 +259,8 @@ def _stream(  # noqa: PLR0913
     try:
         for group in job.model.network.groups:
             with ledger.stage(f"network {group.name}"):
-                window, chunks = need.states[group.output], plan.group_chunks[group.name]
+                chunks = plan.group_chunks(job.model, group, grid, density)
+                window = need.states[group.output]
                 blocks = grid.blocks(window, group.level, chunks, group.halo)
                 phase = GroupPhase(job.model, group, grid, scratch)
                 progress.phase(f"network_{group.name}", tasks(blocks), phase, workers=workers)

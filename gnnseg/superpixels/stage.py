@@ -9,8 +9,8 @@ import numpy as np
 
 from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import MASKED, slic, spatial_table
+from gnnseg.kernels.connectivity import REACH, connect
+from gnnseg.kernels.slic import MASKED, slic, spatial_cost
 from gnnseg.superpixels.reader import PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
@@ -21,24 +21,67 @@ if TYPE_CHECKING:
 DEFAULT_BLOCK = 1024
 
 
+@dataclass(frozen=True)
+class SlotBlock:
+    """Slots (H, W) uint8 of a window of cells, and the pixels (y, x) of orphans left over."""
+
+    cells: Window
+    slots: np.ndarray
+    orphans: tuple[np.ndarray, np.ndarray]
+
+    def count_orphans(self, window: Window) -> int:
+        """Orphans in a window of this block's pixels."""
+        y, x = self.orphans
+        inside = (y >= window.y0) & (y < window.y1) & (x >= window.x0) & (x < window.x1)
+        return int(inside.sum())
+
+
 def compute_slots(
-    pixels: Pixels, settings: SlicSettings, scaling: Scaling
-) -> tuple[np.ndarray, np.ndarray]:
-    """Slots (H, W) uint8 of one window, and the flat indices of orphans left over.
+    pixels: Pixels, cells: Window, lattice: Lattice, settings: SlicSettings, scaling: Scaling
+) -> SlotBlock:
+    """Slots of a window of `cells`, but for `settings.slic_halo` cells on sides within the image.
 
     Only what lies `settings.slot_halo` cells inside the window (or at the image's border) is what
     the whole image would give.
     """
+    step = settings.step
+    colour = np.zeros((*cells.shape, scaling.num_channels), np.int32)
+    place = np.zeros((*cells.shape, 2), np.int32)
+    weight = (settings.compactness * scaling.unit / step) ** 2
+    space = spatial_cost(weight, scaling.space_ceiling)
     slots = pixels.slots.copy()
-    cells = tuple(-(-size // settings.step) for size in slots.shape)
-    colour = np.zeros((*cells, scaling.num_channels), np.int32)
-    place = np.zeros((*cells, 2), np.int32)
-    weight = (settings.compactness * scaling.unit / settings.step) ** 2
-    table = spatial_table(settings.step, weight, scaling.space_ceiling)
-    step, stride = settings.step, settings.stride
-    slic(pixels.smooth, step, settings.n_iter, stride, table, slots, colour, place)
-    left = connect(pixels.smooth, step, settings.orphan_rounds, colour, slots)
-    return slots, left
+    bounds = lattice.cells
+    sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
+    slic(
+        pixels.smooth, step, settings.n_iter, settings.stride, space, slots, colour, place, sides
+    )
+    inner = _without_halo(cells, bounds, settings.slic_halo)
+    part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
+    slots = np.ascontiguousarray(slots[part.slices])
+    smooth = np.ascontiguousarray(pixels.smooth[(slice(None), *part.slices)])
+    colour = _around(colour, inner.relative_to(cells))
+    left = connect(smooth, step, settings.orphan_rounds, colour, slots)
+    y, x = np.divmod(left, slots.shape[1])
+    return SlotBlock(inner, slots, (y, x))
+
+
+def _around(colour: np.ndarray, window: Window) -> np.ndarray:
+    """The colours of a window and two cells around it, zero where there are none."""
+    margin = ((REACH, REACH), (REACH, REACH), (0, 0))
+    wide = np.pad(colour, margin)
+    return np.ascontiguousarray(
+        wide[window.y0 : window.y1 + 2 * REACH, window.x0 : window.x1 + 2 * REACH]
+    )
+
+
+def _without_halo(cells: Window, bounds: Window, halo: int) -> Window:
+    """A window without the `halo` on those sides on which the lattice goes on."""
+    return Window(
+        cells.y0 + halo * (cells.y0 > bounds.y0),
+        cells.y1 - halo * (cells.y1 < bounds.y1),
+        cells.x0 + halo * (cells.x0 > bounds.x0),
+        cells.x1 - halo * (cells.x1 < bounds.x1),
+    )
 
 
 @dataclass(frozen=True)
@@ -89,13 +132,12 @@ def write_slots(
 
     def work(task: tuple[int, Block]) -> int:
         plane, cells = task
-        read, write = lattice.pixels(cells.read), lattice.pixels(cells.write)
-        pixels = reader.read(read, plane)
-        slots, orphans = compute_slots(pixels, settings, reader.scaling)
-        crop = write.relative_to(read)
-        out[(plane, *write.slices)] = slots[crop.slices]
-        y, x = np.divmod(orphans, slots.shape[1])
-        return int(((y >= crop.y0) & (y < crop.y1) & (x >= crop.x0) & (x < crop.x1)).sum())
+        pixels = reader.read(lattice.pixels(cells.read), plane)
+        part = compute_slots(pixels, cells.read, lattice, settings, reader.scaling)
+        write = lattice.pixels(cells.write)
+        crop = write.relative_to(lattice.pixels(part.cells))
+        out[(plane, *write.slices)] = part.slots[crop.slices]
+        return part.count_orphans(crop)
 
     def done(_task: tuple[int, Block], orphans: int) -> None:
         nonlocal left

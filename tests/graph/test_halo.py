@@ -23,7 +23,8 @@ def exact(seed, step, rounds):
     settings = SlicSettings(step=step, n_iter=1, compactness=0.01, rounds=rounds)
     reader = make_reader(image, settings=settings)
     pixels = reader.read(reader.lattice.bounds)
-    slots, _ = compute_slots(pixels, settings, reader.scaling)
+    lattice = reader.lattice
+    slots = compute_slots(pixels, lattice.cells, lattice, settings, reader.scaling).slots
     return reader, Pixels(pixels.work, pixels.smooth, pixels.grey, slots)
 
 

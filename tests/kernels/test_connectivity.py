@@ -95,7 +95,7 @@ def test_it_is_the_documented_rule(data):
     colour = rng.integers(0, top + 1, (*cells, channels)).astype(np.int32)
     rounds = data.draw(st.integers(0, 2 * step))
     expected, expected_left = oracle(work, step, rounds, colour, slots)
-    left = connect(work, step, rounds, colour, slots)
+    left = connect(work, step, rounds, np.pad(colour, ((2, 2), (2, 2), (0, 0))), slots)
     np.testing.assert_array_equal(slots, expected)
     assert left.tolist() == expected_left
 
@@ -105,5 +105,5 @@ def test_of_equal_pieces_the_first_in_raster_order_is_the_main_one():
     slots[0, 3] = 13  # the right cell's, before
     slots[3, 3] = 13  # and after its neighbour in raster order
     slots[:, 4:] = MASKED
-    left = connect(np.zeros((1, 4, 8), np.int16), 4, 0, np.zeros((1, 2, 1), np.int32), slots)
+    left = connect(np.zeros((1, 4, 8), np.int16), 4, 0, np.zeros((5, 6, 1), np.int32), slots)
     assert left.tolist() == [3 * 8 + 3]

@@ -8,7 +8,7 @@ import pytest
 from gnnseg.blocks import Lattice, Window, blocks
 from gnnseg.io import open_image
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import MASKED, OWN, slic, spatial_table
+from gnnseg.kernels.slic import MASKED, OWN, slic, spatial_cost
 from gnnseg.superpixels import PixelReader, Scaling, SlicSettings
 
 SIDE = 205
@@ -34,7 +34,7 @@ def cluster(work, settings):
     slots = np.zeros(work.shape[1:], np.uint8)
     colour = np.zeros((*cells, len(work)), np.int32)
     place = np.zeros((*cells, 2), np.int32)
-    table = spatial_table(settings.step, (settings.compactness * 8 / settings.step) ** 2, 10**6)
+    table = spatial_cost((settings.compactness * 8 / settings.step) ** 2, 10**6)
     slic(work, settings.step, settings.n_iter, settings.stride, table, slots, colour, place)
     return slots, colour
 
@@ -95,7 +95,8 @@ def seen_by_block(slots, cells, step):
 
 def connected(work, colour, slots, settings):
     slots = slots.copy()
-    left = connect(work, settings.step, settings.orphan_rounds, colour, slots)
+    wide = np.pad(colour, ((2, 2), (2, 2), (0, 0)))
+    left = connect(work, settings.step, settings.orphan_rounds, wide, slots)
     orphans = np.zeros(slots.shape, bool)
     orphans.ravel()[left] = True
     return slots, orphans
