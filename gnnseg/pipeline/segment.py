@@ -24,6 +24,7 @@ from gnnseg.io import (
     output_kind,
     remove_output,
 )
+from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, limit_arenas, parse_size, peak_rss, rss
 from gnnseg.models import Model, load_model
@@ -191,8 +192,8 @@ def run(job: Job, out: Path) -> dict[str, Any]:
     folder = out.with_name(out.name + ".gnnseg")
     if job.options.overwrite:
         _remove_previous(out, folder)
-    elif is_complete(out):
-        raise StateError(f"{out}: exists and is complete; use --overwrite to make it anew")
+    else:
+        _check_output(out, folder)
     progress = Run.start(folder, _settings(job))
     labels_path = out if kind == "zarr" else folder / "labels.zarr"
     ledger = Ledger()
@@ -345,6 +346,14 @@ def _open_probabilities(job: Job, path: Path) -> Any:
 
 def _probability_path(out: Path) -> Path:
     return out.with_name(out.name + ".probabilities.zarr")
+
+
+def _check_output(out: Path, folder: Path) -> None:
+    """Raise unless the output is absent, or is one that this run's folder goes on with."""
+    if is_complete(out):
+        raise StateError(f"{out}: exists and is complete; use --overwrite to make it anew")
+    if out.exists() and (gnnseg_attributes(out) is None or not folder.exists()):
+        raise StateError(f"{out}: exists and is no unfinished output of this command; move it away")
 
 
 def _remove_previous(out: Path, folder: Path) -> None:
