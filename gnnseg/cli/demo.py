@@ -27,8 +27,8 @@ def demo(
 ) -> None:
     """Train on a few scribbles and segment a large mosaic, in about two minutes.
 
-    Works on a stained tissue section that scikit-image ships; nothing is downloaded. An earlier
-    demonstration in the same folder is replaced.
+    Works on a stained tissue section that scikit-image ships; nothing is
+    downloaded. An earlier demonstration in the same folder is replaced.
     """
     from gnnseg.demo import run_demo
     from gnnseg.demo.run import SIDE

@@ -55,7 +55,7 @@ def describe_model(path: Path) -> dict[str, Any]:
         "kind": "model",
         "format_version": header.get("format_version"),
         "preset": header.get("preset"),
-        "classes": [entry["name"] for entry in header["classes"]["classes"]],
+        "classes": _class_names(header.get("classes"), path),
         "settings": header.get("settings"),
         "features": len(header.get("features", ())),
         "pixel_size": header.get("pixel_size"),
@@ -80,7 +80,10 @@ def describe_output(path: Path) -> dict[str, Any]:
     table = about.pop("class_table", None)
     result = {"kind": about.pop("kind", None), "complete": about.pop("complete", None)}
     if table is not None:
-        result["classes"] = [entry["name"] for entry in table["classes"]]
+        result["classes"] = _class_names(table, path)
+    if table is not None and result["complete"]:
+        image = describe_image(path)
+        result |= {key: image[key] for key in ("pixel_size", "unit")}
     return {**result, "arrays": _arrays(node), **about}
 
 
@@ -139,6 +142,12 @@ def describe_image(path: Path) -> dict[str, Any]:
     }
 
 
+def _class_names(table: Any, path: Path) -> list[str]:
+    from gnnseg.io import ClassInfo
+
+    return list(ClassInfo.from_dict(table, name=str(path)).names)
+
+
 def _arrays(node: Any) -> dict[str, Any]:
     """Shape and type of an array, or of the arrays of a group, two levels deep."""
     if hasattr(node, "dtype"):
@@ -161,7 +170,8 @@ def _words(key: str, value: Any) -> str:
 
 def _other_words(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n".join(f"{name}: {_words(name, item) or '-'}" for name, item in value.items())
+        lines = (f"{name}: {_words(name, item) or '-'}" for name, item in value.items())
+        return "\n".join(line.replace("\n", ", ") for line in lines)
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers from `low` on, whose complaint names what it got."""
+
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdecimal() and low <= int(text) <= (high or int(text)):
+            return int(text)
+        limit = f"{low} or more" if high is None else f"{low} to {high}"
+        raise typer.BadParameter(f"got {text!r}, but it must be a whole number of {limit}")
+
+    return parse
+
 
 ImagePath = Annotated[
     Path,
@@ -47,12 +61,17 @@ Memory = Annotated[
 BlockSize = Annotated[
     int | None,
     typer.Option(
-        "--block", min=1, metavar="N", help="Side of a block in pixels; default: as memory allows."
+        "--block",
+        parser=whole(1),
+        metavar="N",
+        help="Side of a block in pixels; default: as memory allows."
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", help="Threads; default: one a processor."),
+    typer.Option(
+        "--workers", parser=whole(1), metavar="N", help="Threads; default: one a processor."
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output of gnnseg that exists.")
@@ -60,19 +79,26 @@ Overwrite = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Step = Annotated[
     int | None,
-    typer.Option("--step", min=2, max=256, metavar="N", help="Pixels on a side of a cell."),
+    typer.Option(
+        "--step", parser=whole(2, 256), metavar="N", help="Pixels on a side of a cell."
+    ),
 ]
 Segments = Annotated[
     int | None,
     typer.Option(
-        "--n-segments", min=1, metavar="N", help="About how many superpixels, in place of --step."
+        "--n-segments",
+        parser=whole(1),
+        metavar="N",
+        help="About how many superpixels, in place of --step.",
     ),
 ]
 Compactness = Annotated[
     float,
     typer.Option("--compactness", min=0, metavar="C", help="Weight of space against colour."),
 ]
-Iterations = Annotated[int, typer.Option("--n-iter", min=0, metavar="T", help="Rounds of SLIC.")]
+Iterations = Annotated[
+    int, typer.Option("--n-iter", parser=whole(0, 100), metavar="T", help="Rounds of SLIC.")
+]
 Sigma = Annotated[
     float, typer.Option("--sigma", min=0, metavar="S", help="Smoothing before, in pixels.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnnseg.cli.output import emit, say
 from gnnseg.execution import default_workers
-from gnnseg.memory import default_budget, format_size, parse_size
+from gnnseg.memory import format_size
 from gnnseg.pipeline.segment import SegmentOptions, prepare
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ def print_plan(
     out: Path,
     *,
     mask: Path | None,
-    memory: str | None,
+    memory: int,
     given: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Plan a segmentation, print the plan, and write nothing; `given` are other options."""
     options = SegmentOptions(
-        memory=default_budget() if memory is None else parse_size(memory),
+        memory=memory,
         **{**given, "workers": given["workers"] or default_workers()},
     )
     job = prepare(source, model, options, mask)

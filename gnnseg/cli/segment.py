@@ -20,6 +20,7 @@ from gnnseg.cli.options import (
     OutPath,
     Overwrite,
     Workers,
+    whole,
 )
 from gnnseg.cli.output import emit, ledger_table, percent, say, seconds
 from gnnseg.errors import StateError, UsageError
@@ -49,7 +50,10 @@ def segment(
     label_offset: Annotated[
         int,
         typer.Option(
-            "--label-offset", min=0, metavar="N", help="Add to every class; 0 shows as transparent."
+            "--label-offset",
+            parser=whole(0, 65_000),
+            metavar="N",
+            help="Added to every class: viewers show 0 as transparent.",
         ),
     ] = 0,
     keep: Annotated[
@@ -64,32 +68,33 @@ def segment(
 ) -> None:
     """Segment an image of any size into OME-Zarr, TIFF or PNG labels.
 
-    The same command again goes on where an interrupted one stopped. Neither --memory nor --block
-    nor --workers change the labels.
+    The same command again goes on where an interrupted one stopped. The
+    labels depend neither on --memory nor on --block and --workers.
     """
-    from gnnseg.memory import limit_arenas
+    from gnnseg.io import open_image, output_kind
+    from gnnseg.memory import default_budget, limit_arenas, parse_size
 
     limit_arenas()
     part = None if roi is None else parse_roi(roi)
+    budget = default_budget() if memory is None else parse_size(memory)
     _check_keep(keep)
+    output_kind(out)
     from gnnseg.cli.plan import print_plan
     from gnnseg.cli.scale import warn_about_scale
-    from gnnseg.io import open_image, output_kind
     from gnnseg.models import load_model
     from gnnseg.pipeline import segment as segment_image
 
-    output_kind(out)
-    net, source = load_model(model), open_image(image)
+    source, net = open_image(image), load_model(model)
     warn_about_scale(source, net)
     if dry_run:
         given = {"block": block, "workers": workers, "roi": part, "probabilities": probabilities}
-        print_plan(source, net, out, mask=mask, memory=memory, given=given, as_json=as_json)
+        print_plan(source, net, out, mask=mask, memory=budget, given=given, as_json=as_json)
         return
     result = segment_image(
         source,
         net,
         out,
-        memory=memory,
+        memory=budget,
         block=block,
         workers=workers,
         roi=part,

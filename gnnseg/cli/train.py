@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnnseg.cli.options import AsJson, DatasetPath, Step
+from gnnseg.cli.options import AsJson, DatasetPath, Step, whole
 from gnnseg.cli.output import emit, percent, seconds
 from gnnseg.errors import StateError, UsageError
 
@@ -42,12 +42,14 @@ def train(
     ] = None,
     step: Step = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, metavar="N", help="Most epochs.")
+        int | None, typer.Option("--epochs", parser=whole(1), metavar="N", help="Most epochs.")
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", metavar="M", help="Most minutes, in all.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of all chance.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", parser=whole(0), metavar="N", help="Of all chance.")
+    ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where to train.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that exists.")
@@ -56,12 +58,16 @@ def train(
 ) -> None:
     """Train a model on labelled images.
 
-    Writes the model and, beside it, a plot of the training. Options stand over --config, and both
-    over what the preset says.
+    Writes the model and, beside it, a plot of the training. Options stand
+    over --config, and both over what the preset says.
     """
     plot = out.with_suffix(".png")
     _check_output(out, plot, overwrite=overwrite)
-    from gnnseg.models import save_model
+    from gnnseg.datasets import open_dataset
+    from gnnseg.models import get_preset, save_model
+
+    data = open_dataset(dataset)
+    get_preset(preset or "default")
     from gnnseg.training import make_config
     from gnnseg.training import train as train_model
     from gnnseg.training.plot import save_plot
@@ -75,7 +81,7 @@ def train(
         seed=seed,
         device=None if device is None else device.value,
     )
-    model = train_model(dataset, config=settings)
+    model = train_model(data, config=settings)
     save_model(model, out)
     save_plot(model, plot)
     result = _result(model, out, plot)

@@ -1,0 +1,78 @@
+"""From errors to exit codes, without a process of its own."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+
+import pytest
+
+from gnnseg import errors
+from gnnseg.cli.guard import guarded, report
+from gnnseg.progress import SHOW
+
+
+@pytest.fixture(autouse=True)
+def _no_verbosity(monkeypatch):
+    monkeypatch.delenv("GNNSEG_TRACEBACK", raising=False)
+    token = SHOW.set("bars")
+    yield
+    SHOW.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("x"), 2),
+        (errors.InputError("x"), 3),
+        (errors.MissingInputError("x"), 3),
+        (errors.StateError("x"), 4),
+        (errors.MemoryBudgetError("x"), 5),
+        (errors.DiskError("x"), 6),
+        (MemoryError(), 5),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), 5),
+        (OSError(errno.ENOSPC, "No space left on device"), 6),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("division by zero"), 1),
+        (SystemExit(7), 7),
+    ],
+)
+def test_exit_codes(error, code):
+    assert report(error) == code
+
+
+def test_an_unexpected_error_is_one_line_that_tells_how_to_see_more(capsys):
+    report(ValueError("two\nlines"))
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "ValueError: two lines" in message
+    assert "GNNSEG_TRACEBACK" in message
+
+
+def test_verbose_shows_the_traceback(capsys):
+    def command():
+        raise errors.InputError("broken")
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(command)(verbose=True)
+    assert stop.value.code == 3
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert shown.endswith("error: broken\n")
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_an_interrupt_tells_whether_the_command_resumes(capsys, resumes):
+    report(KeyboardInterrupt(), resumes=resumes)
+    assert ("the same command" in capsys.readouterr().err) == resumes
+
+
+def test_a_guarded_command_keeps_its_parameters():
+    def command(path: str, *, step: int = 3) -> None:
+        assert (path, step) == ("a", 3)
+
+    guard = guarded(command)
+    names = list(inspect.signature(guard).parameters)
+    assert names == ["path", "step", "verbose", "quiet"]
+    guard(path="a", step=3, quiet=True)
+    assert SHOW.get() == "nothing"
