@@ -135,3 +135,30 @@ def test_a_stride_moves_centres_by_less_than_the_pixels_left_out(stride):
     )
     np.testing.assert_array_equal(every, np.full((3, 3, 2), 4 * (8 + 3.5)))
     assert np.abs(every - some).max() <= stride - 1
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_open_sides_leave_out_what_their_halo_makes_wrong(data):
+    """Cells further in are those of a closed window; the others are not touched."""
+    step, n_iter = data.draw(st.integers(2, 4)), data.draw(st.integers(0, 2))
+    shape = data.draw(st.tuples(st.integers(3, 60), st.integers(3, 60)))
+    sides = data.draw(st.tuples(*[st.booleans()] * 4))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    work, mask = rng.integers(0, 800, (2, *shape)).astype(np.int16), rng.random(shape) < 0.9
+    closed, *_ = run(work, mask, step=step, n_iter=n_iter, stride=1, weight=1e-4)
+    slots = np.where(mask, np.uint8(77), np.uint8(MASKED))
+    cells = -(-shape[0] // step), -(-shape[1] // step)
+    colour, place = np.zeros((*cells, 2), np.int32), np.zeros((*cells, 2), np.int32)
+    slic(work, step, n_iter, 1, spatial_cost(1e-4, CEILING), slots, colour, place, sides)
+    halo = 2 * n_iter + 1
+    y, x = np.indices(shape) // step
+    left_out = (sides[0] & (y < halo)) | (sides[1] & (y >= cells[0] - halo))
+    left_out |= (sides[2] & (x < halo)) | (sides[3] & (x >= cells[1] - halo))
+    np.testing.assert_array_equal(slots, np.where(left_out & mask, 77, closed))
+
+
+def test_the_spatial_cost_is_whole():
+    """Rounded for each axis, in float32, from quarters of a pixel."""
+    weight, ceiling = spatial_cost(12.34, 3_000_000)
+    assert (weight, ceiling) == (np.float32(12.34 / 16), 3_000_000)
