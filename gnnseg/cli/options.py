@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 
-def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+def whole(low: int, high: int | None = None) -> Callable[[str | int], int]:
     """A reader of whole numbers from `low` on, whose complaint names what it got."""
 
-    def parse(text: str) -> int:
+    def parse(given: str | int) -> int:
+        text = str(given)
         if text.isascii() and text.isdecimal() and low <= int(text) <= (high or int(text)):
             return int(text)
         limit = f"{low} or more" if high is None else f"{low} to {high}"
