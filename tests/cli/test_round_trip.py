@@ -1,0 +1,153 @@
+"""From a folder of labelled images to labels in every format, through the program alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gnnseg.io import read_labels
+
+
+@pytest.fixture(scope="module")
+def image(make_image):
+    return make_image(300, 400)
+
+
+@pytest.fixture(scope="module")
+def segmented(gnnseg_json, image, model, tmp_path_factory):
+    """What `segment` said, with a copy of everything it can write."""
+    folder = tmp_path_factory.mktemp("out")
+    options = ["--probabilities", "--keep", folder / "kept"]
+    return gnnseg_json("segment", image, "-m", model, "-o", folder / "labels.zarr", *options)
+
+
+def test_training_tells_what_it_did(trained, model):
+    assert {"model", "plot", "preset", "num_parameters", "val_miou", "seconds"} <= set(trained)
+    assert trained["epochs"] == 2
+    assert trained["config"]["step"] == 17
+    assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluation(gnnseg_json, dataset, model):
+    found = gnnseg_json("evaluate", dataset, "-m", model)
+    assert found["num_images"] == 1
+    assert 0 <= found["miou"] <= found["ceiling_miou"] <= 1
+    assert set(found["per_class_iou"]) == {f"class_{i}" for i in range(4)}
+    assert {"pixel_accuracy", "dice", "seconds"} <= set(found)
+
+
+def test_a_different_pixel_size_is_a_warning(gnnseg, image, model, tmp_path):
+    import safetensors
+    import safetensors.numpy
+
+    with safetensors.safe_open(model, framework="numpy") as file:
+        header = json.loads(file.metadata()["gnnseg"])
+    scaled = tmp_path / "scaled.safetensors"
+    metadata = {"gnnseg": json.dumps({**header, "pixel_size": [0.25, 0.25]})}
+    scaled.write_bytes(
+        safetensors.numpy.save(safetensors.numpy.load_file(model), metadata=metadata)
+    )
+    small = tmp_path / "small.ome.tif"
+    import tifffile
+
+    sizes = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(small, np.zeros((64, 64, 3), np.uint8), photometric="rgb", metadata=sizes)
+    arguments = ["segment", small, "-m", scaled, "-o", tmp_path / "o.zarr", "--dry-run"]
+    assert "0.5 x 0.5 µm" in gnnseg(*arguments).stderr
+    assert "warning" not in gnnseg("segment", image, *arguments[2:]).stderr
+
+
+def test_segmentation_tells_what_it_did(segmented):
+    assert segmented["pixels"] == 300 * 400
+    assert sum(row["pixels"] for row in segmented["classes"]) == 300 * 400
+    assert segmented["resumed"] is False
+    assert segmented["stages"]["paint"]["seconds"] > 0
+    assert {"nodes", "edges", "leftover_pixels", "seconds", "peak_rss_bytes"} <= set(segmented)
+
+
+def test_tiff_and_png_hold_the_same_labels(
+    gnnseg, image, model, segmented, tmp_path, read_labels_of
+):
+    expected = read_labels_of(segmented["output"])
+    assert len(np.unique(expected)) > 1
+    for name in ("labels.tif", "labels.png"):
+        gnnseg("segment", image, "-m", model, "-o", tmp_path / name)
+        np.testing.assert_array_equal(read_labels(tmp_path / name), expected)
+
+
+def test_the_scratch_is_moved_to_the_folder_that_keeps_it(segmented, gnnseg_json):
+    kept = segmented["kept"]
+    assert gnnseg_json("info", f"{kept}/graph_0")["kind"] == "region_graph"
+
+
+def test_an_existing_output_is_kept_unless_told_otherwise(
+    gnnseg, gnnseg_json, image, model, segmented
+):
+    out = segmented["output"]
+    arguments = ["segment", image, "-m", model, "-o", out]
+    assert "--overwrite" in gnnseg(*arguments, code=4).stderr
+    assert gnnseg_json(*arguments, "--probabilities", "--overwrite")["resumed"] is False
+
+
+def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path):
+    arguments = ["segment", image, "-m", model, "-o", tmp_path / "o.zarr", "--memory", "2GiB"]
+    plan = gnnseg_json(*arguments, "--dry-run")
+    assert plan["pixels"] == 300 * 400
+    assert plan["nodes"] == 18 * 24
+    assert plan["blocks"] == 1
+    assert plan["projected_bytes"] <= plan["memory_bytes"] == 2 * 2**30
+    assert plan["scratch_bytes"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["superpixels", "graph"])
+def test_single_stages(gnnseg_json, image, verb, tmp_path):
+    out = tmp_path / "stage.zarr"
+    found = gnnseg_json(verb, image, "-o", out, "--step", 20)
+    assert found["num_superpixels"] <= 15 * 20
+    about = gnnseg_json("info", out)
+    assert about["complete"] is True
+    assert about["kind"] == {"superpixels": "slot_map", "graph": "region_graph"}[verb]
+
+
+def test_painting(gnnseg, gnnseg_json, image, tmp_path):
+    slots, values, out = (tmp_path / name for name in ("slots.zarr", "values.npy", "out.zarr"))
+    found = gnnseg_json("superpixels", image, "-o", slots, "--n-segments", 300)
+    lattice = found["lattice"]
+    np.save(values, np.arange(lattice[0] * lattice[1], dtype=np.int32))
+    assert gnnseg_json("paint", slots, values, "-o", out)["pixels"] == 300 * 400
+    assert gnnseg_json("info", out)["kind"] == "painted"
+    np.save(values, np.arange(5))
+    gnnseg("paint", slots, values, "-o", tmp_path / "other.zarr", code=3)
+
+
+def test_the_ceiling(gnnseg_json, dataset):
+    found = gnnseg_json("ceiling", dataset, "--steps", "8,16", "--split", "val")
+    assert [row["step"] for row in found["rows"]] == [8, 16]
+    assert all(0 < row["ceiling_miou"] <= 1 for row in found["rows"])
+    assert all(
+        {"regions_per_image", "achievable_accuracy", "per_class_iou"} <= set(row)
+        for row in found["rows"]
+    )
+
+
+def test_info(gnnseg_json, segmented, trained, dataset, image):
+    out = segmented["output"]
+    labels = gnnseg_json("info", out)
+    assert labels["kind"] == "labels"
+    assert labels["complete"] is True
+    assert labels["classes"] == trained["classes"]
+    assert gnnseg_json("info", f"{out}.probabilities.zarr")["kind"] == "probabilities"
+    assert gnnseg_json("info", f"{out}.gnnseg")["complete"] is True
+    assert gnnseg_json("info", trained["model"])["kind"] == "model"
+    assert gnnseg_json("info", dataset)["images"] == {"train": 4, "val": 1, "test": 1}
+    found = gnnseg_json("info", image)
+    assert (found["height"], found["width"], found["channels"]) == (300, 400, 3)
+
+
+def test_without_json_there_is_a_short_table(gnnseg, model):
+    lines = gnnseg("info", model).stdout.splitlines()
+    assert lines[1].split() == ["kind", "model"]
+    assert len(lines) < 25
