@@ -16,9 +16,7 @@ from gnnseg.memory import format_size
 
 
 def info(
-    path: Annotated[
-        Path, typer.Argument(show_default=False, help="What gnnseg reads or wrote.")
-    ],
+    path: Annotated[Path, typer.Argument(show_default=False, help="What gnnseg reads or wrote.")],
     *,
     as_json: AsJson = False,
 ) -> None:

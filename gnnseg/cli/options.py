@@ -65,7 +65,7 @@ BlockSize = Annotated[
         "--block",
         parser=whole(1),
         metavar="N",
-        help="Side of a block in pixels; default: as memory allows."
+        help="Side of a block in pixels; default: as memory allows.",
     ),
 ]
 Workers = Annotated[
@@ -80,9 +80,7 @@ Overwrite = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Step = Annotated[
     int | None,
-    typer.Option(
-        "--step", parser=whole(2, 256), metavar="N", help="Pixels on a side of a cell."
-    ),
+    typer.Option("--step", parser=whole(2, 256), metavar="N", help="Pixels on a side of a cell."),
 ]
 Segments = Annotated[
     int | None,
@@ -103,7 +101,5 @@ Iterations = Annotated[
 Sigma = Annotated[
     float, typer.Option("--sigma", min=0, metavar="S", help="Smoothing before, in pixels.")
 ]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show tracebacks and more figures.")
-]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks and more figures.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]

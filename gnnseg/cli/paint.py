@@ -14,13 +14,11 @@ from gnnseg.cli.output import emit, seconds
 def paint(
     slots: Annotated[
         Path,
-        typer.Argument(show_default=False, help="Slot map that gnnseg superpixels wrote."
-        ),
+        typer.Argument(show_default=False, help="Slot map that gnnseg superpixels wrote."),
     ],
     values: Annotated[
         Path,
-        typer.Argument(show_default=False, help="One value a superpixel, in a .npy file."
-        ),
+        typer.Argument(show_default=False, help="One value a superpixel, in a .npy file."),
     ],
     *,
     out: OutPath,

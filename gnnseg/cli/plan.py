@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from gnnseg.cli.output import emit, say
 from gnnseg.execution import default_workers
 from gnnseg.memory import format_size
-from gnnseg.pipeline.segment import SegmentOptions, prepare
+from gnnseg.pipeline.job import SegmentOptions, prepare
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
-    from gnnseg.pipeline.segment import Job
+    from gnnseg.pipeline.job import Job
 
 
 def print_plan(

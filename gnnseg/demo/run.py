@@ -82,9 +82,7 @@ def run_demo(
     with ledger.stage("training"):
         model = _train(out, epochs)
     tell(f"3/4  segmenting the mosaic within {MEMORY}")
-    result = segment(
-        out / "mosaic.zarr", model, out / "labels.zarr", memory=MEMORY, overwrite=True
-    )
+    result = segment(out / "mosaic.zarr", model, out / "labels.zarr", memory=MEMORY, overwrite=True)
     tell("4/4  figures")
     with ledger.stage("figures"):
         _draw(out, mosaic)
@@ -165,9 +163,7 @@ def _draw(out: Path, mosaic: Mosaic) -> None:
 
 def _thumbnail(mosaic: Mosaic, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """The pixels of the mosaic at some rows and columns."""
-    picked = [
-        mosaic.read(Window(int(row), int(row) + 1, 0, mosaic.side))[0, cols] for row in rows
-    ]
+    picked = [mosaic.read(Window(int(row), int(row) + 1, 0, mosaic.side))[0, cols] for row in rows]
     return np.stack(picked)
 
 

@@ -1,0 +1,129 @@
+"""The promises, through the program: any tiling, any moment to be killed, and little memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gnnseg.memory import parse_size
+
+SIDE = 1700
+BLOCK = 544
+"""Three blocks in a row and a rest; the halo of the superpixels is 153 pixels wide."""
+
+
+@pytest.fixture(scope="module")
+def image(make_image):
+    return make_image(SIDE, SIDE)
+
+
+@pytest.fixture(scope="module")
+def whole(gnnseg_json, image, model, tmp_path_factory):
+    """An uninterrupted run, in blocks as large as the image."""
+    out = tmp_path_factory.mktemp("whole") / "labels.zarr"
+    options = ["--block", 2048, "--workers", 1]
+    return Path(gnnseg_json("segment", image, "-m", model, "-o", out, *options)["output"])
+
+
+def chunks(path):
+    """The bytes of every chunk and level."""
+    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != "zarr.json")
+    return {str(p.relative_to(path)): p.read_bytes() for p in files}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_labels_are_the_same_for_any_tiling(
+    gnnseg_json, image, model, whole, workers, tmp_path
+):
+    out = tmp_path / "labels.zarr"
+    arguments = ["segment", image, "-m", model, "-o", out, "--workers", workers]
+    found = gnnseg_json(*arguments, "--block", BLOCK)
+    assert found["plan"]["region_chunks"] == 1
+    assert chunks(out) == chunks(whole)
+
+
+def test_a_roi_is_the_crop_of_the_whole(gnnseg, image, model, whole, tmp_path, read_labels_of):
+    out = tmp_path / "labels.zarr"
+    gnnseg("segment", image, "-m", model, "-o", out, "--roi", "611:1203,37:590")
+    expected = read_labels_of(whole)[611:1203, 37:590]
+    np.testing.assert_array_equal(read_labels_of(out), expected)
+
+
+def wait_for_marks(process, folder, number):
+    """The marks of finished blocks, as soon as there are enough."""
+    while True:
+        marks = list(folder.glob("*.json"))
+        if len(marks) >= number:
+            return marks
+        assert process.poll() is None, "it finished before it could be stopped"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, tmp_path):
+    command, env = program
+    out, keep = tmp_path / "labels.zarr", tmp_path / "kept"
+    arguments = ["segment", image, "-m", model, "-o", out, "--block", BLOCK, "--workers", 1]
+    process = subprocess.Popen(
+        [*command, *map(str, arguments)], env=env, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_marks(process, tmp_path / "labels.zarr.gnnseg" / "done" / "regions", 4)
+    process.send_signal(how)
+    message = process.communicate()[1]
+    assert process.returncode == (-how if how == signal.SIGKILL else 130)
+    assert ("the same command" in message) == (how == signal.SIGINT)
+    assert not out.exists() or gnnseg_json("info", out)["complete"] is False
+    about = gnnseg_json("info", tmp_path / "labels.zarr.gnnseg")
+    assert about["complete"] is False
+    before = about["blocks_done"]["regions"]
+    assert 4 <= before < 16
+
+    restart = time.time()
+    found = gnnseg_json(*arguments, "--keep", keep)
+    assert found["resumed"] is True
+    assert chunks(out) == chunks(whole)
+    slots = [p for p in (keep / "scratch.zarr" / "slots" / "c").rglob("*") if p.is_file()]
+    assert len(slots) == 16
+    assert sum(p.stat().st_mtime < restart for p in slots) >= before
+
+
+def test_other_settings_do_not_go_on(program, gnnseg, image, model, tmp_path):
+    command, env = program
+    out = tmp_path / "labels.zarr"
+    arguments = ["segment", image, "-m", model, "-o", out, "--block", BLOCK]
+    process = subprocess.Popen([*command, *map(str, arguments)], env=env)
+    wait_for_marks(process, tmp_path / "labels.zarr.gnnseg" / "done" / "regions", 1)
+    process.kill()
+    process.wait()
+    assert "label_offset" in gnnseg(*arguments, "--label-offset", 1, code=4).stderr
+
+
+def test_the_memory_stays_below_what_was_asked_for(gnnseg, program, make_image, model, tmp_path):
+    image = make_image(4200, 4200)
+    arguments = ["segment", image, "-m", model, "-o", tmp_path / "labels.zarr"]
+    refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
+    least = re.search(r"use --memory (\d+MiB)", refused)[1]
+    # The peak of the process by its own account of itself, asked for when it ends.
+    watch = (
+        "import atexit, sys\n"
+        "def peak():\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    print(next(l for l in lines if l.startswith('VmHWM')), file=sys.stderr)\n"
+        "atexit.register(peak)\n"
+        "from gnnseg.cli import main; main()"
+    )
+    command = [sys.executable, "-c", watch, *map(str, arguments), "--memory", least, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=program[1])
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", done.stderr)[1]) * 1024
+    found = json.loads(done.stdout)
+    assert peak <= parse_size(least)
+    assert abs(found["peak_rss_bytes"] - peak) < 20e6
+    assert found["plan"]["projected_bytes"] <= parse_size(least)
