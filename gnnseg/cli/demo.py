@@ -45,7 +45,7 @@ def demo(
         result,
         [
             ("segmented", f"{result['pixels']:,} pixels, {result['nodes']:,} superpixels"),
-            ("val mIoU", f"{result['val_miou']:.3f} on scribbles that were not trained on"),
+            ("val mIoU", f"{result['val_miou']:.3f} on scribbles held out to choose the epoch"),
             ("classes", shares),
             ("peak memory", format_size(result["peak_rss_bytes"])),
             ("time in all", seconds(result["seconds"])),
