@@ -32,9 +32,13 @@ def main(model: str, small: str, large: str, workdir: str) -> None:
     runs = [
         measure("small", small, model, work, []),
         measure("large", large, model, work, []),
-        measure("large, block 1024, 1 worker", large, model, work, ["--block", "1024", "--workers", "1"]),
+        measure(
+            "large, block 1024, 1 worker", large, model, work, ["--block", "1024", "--workers", "1"]
+        ),
         measure("large, block 1024", large, model, work, ["--block", "1024"]),
-        measure("large, block 3072, 1 worker", large, model, work, ["--block", "3072", "--workers", "1"]),
+        measure(
+            "large, block 3072, 1 worker", large, model, work, ["--block", "3072", "--workers", "1"]
+        ),
     ]
     same = len({run["labels_sha256"] for run in runs[1:]}) == 1
     a, b = runs[:2]

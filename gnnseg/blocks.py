@@ -84,7 +84,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Block:
-    """One unit of work: write `write`, from what lies in `read`; `crop` leads from one to the other."""
+    """One unit of work: write `write`, from what lies in `read`; `crop` leads from one to other."""
 
     write: Window
     read: Window

@@ -59,9 +59,10 @@ def paint(
         if isinstance(superpixels, np.ndarray):
             raise UsageError("painting slots needs the step they were made with")
         step = superpixels.settings.step
-    if slots.ndim != 2:  # noqa: PLR2004
+    if slots.ndim != 2:
         raise UsageError(f"paint takes one plane of slots (H, W), got shape {slots.shape}")
-    lattice = Lattice(*slots.shape, step)
+    height, width = slots.shape
+    lattice = Lattice(height, width, step)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} superpixels need as many values, got {values.size}")
     if fill is None:
@@ -70,7 +71,7 @@ def paint(
 
 
 def homes_around(lattice: Lattice, pixels: Window) -> tuple[Window, Window, tuple[int, int]]:
-    """For a window of pixels: its cells, the homes around them, and where the first cell is there."""
+    """The cells of a window of pixels, the homes around them, and where the first cell is there."""
     cells = pixels.coarsen(lattice.step)
     homes = cells.grow(PAINT_HALO).clip(lattice.cells)
     return cells, homes, (cells.y0 - homes.y0, cells.x0 - homes.x0)

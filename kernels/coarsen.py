@@ -6,7 +6,9 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def coarsen(area, moment, contact, contrast, reach, cell, out_area, out_moment, out_contact, out_contrast):
+def coarsen(
+    area, moment, contact, contrast, reach, cell, out_area, out_moment, out_contact, out_contrast
+):
     """Add fine tables up to coarse ones; edges that become inner vanish.
 
     Parameters

@@ -23,7 +23,7 @@ _MATRIX = np.array(
 
 
 def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Linear light by level; the cube-root curve by linear light; the matrix, rows summing to one."""
+    """Linear light by level; the cube-root curve by linear light; the matrix, rows summing to 1."""
     level = np.arange(LEVELS) / (LEVELS - 1)
     linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
     light = np.arange(_LINEAR + 1) / _LINEAR

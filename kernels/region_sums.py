@@ -45,11 +45,12 @@ def region_sums(
     histogram : (cells_y, cells_x, HISTOGRAM_BINS) int32
     """
     row = np.zeros((slots.shape[1], len(planes)), np.int32)
-    _sum_rows(work, grey, slots, step, planes, grey_top, row, sums, histogram)
+    bins = (np.arange(grey_top + 1) * HISTOGRAM_BINS // (grey_top + 1)).astype(np.uint8)
+    _sum_rows(work, grey, slots, step, planes, bins, row, sums, histogram)
 
 
 @njit(nogil=True, cache=True)
-def _sum_rows(work, grey, slots, step, planes, grey_top, row, sums, histogram):
+def _sum_rows(work, grey, slots, step, planes, bins, row, sums, histogram):
     height, width = slots.shape
     margin = (grey.shape[0] - height) // 2
     num = planes.shape[0]
@@ -74,10 +75,8 @@ def _sum_rows(work, grey, slots, step, planes, grey_top, row, sums, histogram):
                     for k in range(num):
                         total[GEOMETRY + k] += first[k]
                         total[GEOMETRY + num + k] += second[k]
-                    bins = histogram[home_y, home_x]
                     for i in range(x, end):
-                        value = np.int64(grey[margin + y, margin + i])
-                        bins[value * HISTOGRAM_BINS // (grey_top + 1)] += 1
+                        histogram[home_y, home_x, bins[grey[margin + y, margin + i]]] += 1
             x = end
 
 

@@ -19,7 +19,7 @@ def gaussian_weights(sigma: float) -> np.ndarray:
 
 
 def smooth(padded: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
-    """Smooth (C, H + 2 r, W + 2 r) int16 into (C, H, W) int16; the caller pads the image's edges."""
+    """Smooth (C, H + 2 r, W + 2 r) int16 into (C, H, W); the caller pads the image's edges."""
     radius = weights.size // 2
     channels, height, width = out.shape
     rows = np.empty((height, width + 2 * radius), np.int16)

@@ -66,9 +66,7 @@ def test_scale_coarsen_and_align(window, factor):
 @given(windows(), st.integers(0, 9))
 def test_grow_and_relative_to(window, margin):
     inner = window.relative_to(window.grow(margin))
-    assert inner == Window(
-        margin, margin + window.shape[0], margin, margin + window.shape[1]
-    )
+    assert inner == Window(margin, margin + window.shape[0], margin, margin + window.shape[1])
     assert len({window.key, window.grow(1).key}) == 2
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 EDGE_NAMES = ("dy", "dx", "distance", "contact", "contrast", "area_ratio")
-"""Columns of `edge_attr`; source minus target, lengths in cells, `contact` a share of the target's."""
+"""Columns of `edge_attr`: source minus target, in cells; `contact` is a share of the target's."""
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,9 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
     made = compute_slots(pixels, block.read, lattice, reader.settings, reader.scaling)
     inner = lattice.pixels(made.cells)
     part = lattice.pixels(near).relative_to(read)
-    margin = slice(part.y0, part.y1 + 2 * TEXTURE_MARGIN), slice(
-        part.x0, part.x1 + 2 * TEXTURE_MARGIN
+    margin = (
+        slice(part.y0, part.y1 + 2 * TEXTURE_MARGIN),
+        slice(part.x0, part.x1 + 2 * TEXTURE_MARGIN),
     )
     cropped = Pixels(
         np.ascontiguousarray(pixels.work[(slice(None), *part.slices)]),
@@ -72,9 +73,7 @@ def summarise(reader: PixelReader, pixels: Pixels, near: Window, write: Window) 
     sums = np.zeros((*near.shape, GEOMETRY + 2 * len(rows)), np.int64)
     histogram = np.zeros((*near.shape, HISTOGRAM_BINS), np.int32)
     table = plane_table(rows)
-    region_sums(
-        pixels.work, pixels.grey, pixels.slots, step, table, scaling.top, sums, histogram
-    )
+    region_sums(pixels.work, pixels.grey, pixels.slots, step, table, scaling.top, sums, histogram)
     names = feature_names(scaling.num_channels, lab=scaling.lab)
     result = RegionTable.empty(near, step, 0, FINE_REACH)
     boundary = np.zeros(near.shape, np.int32)

@@ -48,9 +48,7 @@ class TableStore:
             if name in self.arrays:
                 self.arrays[name][(plane, *table.window.slices)] = array
 
-    def read(
-        self, plane: int, window: Window, names: Iterable[str] = tuple(_PATHS)
-    ) -> RegionTable:
+    def read(self, plane: int, window: Window, names: Iterable[str] = tuple(_PATHS)) -> RegionTable:
         """The table of a window; what is not in `names` stays empty."""
         wanted = {name for name in names if name in self.arrays}
         reach = (round(self.arrays["contact"].shape[-1] ** 0.5) - 1) // 2
@@ -129,7 +127,7 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
         if about["kind"] != KIND:
             raise InputError(f"{path}: is a {about['kind']}, not a region graph")
         if about["format_version"] != FORMAT_VERSION:
-            raise InputError(f"{path}: format {about['format_version']} is not known; update gnnseg")
+            raise InputError(f"{path}: unknown format {about['format_version']}; update gnnseg")
         if not about["complete"]:
             raise StateError(f"{path}: the graph is incomplete; finish the run that writes it")
         store = open_tables(group, int(about["step"]))
@@ -158,9 +156,7 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
         remove_output(path)
     table = graph.table
     group = zarr.open_group(path, mode="w-")
-    describe(
-        group, cell=table.cell, contrast_top=graph.contrast_top, names=graph.feature_names
-    )
+    describe(group, cell=table.cell, contrast_top=graph.contrast_top, names=graph.feature_names)
     store = create_tables(
         group,
         planes=1,
@@ -170,4 +166,5 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
         chunk=64,
     )
     store.write(0, table)
-    group.attrs["gnnseg"] = {**group.attrs["gnnseg"], "complete": True}
+    about: Any = group.attrs["gnnseg"]
+    group.attrs["gnnseg"] = {**about, "complete": True}

@@ -51,10 +51,13 @@ def load_model(path: str | Path) -> Model:
             if header is None:
                 raise InputError(f"{path}: is no model of gnnseg (its header is missing)")
             return _restore(
-                json.loads(header), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                json.loads(header),
+                {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
             )
     except GnnsegError as error:
-        raise type(error)(f"{path}: {error}") if str(path) not in str(error) else error
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: is no readable model of gnnseg: {error}") from error
 

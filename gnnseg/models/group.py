@@ -64,9 +64,7 @@ class NodeClassifier(Protocol):
         ...
 
 
-def run_groups(
-    model: NodeClassifier, x: torch.Tensor, levels: Mapping[int, Level]
-) -> torch.Tensor:
+def run_groups(model: NodeClassifier, x: torch.Tensor, levels: Mapping[int, Level]) -> torch.Tensor:
     """Logits (N, classes) of a whole graph from its features (N, F)."""
     states = {FEATURES: x}
     for group in model.groups:

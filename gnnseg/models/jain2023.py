@@ -8,6 +8,7 @@ exp(-distance / step), since in pixels it would vanish, and deciles come from a 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,18 +40,16 @@ class Jain2023(nn.Module):
     ) -> None:
         super().__init__()
         widths = [num_features] + [hidden] * (LAYERS - 1) + [num_classes]
-        self.convs = nn.ModuleList(_graph_conv(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.convs = nn.ModuleList(_graph_conv(a, b) for a, b in pairwise(widths))
         self.dropout = Dropout(dropout)
-        self.groups = (
-            Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes),
-        )
+        self.groups = (Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes),)
 
-    def make_level(self, table: RegionTable, index: int) -> Level:  # noqa: ARG002
+    def make_level(self, table: RegionTable, index: int) -> Level:
         return nearest_level(table, NEIGHBOURS)
 
     def run_group(
         self,
-        group: Group,  # noqa: ARG002
+        group: Group,
         states: Mapping[str, torch.Tensor],
         levels: Mapping[int, Level],
     ) -> torch.Tensor:

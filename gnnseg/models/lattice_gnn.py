@@ -1,7 +1,8 @@
-"""Edge-gated layers over lattice levels: fine, then coarser by 2 x 2 cells, then back with skips."""
+"""Edge-gated layers over lattice levels: fine, coarser by 2 x 2 cells, and back with skips."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,7 @@ from gnnseg.models.layers import Perceptron, ResidualBlock, RowLinear, pool
 from gnnseg.models.level import Level, adjacency_level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gnnseg.graph import RegionTable
 
@@ -49,15 +50,17 @@ class LatticeGNN(nn.Module):
         self.num_levels = len(widths)
         self.contrast_top = contrast_top
         self.embed = Perceptron(num_features, 2 * widths[0], widths[0], dropout)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.sink = nn.ModuleList(RowLinear(fine, coarse) for fine, coarse in pairs)
         self.lift = nn.ModuleList(RowLinear(fine + coarse, fine) for fine, coarse in pairs)
-        self.down = nn.ModuleList(_blocks(*args, dropout) for args in zip(widths, down, strict=True))
+        self.down = nn.ModuleList(
+            _blocks(*args, dropout) for args in zip(widths, down, strict=True)
+        )
         self.up = nn.ModuleList(_blocks(*args, dropout) for args in zip(widths, up, strict=False))
         self.head = nn.Sequential(nn.LayerNorm(widths[0]), RowLinear(widths[0], num_classes))
         self.groups = _groups(widths, down, up, num_classes)
 
-    def make_level(self, table: RegionTable, index: int) -> Level:  # noqa: ARG002
+    def make_level(self, table: RegionTable, index: int) -> Level:
         return adjacency_level(table, self.contrast_top)
 
     def run_group(
@@ -67,14 +70,12 @@ class LatticeGNN(nn.Module):
         inputs = [states[name] for name, _ in group.inputs]
         if group.name.startswith("down"):
             x = self._descend(index, inputs[0], levels)
-            return _run(self.down[index], x, level)
+            return _run(self.down[index].children(), x, level)
         x = self._ascend(index, inputs[0], inputs[1], level)
-        x = _run(self.up[index], x, level)
+        x = _run(self.up[index].children(), x, level)
         return self.head(x) if index == 0 else x
 
-    def _descend(
-        self, index: int, x: torch.Tensor, levels: Mapping[int, Level]
-    ) -> torch.Tensor:
+    def _descend(self, index: int, x: torch.Tensor, levels: Mapping[int, Level]) -> torch.Tensor:
         if index == 0:
             return self.embed(x) * levels[0].occupied
         fine = levels[index - 1]
@@ -89,12 +90,10 @@ class LatticeGNN(nn.Module):
 
 
 def _blocks(channels: int, number: int, dropout: float) -> nn.ModuleList:
-    return nn.ModuleList(
-        ResidualBlock(channels, len(EDGE_NAMES), dropout) for _ in range(number)
-    )
+    return nn.ModuleList(ResidualBlock(channels, len(EDGE_NAMES), dropout) for _ in range(number))
 
 
-def _run(layers: nn.Module, x: torch.Tensor, level: Level) -> torch.Tensor:
+def _run(layers: Iterable[nn.Module], x: torch.Tensor, level: Level) -> torch.Tensor:
     occupied = level.occupied
     for layer in layers:
         x = layer(x, level.edge_index, level.edge_attr, occupied)

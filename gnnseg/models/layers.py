@@ -83,7 +83,9 @@ class EdgeGatedConv(MessagePassing):
     ) -> torch.Tensor:
         query, own = self.target(x).chunk(2, dim=-1)
         source = self.source(x)
-        return own + self.propagate(edge_index, query=query, source=source, edge=self.edge(edge_attr))
+        return own + self.propagate(
+            edge_index, query=query, source=source, edge=self.edge(edge_attr)
+        )
 
     def message(
         self, query_i: torch.Tensor, source_j: torch.Tensor, edge: torch.Tensor

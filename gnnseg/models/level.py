@@ -59,7 +59,7 @@ class Level:
 
 
 def parents(window: Window) -> tuple[np.ndarray, int]:
-    """For each cell of a window, the index of its parent in the coarser window; and their number."""
+    """For each cell of a window, the index of its parent in the coarser one; and their number."""
     coarse = window.coarsen(2)
     y = np.arange(window.y0, window.y1) // 2 - coarse.y0
     x = np.arange(window.x0, window.x1) // 2 - coarse.x0

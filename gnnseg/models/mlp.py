@@ -30,13 +30,13 @@ class MLP(nn.Module):
         self.layers = Perceptron(num_features, hidden, num_classes, dropout)
         self.groups = (Group("mlp", 0, 0, ((FEATURES, 0),), LOGITS, num_classes),)
 
-    def make_level(self, table: RegionTable, index: int) -> Level:  # noqa: ARG002
+    def make_level(self, table: RegionTable, index: int) -> Level:
         return node_level(table)
 
     def run_group(
         self,
-        group: Group,  # noqa: ARG002
+        group: Group,
         states: Mapping[str, torch.Tensor],
-        levels: Mapping[int, Level],  # noqa: ARG002
+        levels: Mapping[int, Level],
     ) -> torch.Tensor:
         return self.layers(states[FEATURES])

@@ -12,7 +12,7 @@ from gnnseg.datasets.item import Item
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
-from gnnseg.progress import progress_bar
+from gnnseg.progress import Bar, progress_bar
 from gnnseg.superpixels import Scaling, SlicSettings, fit_scaling, make_reader, superpixel_map
 
 
@@ -53,7 +53,9 @@ def ceiling(
     every = [replace(base, step=step) for step in steps]
     threads = workers or default_workers()
     with progress_bar("ceiling", len(items) * len(every)) as bar:
-        rows = [_row(items, data.num_classes, each, scaling, threads, bar) for each in every]
+        rows = [
+            _row(items, data.num_classes, each, scaling, workers=threads, bar=bar) for each in every
+        ]
     for row in rows:
         row["per_class_iou"] = dict(zip(data.classes.names, row["per_class_iou"], strict=True))
     return {
@@ -65,13 +67,14 @@ def ceiling(
     }
 
 
-def _row(  # noqa: PLR0913
+def _row(
     items: list[Item],
     num_classes: int,
     settings: SlicSettings,
     scaling: Scaling,
+    *,
     workers: int,
-    bar: Any,
+    bar: Bar,
 ) -> dict[str, Any]:
     total = ConfusionMatrix.zeros(num_classes)
     recalls: list[float] = []

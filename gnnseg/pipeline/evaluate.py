@@ -81,8 +81,8 @@ def evaluate(
 
 def _items(images: Any, labels: Any, model: Model, split: str) -> tuple[list[Item], str]:
     if labels is not None:
-        dataset = ArrayDataset(images, labels, model.classes, val=0.0)
-        return dataset.split("train"), dataset.name
+        given = ArrayDataset(images, labels, model.classes, val=0.0)
+        return given.split("train"), given.name
     dataset = open_dataset(images)
     if dataset.classes.names != model.classes.names:
         raise InputError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,7 +120,10 @@ class PaintPhase:
         labels = self._labels(slots, logits, homes, first)[crop]
         self._write(self.labels, task.plane, write, labels)
         if self.probabilities is not None:
-            self._write_probabilities(task.plane, write, slots, logits, homes, first, crop)
+            painter = partial(paint_window, slots, lattice.step, first=first, fill=np.uint8(0))
+            self._write_probabilities(
+                task, softmax(logits).reshape(*homes.shape, -1), painter, crop
+            )
         counts = np.bincount(labels.ravel(), minlength=np.iinfo(labels.dtype).max + 1)
         first_class = self.label_offset
         return {
@@ -136,26 +141,23 @@ class PaintPhase:
 
     def _write_probabilities(
         self,
-        plane: int,
-        write: Window,
-        slots: np.ndarray,
-        logits: np.ndarray,
-        homes: Window,
-        first: tuple[int, int],
+        task: Task,
+        chances: np.ndarray,
+        painter: Callable[..., np.ndarray],
         crop: tuple[slice, slice],
     ) -> None:
         from gnnseg.io import quantise
 
-        values = quantise(softmax(logits)).reshape(*homes.shape, -1)
+        values = quantise(chances)
+        stacked = self.probabilities.ndim == 4
         for index in range(self.num_classes):
-            painted = paint_window(slots, self.grid.lattice.step, values[..., index], first, 0)
-            stacked = self.probabilities.ndim == 4  # noqa: PLR2004
-            place = (index, *((plane,) if stacked else ()), *write.slices)
-            self.probabilities[place] = painted[crop]
+            plane = (task.plane,) if stacked else ()
+            place = (index, *plane, *task.block.write.slices)
+            self.probabilities[place] = painter(values=values[..., index])[crop]
 
     @staticmethod
     def _write(array: Any, plane: int, window: Window, values: np.ndarray) -> None:
-        where = (plane, *window.slices) if array.ndim == 3 else window.slices  # noqa: PLR2004
+        where = (plane, *window.slices) if array.ndim == 3 else window.slices
         array[where] = values
 
 
@@ -166,8 +168,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponent / exponent.sum(axis=1, keepdims=True)
 
 
-def output_blocks(height: int, width: int, chunk: int, chunks: int) -> list[Block]:
-    """Blocks of whole chunks over an output."""
-    return [
-        Block(window, window) for window in Window(0, height, 0, width).split(chunk * chunks)
-    ]
+def output_blocks(shape: tuple[int, ...], chunk: int) -> list[Block]:
+    """A block for each chunk of an output (..., Y, X)."""
+    height, width = shape[-2:]
+    return [Block(window, window) for window in Window(0, height, 0, width).split(chunk)]

@@ -36,7 +36,6 @@ class Plan:
     workers: int
     share_bytes: int
     region_chunks: int
-    paint_chunks: int
     projected_bytes: int
     scratch_bytes: int
 
@@ -125,7 +124,6 @@ def make_plan(
             workers=threads,
             share_bytes=share,
             region_chunks=chunks,
-            paint_chunks=1,
             projected_bytes=base
             + int(max(least, region_bytes(reader, grid, chunks)) * threads * SAFETY),
             scratch_bytes=scratch_bytes(reader, grid, model),

@@ -20,7 +20,7 @@ from gnnseg.paint import homes_around, paint_window
 from gnnseg.pipeline.manifest import Run, Task, remove_run
 from gnnseg.pipeline.phases import output_blocks, regions_phase
 from gnnseg.pipeline.plan import Plan, check_block, make_plan
-from gnnseg.pipeline.scratch import SLOTS, Scratch, open_scratch
+from gnnseg.pipeline.scratch import SLOTS, open_scratch
 from gnnseg.pipeline.windows import Grid
 from gnnseg.superpixels import PixelReader, SlicSettings, make_reader
 
@@ -46,7 +46,7 @@ def write_graph(image: Any, out: str | Path, **settings: Any) -> dict[str, Any]:
     return _write(image, Path(out), "region_graph", **settings)
 
 
-def _write(  # noqa: PLR0913
+def _write(
     image: Any,
     out: Path,
     kind: str,
@@ -144,7 +144,7 @@ def _publish(run: Run, out: Path, kind: str, reader: PixelReader) -> None:
         if SLOTS not in group:
             (run.scratch / SLOTS).rename(source / SLOTS)
     group = zarr.open_group(source, mode="a")
-    about = dict(group.attrs.get("gnnseg", {}))
+    about: Any = group.attrs.get("gnnseg", {})
     if kind == SLOT_KIND:
         about = {
             "kind": SLOT_KIND,
@@ -183,21 +183,23 @@ def paint_file(
     array, about = _open_slots(Path(slots))
     planes, height, width = array.shape
     lattice = Lattice(height, width, int(about["step"]))
-    table = _read_values(Path(values)).reshape(-1)
-    if table.size != planes * lattice.num_cells:
+    given = _read_values(Path(values))
+    if given.size != planes * lattice.num_cells:
         raise InputError(
             f"{values}: {planes * lattice.num_cells} superpixels need as many values, "
-            f"got {table.size}"
+            f"got {given.size}"
         )
-    table = table.reshape(planes, *lattice.shape)
+    table = given.reshape(planes, *lattice.shape)
     fill = np.nan if table.dtype.kind == "f" else unlabelled_value(table.dtype)
     target = _create_array(Path(out), array, table.dtype, fill, overwrite=overwrite)
     for plane in range(planes):
-        for block in output_blocks(height, width, array.chunks[-1], 1):
+        for block in output_blocks(array.shape, array.chunks[-1]):
             cells, homes, first = homes_around(lattice, block.write)
             part = np.asarray(array[(plane, *lattice.pixels(cells).slices)])
             near = table[(plane, *homes.slices)]
-            target[(plane, *block.write.slices)] = paint_window(part, lattice.step, near, first, fill)
+            target[(plane, *block.write.slices)] = paint_window(
+                part, lattice.step, near, first, fill
+            )
     target.attrs["gnnseg"] = {**dict(target.attrs["gnnseg"]), "complete": True}
     return {
         "output": str(out),
@@ -212,7 +214,7 @@ def _open_slots(path: Path) -> tuple[Any, dict[str, Any]]:
 
     try:
         group = zarr.open_group(path, mode="r")
-        about = dict(group.attrs["gnnseg"])
+        about: Any = group.attrs["gnnseg"]
         if about.get("kind") != SLOT_KIND or not about.get("complete"):
             raise InputError(f"{path}: is no complete slot map; `gnnseg superpixels` makes one")
         return group[SLOTS], about

@@ -27,7 +27,7 @@ def class_table(
     labelled = max(1, sum(totals))
     size = image.pixel_size
     each = None if size is None else size[0] * size[1]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"class": name, "pixels": pixels, "share": pixels / labelled}
         for name, pixels in zip(classes.names, totals, strict=True)
     ]

@@ -72,7 +72,9 @@ class PixelReader:
         if self.settings.sigma > 0:
             blurred = np.empty_like(plain)
             trim = margin - weights.size // 2
-            smooth(work[:, trim : work.shape[1] - trim, trim : work.shape[2] - trim], weights, blurred)
+            smooth(
+                work[:, trim : work.shape[1] - trim, trim : work.shape[2] - trim], weights, blurred
+            )
         texture = window.grow(TEXTURE_MARGIN).relative_to(outer).slices
         slots = np.where(valid[window.relative_to(inner).slices], np.uint8(0), np.uint8(MASKED))
         if self.mask is not None:

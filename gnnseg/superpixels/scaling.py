@@ -86,7 +86,7 @@ class Scaling:
         valid = np.ones(pixels.shape[1:], np.bool_)
         top = LEVELS - 1 if self.lab else self.top
         work = np.empty(pixels.shape, np.int16)
-        if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:  # noqa: PLR2004
+        if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
             scale_by_table(pixels, self._table(pixels.dtype, top), work)
         else:
             low = np.array(self.low, np.float64)

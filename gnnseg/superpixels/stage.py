@@ -52,9 +52,7 @@ def compute_slots(
     slots = pixels.slots.copy()
     bounds = lattice.cells
     sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
-    slic(
-        pixels.smooth, step, settings.n_iter, settings.stride, space, slots, colour, place, sides
-    )
+    slic(pixels.smooth, step, settings.n_iter, settings.stride, space, slots, colour, place, sides)
     inner = _without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
     slots = np.ascontiguousarray(slots[part.slices])
@@ -109,7 +107,7 @@ class Superpixels:
         y = np.arange(window.y0, window.y1)[:, None] // self.lattice.step
         x = np.arange(window.x0, window.x1)[None, :] // self.lattice.step
         ids = (y + slots // 5 - 2) * cells_x + x + slots % 5 - 2
-        if slots.ndim > 2:  # noqa: PLR2004
+        if slots.ndim > 2:
             ids += np.arange(slots.shape[0])[:, None, None] * self.lattice.num_cells
         return np.where(slots == MASKED, -1, ids)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.graph import RegionTable, whole_table
-from gnnseg.io.source import ImageSource
+from gnnseg.io.mirror import mirrored
 from gnnseg.kernels.paint import count_labels
 from gnnseg.progress import progress_bar
 from gnnseg.superpixels import PixelReader
@@ -17,32 +17,16 @@ from gnnseg.superpixels import PixelReader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
     from gnnseg.superpixels import Scaling, SlicSettings
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A piece of an image: its table, and per region how many pixels of each class, (N, classes)."""
+    """A piece of an image: its table, and pixels by class of each region, (N, classes)."""
 
     table: RegionTable
     counts: np.ndarray
-
-
-@dataclass(frozen=True)
-class MirroredReader:
-    """A reader that sees another one's image from behind."""
-
-    inner: ImageSource
-
-    def read(self, window: Window, plane: int = 0) -> np.ndarray:
-        width = self.inner.width
-        mirrored = replace(window, x0=width - window.x1, x1=width - window.x0)
-        return np.ascontiguousarray(self.inner.read(mirrored, plane)[:, :, ::-1])
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.inner, name)
 
 
 def make_samples(
@@ -59,7 +43,9 @@ def make_samples(
     `tile` cuts large images into pieces of that many cells on a side.
     """
     results: dict[int, list[Sample]] = {}
-    tasks = [(2 * n + flip, item, bool(flip)) for n, item in enumerate(items) for flip in (0, mirror)]
+    tasks = [
+        (2 * n + flip, item, bool(flip)) for n, item in enumerate(items) for flip in (0, mirror)
+    ]
     tasks = tasks if mirror else tasks[::2]
     with progress_bar("region graphs", len(tasks)) as bar:
 
@@ -86,7 +72,7 @@ def _item_samples(
 ) -> list[Sample]:
     image, labels = item.load()
     if flip:
-        image, labels = MirroredReader(image), labels[:, ::-1]
+        image, labels = mirrored(image), labels[:, ::-1]
     reader = PixelReader(image, scaling, settings)
     slots, table = whole_table(reader)
     counts = np.zeros((*table.window.shape, num_classes), np.int32)

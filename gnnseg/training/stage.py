@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from gnnseg.training.trainer import History, Trainer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gnnseg.datasets import Dataset
+    from gnnseg.datasets.base import Dataset
     from gnnseg.io import ImageSource
 
 FIXED_VIEW_IMAGES = 100
@@ -79,9 +80,9 @@ def train(
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
     scaling = fit_scaling(sources)
-    common = {"num_classes": dataset.num_classes, "tile": config.tile}
-    samples = make_samples(train_items, config.slic, scaling, mirror=config.mirror, **common)
-    val_samples = make_samples(val_items, config.slic, scaling, **common)
+    make = partial(make_samples, num_classes=dataset.num_classes, tile=config.tile)
+    samples = make(train_items, config.slic, scaling, mirror=config.mirror)
+    val_samples = make(val_items, config.slic, scaling)
     if not val_samples:
         samples, val_samples = _hold_out(samples, val, 1 + config.mirror)
     model = _new_model(dataset, sources, scaling, samples, config)
@@ -108,9 +109,7 @@ def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
     return ArrayDataset(images, labels, classes, val)
 
 
-def _hold_out(
-    samples: list[Sample], val: float, copies: int
-) -> tuple[list[Sample], list[Sample]]:
+def _hold_out(samples: list[Sample], val: float, copies: int) -> tuple[list[Sample], list[Sample]]:
     """Let every n-th piece validate where no image does; a single piece validates itself."""
     plain = samples[::copies]
     if len(plain) == 1:
@@ -158,7 +157,9 @@ def _record(
     return {
         "dataset": dataset.name,
         "config": config.model_dump(),
-        "versions": {name: version(name) for name in ("torch", "torch_geometric", "numba", "numpy")},
+        "versions": {
+            name: version(name) for name in ("torch", "torch_geometric", "numba", "numpy")
+        },
         "seconds": round(seconds, 3),
         "epochs": len(history.loss),
         "best_epoch": history.best_epoch,

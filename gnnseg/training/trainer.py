@@ -6,17 +6,17 @@ import copy
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from gnnseg.errors import UsageError
+from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models.group import run_groups
-from gnnseg.progress import Bar, progress_bar
-from gnnseg.execution import default_workers, run_tasks
 from gnnseg.models.layers import random_from
+from gnnseg.progress import Bar, progress_bar
 from gnnseg.training.batches import Batch, shards, shuffled
 from gnnseg.training.loss import class_weights, soft_loss, soft_mass
 
@@ -67,7 +67,10 @@ class Trainer:
         self.config = config
         self.device = pick_device(config.device)
         self.network = network.to(self.device)
-        self.replicas = [self.network, *(_replica(self.network) for _ in range(SHARDS - 1))]
+        self.replicas: list[Any] = [
+            self.network,
+            *(_replica(self.network) for _ in range(SHARDS - 1)),
+        ]
         self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
         pixels = np.sum([batch.counts.sum(0).numpy() for batch in train], axis=0)
@@ -163,7 +166,7 @@ class Trainer:
         def work(batch: Batch) -> np.ndarray:
             moved = batch.to(self.device)
             with torch.inference_mode():
-                logits = run_groups(self.network, moved.x, dict(enumerate(moved.levels)))
+                logits = run_groups(self.replicas[0], moved.x, dict(enumerate(moved.levels)))
             labels = logits.argmax(dim=1).cpu().numpy()
             counts = np.zeros_like(total)
             pixels = batch.counts.numpy().astype(np.int64)

@@ -70,9 +70,7 @@ def test_edges_are_sorted_and_symmetric(graph):
 def test_edges_join_the_regions_that_touch(graph):
     mask = np.ones((61, 48), np.uint8)
     mask[10:30, 12:33] = 0
-    ids = superpixels(
-        noise(0), step=5, n_iter=2, compactness=0.05, mask=mask
-    ).ids()
+    ids = superpixels(noise(0), step=5, n_iter=2, compactness=0.05, mask=mask).ids()
     touching = set()
     for a, b in ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:])):
         sides = (a != b) & (a >= 0) & (b >= 0)

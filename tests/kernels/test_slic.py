@@ -130,9 +130,7 @@ def test_equal_costs_go_to_the_first_home_in_raster_order():
 @pytest.mark.parametrize("stride", [2, 4])
 def test_a_stride_moves_centres_by_less_than_the_pixels_left_out(stride):
     work, mask = np.zeros((1, 24, 24), np.int16), np.ones((24, 24), bool)
-    every, some = (
-        run(work, mask, step=8, n_iter=1, stride=s, weight=50.0)[2] for s in (1, stride)
-    )
+    every, some = (run(work, mask, step=8, n_iter=1, stride=s, weight=50.0)[2] for s in (1, stride))
     np.testing.assert_array_equal(every, np.full((3, 3, 2), 4 * (8 + 3.5)))
     assert np.abs(every - some).max() <= stride - 1
 

@@ -188,9 +188,11 @@ def stream_group(network, group, states, tables):
             for level, window in windows.items()
         }
         part = {
-            name: states[name].reshape(*tables[level].window.shape, -1)[
+            name: states[name]
+            .reshape(*tables[level].window.shape, -1)[
                 windows[level].relative_to(tables[level].window).slices
-            ].flatten(0, 1)
+            ]
+            .flatten(0, 1)
             for name, level in group.inputs
         }
         result = network.run_group(group, part, levels).reshape(*read.shape, -1)

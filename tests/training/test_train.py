@@ -143,9 +143,7 @@ def samples(dataset):
 
 def test_samples_hold_every_labelled_pixel_once_and_once_mirrored(samples):
     items, found = samples
-    expected = sum(
-        np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items
-    )
+    expected = sum(np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items)
     total = sum(sample.counts.sum(axis=0) for sample in found)
     np.testing.assert_array_equal(total, 2 * expected)
     for sample in found:

@@ -1,0 +1,115 @@
+"""Everything that is settled before the first block of a segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from gnnseg.blocks import Block, Window
+from gnnseg.errors import UsageError
+from gnnseg.io import open_image
+from gnnseg.memory import rss
+from gnnseg.pipeline.manifest import Task
+from gnnseg.pipeline.plan import Plan, check_block, make_plan
+from gnnseg.pipeline.windows import Grid
+from gnnseg.superpixels import PixelReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gnnseg.io import ImageSource
+    from gnnseg.models import Model
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What a caller may ask of `segment`, beside the image, the model and the output."""
+
+    memory: int
+    workers: int
+    block: int | None = None
+    roi: tuple[tuple[int, int], tuple[int, int]] | None = None
+    probabilities: bool = False
+    keep: bool = False
+    overwrite: bool = False
+    label_offset: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that is settled before the first block."""
+
+    reader: PixelReader
+    model: Model
+    grid: Grid
+    roi: Window
+    options: SegmentOptions
+    plan: Plan
+
+    @property
+    def chunk(self) -> int:
+        """Pixels on a side of a chunk of the output."""
+        return self.grid.chunk * self.grid.lattice.step
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the output: (Y, X), or (Z, Y, X) for a stack."""
+        image = self.reader.image
+        return (*((image.num_planes,) if image.is_stack else ()), *self.roi.shape)
+
+    def tasks(self, blocks: Iterable[Block]) -> list[Task]:
+        """The blocks of every plane."""
+        made = list(blocks)
+        return [
+            Task(plane, block) for plane in range(self.reader.image.num_planes) for block in made
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the bytes of the output: a resumed run must agree in all of it."""
+        from gnnseg import __version__
+        from gnnseg.models.file import fingerprint
+
+        mask = self.reader.mask
+        return {
+            "gnnseg": __version__,
+            "input": self.reader.image.fingerprint(),
+            "mask": None if mask is None else mask.fingerprint(),
+            "model": fingerprint(self.model),
+            "superpixels": asdict(self.reader.settings),
+            "roi": [self.roi.y0, self.roi.y1, self.roi.x0, self.roi.x1],
+            "probabilities": self.options.probabilities,
+            "label_offset": self.options.label_offset,
+        }
+
+
+def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any = None) -> Job:
+    """Check everything that can be checked, and plan; touches no output."""
+    reader = PixelReader(
+        image, model.scaling, model.settings, None if mask is None else open_image(mask)
+    )
+    grid = Grid(reader.lattice)
+    check_block(options.block, grid)
+    roi = _roi(options.roi, grid.lattice.bounds)
+    plan = make_plan(
+        reader,
+        grid,
+        budget=options.memory,
+        base=rss(),
+        workers=options.workers,
+        model=model,
+        probabilities=options.probabilities,
+        block=options.block,
+    )
+    return Job(reader, model, grid, roi, options, plan)
+
+
+def _roi(roi: tuple[tuple[int, int], tuple[int, int]] | None, bounds: Window) -> Window:
+    if roi is None:
+        return bounds
+    (y0, y1), (x0, x1) = roi
+    inside = 0 <= y0 < y1 <= bounds.y1 and 0 <= x0 < x1 <= bounds.x1
+    if not inside:
+        raise UsageError(
+            f"the roi {y0}:{y1},{x0}:{x1} must lie within the image, 0:{bounds.y1},0:{bounds.x1}"
+        )
+    return Window(y0, y1, x0, x1)
