@@ -95,37 +95,17 @@ def _seed(work, step, slots, colour, place, active):
     total = np.empty(channels + 3, np.int64)
     for cy in range(active.shape[0]):
         for cx in range(active.shape[1]):
-            y0, x0 = cy * step, cx * step
-            y1, x1 = min(y0 + step, height), min(x0 + step, width)
             total[:] = 0
-            for y in range(y0, y1):
-                row = _row_sums(slots, y, x0, x1)
-                total[0] += row[0]
-                total[1] += row[0] * (y - y0 + step)
-                total[2] += row[1] + row[0] * step
-                for c in range(channels):
-                    total[3 + c] += _row_sum(work, slots, c, y, x0, x1)
+            for y in range(cy * step, min(cy * step + step, height)):
+                for x in range(cx * step, min(cx * step + step, width)):
+                    if slots[y, x] != MASKED:
+                        total[0] += 1
+                        total[1] += y - (cy - 1) * step
+                        total[2] += x - (cx - 1) * step
+                        for c in range(channels):
+                            total[3 + c] += work[c, y, x]
             active[cy, cx] = total[0] > 0
             _centre(total, step, 0, colour[cy, cx], place[cy, cx])
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _row_sums(slots, y, x0, x1):
-    """How many pixels of a row take part, and the sum of their places in it."""
-    count, places = np.int32(0), np.int32(0)
-    for x in range(x0, x1):
-        kept = np.int32(slots[y, x] != MASKED)
-        count += kept
-        places += kept * np.int32(x - x0)
-    return count, places
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _row_sum(work, slots, c, y, x0, x1):
-    total = np.int32(0)
-    for x in range(x0, x1):
-        total += np.int32(work[c, y, x]) * np.int32(slots[y, x] != MASKED)
-    return total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

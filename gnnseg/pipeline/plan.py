@@ -21,7 +21,7 @@ MAX_CHUNKS = 4
 """Chunks on a side of a block: beyond, the halo saves little more."""
 SAFETY = 1.15
 """Margin on every estimate, for the allocator and the readers."""
-RUNTIME_BYTES = 48 * 2**20
+RUNTIME_BYTES = 80 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
 COARSE_EDGES = 8
 """Directed edges that a node of a coarse level can have at most."""
