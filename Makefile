@@ -20,7 +20,7 @@ endif
 
 INSTALL := install --quiet --constraint constraints.txt --editable '.[test]'
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint clean
 
 demo: $(STAMP)
 	@$(BIN)/gnnseg demo
@@ -32,9 +32,6 @@ lint: $(STAMP)
 	@$(BIN)/ruff check
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-
-bench: $(STAMP)
-	@$(BIN)/python -m pytest tests/benchmarks --durations=0
 
 clean:
 	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,106 @@
+"""Write the README's results from the files in `experiments/results`.
+
+    python experiments/tables.py
+
+The text between the two `<!-- results -->` marks is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+MARK = "<!-- results -->"
+PRESETS = ("default", "jain2023", "mlp")
+
+
+def main() -> None:
+    """Render every table that has results and put them between the marks."""
+    results = {path.stem: read(path) for path in sorted((HERE / "results").glob("*.json"))}
+    parts = [accuracy(results), gigapixel(results.get("gigapixel")), earth(results.get("earth8k"))]
+    text = "\n\n".join(part for part in parts if part)
+    before, _, after = README.read_text(encoding="utf-8").split(MARK)
+    README.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One result file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def accuracy(results: dict[str, dict[str, Any]]) -> str:
+    """Test mIoU on pixels, by dataset and preset."""
+    rows = [r for name, r in results.items() if name.startswith("accuracy_")]
+    if not rows:
+        return ""
+    rows.sort(key=lambda r: (r["run"]["dataset"], PRESETS.index(r["run"]["preset"])))
+    machine = rows[0]["machine"]
+    lines = [
+        f"Test mIoU on pixels after painting, {machine['cores']} cores of "
+        f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
+        "region with its commonest class would reach.",
+        "",
+        "| dataset | preset | step | parameters | training | epochs | val | test | ceiling |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [accuracy_row(row) for row in rows]
+    return "\n".join(lines)
+
+
+def accuracy_row(row: dict[str, Any]) -> str:
+    """One line of the table."""
+    run, test = row["run"], row["test"]
+    cells = [
+        run["dataset"],
+        run["preset"],
+        str(run["step"]),
+        f"{row['parameters']:,}",
+        f"{row['train_seconds'] / 60:.1f} min",
+        str(row["epochs"]),
+        f"{row['val_miou']:.3f}",
+        f"**{test['miou']:.3f}**",
+        f"{test['ceiling_miou']:.3f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def gigapixel(result: dict[str, Any] | None) -> str:
+    """Time and memory of large images."""
+    if result is None:
+        return ""
+    machine = result["machine"]
+    lines = [
+        f"Segmenting a colour zarr with `--memory {result['memory']}` on {machine['cores']} cores; "
+        "the peak is VmHWM read from outside. "
+        f"From the two sizes: {result['seconds_per_gigapixel']:.0f} s a gigapixel. The labels of "
+        f"all variants of the large image are {'equal' if result['labels_equal'] else 'NOT equal'}, "
+        "byte for byte.",
+        "",
+        "| image | pixels | regions | seconds | peak |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {run['name']} | {run['pixels'] / 1e9:.2f} G | {run['nodes'] / 1e6:.2f} M "
+        f"| {run['seconds']:.0f} | {run['peak_bytes'] / 2**20:.0f} MiB |"
+        for run in result["runs"]
+    ]
+    return "\n".join(lines)
+
+
+def earth(result: dict[str, Any] | None) -> str:
+    """The large labelled image."""
+    if result is None:
+        return ""
+    figures = result["right_half"]
+    return (
+        f"One satellite picture of 8192 x 4096 pixels, water and land, trained on its left half in "
+        f"{result['train_seconds']:.0f} s at step {result['step']}: mIoU {figures['miou']:.3f} on "
+        f"the right half (ceiling {figures['ceiling_miou']:.3f})."
+    )
+
+
+if __name__ == "__main__":
+    main()
