@@ -39,9 +39,11 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
     rows.sort(key=lambda r: (r["run"]["dataset"], PRESETS.index(r["run"]["preset"])))
     machine = rows[0]["machine"]
     lines = [
-        f"Test mIoU on pixels after painting, {machine['cores']} cores of "
-        f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
-        "region with its commonest class would reach.",
+        (
+            f"Test mIoU on pixels after painting, {machine['cores']} cores of "
+            f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
+            "region with its commonest class would reach."
+        ),
         "",
         "| dataset | preset | step | parameters | training | epochs | val | test | ceiling |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -73,11 +75,13 @@ def gigapixel(result: dict[str, Any] | None) -> str:
         return ""
     machine = result["machine"]
     lines = [
-        f"Segmenting a colour zarr with `--memory {result['memory']}` on {machine['cores']} cores; "
-        "the peak is VmHWM read from outside. "
-        f"From the two sizes: {result['seconds_per_gigapixel']:.0f} s a gigapixel. The labels of "
-        f"all variants of the large image are {'equal' if result['labels_equal'] else 'NOT equal'}, "
-        "byte for byte.",
+        (
+            f"Segmenting a colour zarr with `--memory {result['memory']}` on {machine['cores']} cores; "
+            "the peak is VmHWM read from outside. "
+            f"From the two sizes: {result['seconds_per_gigapixel']:.0f} s a gigapixel. The labels of "
+            f"all runs of the large image are {'equal' if result['labels_equal'] else 'NOT equal'}, "
+            "byte for byte."
+        ),
         "",
         "| image | pixels | regions | seconds | peak |",
         "|---|---|---|---|---|",
