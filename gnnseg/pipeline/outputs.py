@@ -20,6 +20,7 @@ from gnnseg.io import (
     output_kind,
     remove_output,
 )
+from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.pipeline.manifest import remove_run
 
 if TYPE_CHECKING:
@@ -51,17 +52,23 @@ class Outputs:
         return self.out.with_name(self.out.name + ".probabilities.zarr")
 
     def clear(self, *, overwrite: bool) -> None:
-        """Remove what an earlier run left, if allowed; raise if a whole output is there."""
+        """Remove what an earlier run left, if allowed; raise for what this run cannot go on with."""
         if not overwrite:
-            if is_complete(self.out):
-                raise StateError(
-                    f"{self.out}: exists and is complete; use --overwrite to make it anew"
-                )
+            self._check_unfinished()
             return
         if self.out.is_dir():
             remove_output(self.out)
         remove_output(self.probabilities)
         remove_run(self.folder)
+
+    def _check_unfinished(self) -> None:
+        out = self.out
+        if is_complete(out):
+            raise StateError(f"{out}: exists and is complete; use --overwrite to make it anew")
+        if out.exists() and (gnnseg_attributes(out) is None or not self.folder.exists()):
+            raise StateError(
+                f"{out}: exists and is no unfinished output of this command; move it away"
+            )
 
     def open_labels(self, job: Job) -> ZarrOutput:
         """The label image, created if it does not exist."""
