@@ -52,7 +52,7 @@ class Outputs:
         return self.out.with_name(self.out.name + ".probabilities.zarr")
 
     def clear(self, *, overwrite: bool) -> None:
-        """Remove what an earlier run left, if allowed; raise for what this run cannot go on with."""
+        """Remove what an earlier run left, if allowed; raise for what cannot go on."""
         if not overwrite:
             self._check_unfinished()
             return
