@@ -37,6 +37,8 @@ class Group:
         State that is written.
     channels : int
         Width of that state.
+    width : int
+        Width of the layers inside; memory follows from it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Group:
     inputs: tuple[tuple[str, int], ...]
     output: str
     channels: int
+    width: int
 
 
 class NodeClassifier(Protocol):

@@ -43,7 +43,7 @@ class LatticeGNN(nn.Module):
         widths: Sequence[int] = (32, 64, 96, 96, 96),
         down: Sequence[int] = (1, 1, 2, 2, 2),
         up: Sequence[int] = (1, 1, 1, 1),
-        dropout: float = 0.1,
+        dropout: float = 0.15,
         contrast_top: int = 800,
     ) -> None:
         super().__init__()
@@ -109,12 +109,12 @@ def _groups(
         halo = number * (FINE_REACH if level == 0 else COARSE_REACH)
         source = (FEATURES, 0) if level == 0 else (f"down_{level - 1}", level - 1)
         name = f"down_{level}"
-        groups.append(Group(name, level, halo, (source,), name, widths[level]))
+        groups.append(Group(name, level, halo, (source,), name, widths[level], widths[level]))
     for level in reversed(range(top)):
         halo = up[level] * (FINE_REACH if level == 0 else COARSE_REACH)
         coarse = f"down_{top}" if level + 1 == top else f"up_{level + 1}"
         inputs = ((f"down_{level}", level), (coarse, level + 1))
         name = f"up_{level}"
         output, channels = (LOGITS, num_classes) if level == 0 else (name, widths[level])
-        groups.append(Group(name, level, halo, inputs, output, channels))
+        groups.append(Group(name, level, halo, inputs, output, channels, widths[level]))
     return tuple(groups)

@@ -28,7 +28,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = Perceptron(num_features, hidden, num_classes, dropout)
-        self.groups = (Group("mlp", 0, 0, ((FEATURES, 0),), LOGITS, num_classes),)
+        self.groups = (Group("mlp", 0, 0, ((FEATURES, 0),), LOGITS, num_classes, hidden),)
 
     def make_level(self, table: RegionTable, index: int) -> Level:
         return node_level(table)

@@ -23,6 +23,10 @@ SAFETY = 1.15
 """Margin on every estimate, for the allocator and the readers."""
 RUNTIME_BYTES = 80 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
+NODE_BYTES = 200
+"""Area, moment, position and indices of a node, as tables and as tensors."""
+EDGE_BYTES = 200
+"""Indices and attributes of an edge while they are derived."""
 COARSE_EDGES = 8
 """Directed edges that a node of a coarse level can have at most."""
 MOST_EDGES = 24
@@ -75,13 +79,12 @@ def group_bytes(
     side = chunks * grid.chunk + 2 * group.halo
     bounds = grid.cells(group.level).shape
     nodes = min(side, bounds[0]) * min(side, bounds[1])
-    width = max(_widths(model))
-    features = len(feature_names(model.scaling.num_channels, lab=model.scaling.lab))
-    width = max(group.channels, features if group.level == 0 else 0, width if group.halo else 0)
-    table = 25 * 8 * 2 + 600 if group.level == 0 else 9 * 8 * 2 + 600
-    edge = (16 * 4 + 14 * 8) + 5 * 4 * min(width, max(group.channels, 32))
-    edges = min(density, MOST_EDGES if group.level == 0 else COARSE_EDGES)
-    return int(nodes * (table + 12 * 4 * width + edges * edge))
+    fine = group.level == 0
+    reads = len(feature_names(model.scaling.num_channels, lab=model.scaling.lab)) if fine else 0
+    tables = (25 if fine else 9) * 8 * 2 + NODE_BYTES
+    states = 4 * (2 * reads + 10 * max(group.width, group.channels))
+    edges = min(density, MOST_EDGES if fine else COARSE_EDGES) if group.halo else 0
+    return int(nodes * (tables + states + edges * (EDGE_BYTES + 4 * 4 * group.width)))
 
 
 def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:
@@ -173,10 +176,6 @@ def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:
     for group in groups:
         total += grid.cells(group.level).size * (group.channels * 4 + (100 if group.level else 0))
     return total * reader.image.num_planes
-
-
-def _widths(model: Model) -> list[int]:
-    return [group.channels for group in model.network.groups] + [32]
 
 
 def check_block(block: int | None, grid: Grid) -> None:

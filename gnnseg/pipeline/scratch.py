@@ -36,6 +36,16 @@ class Scratch:
         return state.reshape(window.size, -1)
 
 
+def mark_graphs_complete(path: Path, levels: int) -> None:
+    """Say that the tables that were asked for are whole, so that `RegionGraph.open` reads them."""
+    import zarr
+
+    for level in range(levels):
+        group = zarr.open_group(path / f"graph_{level}", mode="r+")
+        about: Any = group.attrs["gnnseg"]
+        group.attrs["gnnseg"] = {**about, "complete": True}
+
+
 def open_scratch(
     path: Path, grid: Grid, planes: int, scaling: Scaling, model: Model | None = None
 ) -> Scratch:

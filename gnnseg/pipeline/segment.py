@@ -25,7 +25,7 @@ from gnnseg.pipeline.phases import (
     output_blocks,
     regions_phase,
 )
-from gnnseg.pipeline.scratch import Scratch, open_scratch
+from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
 from gnnseg.pipeline.summary import class_table, write_class_table
 from gnnseg.pipeline.windows import Required, required
 
@@ -126,6 +126,8 @@ def run(job: Job, out: Path) -> dict[str, Any]:
         table = class_table(painted.values(), job.model.classes, image)
         write_class_table(table, out)
         outputs.finish(job)
+        if job.options.keep:
+            mark_graphs_complete(progress.scratch, job.model.num_levels)
         regions = progress.results("regions").values()
         checksums = {key: result["crc32"] for key, result in painted.items()}
         progress.finish(checksums, keep=job.options.keep)

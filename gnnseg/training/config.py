@@ -34,9 +34,12 @@ class TrainConfig(BaseModel):
     tile: int = Field(128, ge=32)
     """Cells on a side of the pieces that large images are trained in."""
     learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.05, ge=0)
     class_weights: Literal["none", "enet", "median"] = "enet"
     mirror: bool = True
+    """Whether each image is also seen from behind."""
+    variants: int = Field(2, ge=0)
+    """Further variants of each image: scaled, brighter or darker; an epoch sees one of all."""
     patience: int = Field(20, ge=1)
     """Epochs without a better val mIoU before training stops."""
     seed: int = 0

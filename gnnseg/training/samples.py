@@ -9,16 +9,17 @@ import numpy as np
 
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.graph import RegionTable, whole_table
-from gnnseg.io.mirror import mirrored
 from gnnseg.kernels.paint import count_labels
 from gnnseg.progress import progress_bar
 from gnnseg.superpixels import PixelReader
+from gnnseg.training.augment import Variant, draw_variants, load_variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnseg.datasets.item import Item
-    from gnnseg.superpixels import Scaling, SlicSettings
+    from gnnseg.superpixels import Scaling
+    from gnnseg.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -31,55 +32,58 @@ class Sample:
 
 def make_samples(
     items: Sequence[Item],
-    settings: SlicSettings,
     scaling: Scaling,
+    config: TrainConfig,
     *,
     num_classes: int,
-    tile: int | None = None,
-    mirror: bool = False,
-) -> list[Sample]:
-    """Samples of labelled images, in order, each followed by its mirror image on request.
+    augment: bool = False,
+) -> list[list[Sample]]:
+    """Samples of labelled images, in order: for each piece of an image, its variants.
 
-    `tile` cuts large images into pieces of that many cells on a side.
+    Without `augment`, or where an image is cut into several pieces, each list holds one sample.
     """
-    results: dict[int, list[Sample]] = {}
+    made: dict[tuple[int, int], list[Sample]] = {}
     tasks = [
-        (2 * n + flip, item, bool(flip)) for n, item in enumerate(items) for flip in (0, mirror)
+        (number, index, item, variant)
+        for number, item in enumerate(items)
+        for index, variant in enumerate(_variants(item, scaling, config, augment=augment))
     ]
-    tasks = tasks if mirror else tasks[::2]
     with progress_bar("region graphs", len(tasks)) as bar:
 
-        def work(task: tuple[int, Item, bool]) -> list[Sample]:
-            _, item, flip = task
-            return _item_samples(item, settings, scaling, num_classes, tile, flip=flip)
+        def work(task: tuple[int, int, Item, Variant]) -> list[Sample]:
+            _, _, item, variant = task
+            return _pieces(item, variant, scaling, config, num_classes)
 
-        def done(task: tuple[int, Item, bool], samples: list[Sample]) -> None:
-            results[task[0]] = samples
+        def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
+            made[task[:2]] = samples
             bar.advance()
 
         run_tasks(work, tasks, workers=default_workers(), done=done)
-    return [sample for key in sorted(results) for sample in results[key]]
+    return [group for number in range(len(items)) for group in _groups(made, number)]
 
 
-def _item_samples(
-    item: Item,
-    settings: SlicSettings,
-    scaling: Scaling,
-    num_classes: int,
-    tile: int | None,
-    *,
-    flip: bool,
+def _variants(item: Item, scaling: Scaling, config: TrainConfig, *, augment: bool) -> list[Variant]:
+    return draw_variants(item.stem, scaling.num_channels, config) if augment else [Variant()]
+
+
+def _groups(made: dict[tuple[int, int], list[Sample]], number: int) -> list[list[Sample]]:
+    """The variants of one image as one list, or each of its pieces by itself."""
+    variants = [made[key] for key in sorted(made) if key[0] == number]
+    if all(len(pieces) == 1 for pieces in variants):
+        return [[pieces[0] for pieces in variants]]
+    return [[piece] for pieces in variants for piece in pieces]
+
+
+def _pieces(
+    item: Item, variant: Variant, scaling: Scaling, config: TrainConfig, num_classes: int
 ) -> list[Sample]:
-    image, labels = item.load()
-    if flip:
-        image, labels = mirrored(image), labels[:, ::-1]
-    reader = PixelReader(image, scaling, settings)
+    image, labels = load_variant(item, variant, scaling)
+    reader = PixelReader(image, scaling, config.slic)
     slots, table = whole_table(reader)
     counts = np.zeros((*table.window.shape, num_classes), np.int32)
     known = np.where(labels == item.classes.ignore_index, num_classes, labels).astype(np.uint16)
-    count_labels(slots, settings.step, known, counts)
-    windows = [table.window] if tile is None else list(table.window.split(tile))
+    count_labels(slots, config.step, known, counts)
     return [
         Sample(table.crop(window), counts[window.slices].reshape(window.size, num_classes))
-        for window in windows
+        for window in table.window.split(config.tile)
     ]

@@ -15,7 +15,7 @@ from gnnseg.errors import InputError
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
-from gnnseg.training.batches import make_batch
+from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.config import TrainConfig, make_config
 from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.trainer import History, Trainer
@@ -80,18 +80,17 @@ def train(
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
     scaling = fit_scaling(sources)
-    make = partial(make_samples, num_classes=dataset.num_classes, tile=config.tile)
-    samples = make(train_items, config.slic, scaling, mirror=config.mirror)
-    val_samples = make(val_items, config.slic, scaling)
-    if not val_samples:
-        samples, val_samples = _hold_out(samples, val, 1 + config.mirror)
+    make = partial(make_samples, scaling=scaling, config=config, num_classes=dataset.num_classes)
+    if val_items:
+        samples, val_samples = make(train_items, augment=True), make(val_items)
+    else:
+        samples, val_samples = _hold_out(make(train_items), val)
     model = _new_model(dataset, sources, scaling, samples, config)
     if limited is not None:
         left = limited - (time.monotonic() - started) / 60
         config = config.model_copy(update={"max_minutes": max(left, 0.01)})
-    batches = [make_batch(model, sample) for sample in samples]
-    val_batches = [make_batch(model, sample) for sample in val_samples]
-    trainer = Trainer(model.network, batches, val_batches, config)
+    batches, val_batches = _batches(model, samples), _batches(model, val_samples)
+    trainer = Trainer(model.network, batches, [group[0] for group in val_batches], config)
     history = trainer.run()
     model.training.update(_record(config, history, dataset, time.monotonic() - started))
     return model
@@ -109,22 +108,30 @@ def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
     return ArrayDataset(images, labels, classes, val)
 
 
-def _hold_out(samples: list[Sample], val: float, copies: int) -> tuple[list[Sample], list[Sample]]:
+def _hold_out(
+    samples: list[list[Sample]], val: float
+) -> tuple[list[list[Sample]], list[list[Sample]]]:
     """Let every n-th piece validate where no image does; a single piece validates itself."""
-    plain = samples[::copies]
-    if len(plain) == 1:
-        return samples, plain
+    if len(samples) == 1:
+        return samples, samples
     every = max(2, round(1 / max(val, 0.01)))
-    held = {index for index in range(len(plain)) if index % every == every - 1} or {len(plain) - 1}
-    train_samples = [s for i, s in enumerate(samples) if i // copies not in held]
-    return train_samples, [plain[index] for index in sorted(held)]
+    held = [index for index in range(len(samples)) if index % every == every - 1]
+    held = held or [len(samples) - 1]
+    kept = [group for index, group in enumerate(samples) if index not in held]
+    return kept, [samples[index] for index in held]
+
+
+def _batches(model: Model, samples: list[list[Sample]]) -> list[list[Batch]]:
+    """Samples as tensors; the samples are dropped one by one, since both are large."""
+    samples.reverse()
+    return [[make_batch(model, sample) for sample in samples.pop()] for _ in range(len(samples))]
 
 
 def _new_model(
     dataset: Dataset,
     sources: Sequence[ImageSource],
     scaling: Any,
-    samples: Sequence[Sample],
+    samples: Sequence[Sequence[Sample]],
     config: TrainConfig,
 ) -> Model:
     preset = get_preset(config.preset)
@@ -143,7 +150,8 @@ def _new_model(
         classes=dataset.classes,
         pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
     )
-    rows = [s.table.x[s.table.area > 0][:, model.columns] for s in samples]
+    tables = [sample.table for group in samples for sample in group]
+    rows = [table.x[table.area > 0][:, model.columns] for table in tables]
     x = np.concatenate(rows).astype(np.float64)
     std = x.std(axis=0)
     object.__setattr__(model, "mean", x.mean(axis=0).astype(np.float32))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WARM_UP = 0.03
 """Share of the training over which the learning rate rises."""
 GRADIENT_NORM = 1.0
+AVERAGE = 0.998
+"""How much of the averaged weights stays in each step; these are what is validated and kept."""
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
 machine."""
@@ -62,7 +64,11 @@ class Trainer:
     """Trains one network on batches that lie in memory."""
 
     def __init__(
-        self, network: nn.Module, train: Sequence[Batch], val: Sequence[Batch], config: TrainConfig
+        self,
+        network: nn.Module,
+        train: Sequence[Sequence[Batch]],
+        val: Sequence[Batch],
+        config: TrainConfig,
     ) -> None:
         self.config = config
         self.device = pick_device(config.device)
@@ -71,9 +77,11 @@ class Trainer:
             self.network,
             *(_replica(self.network) for _ in range(SHARDS - 1)),
         ]
+        self.average: Any = copy.deepcopy(self.network)
+        self.steps = 0
         self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
-        pixels = np.sum([batch.counts.sum(0).numpy() for batch in train], axis=0)
+        pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
         weights = class_weights(pixels.astype(np.float64), config.class_weights)
         self.weights = torch.from_numpy(weights).to(self.device)
         self.optimiser = torch.optim.AdamW(
@@ -88,7 +96,7 @@ class Trainer:
 
     def run(self) -> History:
         """Train until the epochs, the minutes or the patience run out; keep the best weights."""
-        best = copy.deepcopy(self.network.state_dict())
+        best = copy.deepcopy(self.average.state_dict())
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -98,7 +106,7 @@ class Trainer:
                         break
                     self._epoch(epoch, bar)
                     if self.history.best_epoch == epoch:
-                        best = copy.deepcopy(self.network.state_dict())
+                        best = copy.deepcopy(self.average.state_dict())
         finally:
             torch.set_num_threads(threads)
         self.network.load_state_dict(best)
@@ -121,14 +129,19 @@ class Trainer:
         for replica in self.replicas:
             replica.train()
         total, pixels = 0.0, 0.0
-        nodes = sum(batch.num_nodes for batch in self.train_batches)
+        batches = [self._pick(group) for group in self.train_batches]
+        nodes = sum(batch.num_nodes for batch in batches)
         seen = 0
-        for chosen in shuffled(self.train_batches, self.config.batch, self.shuffle):
+        for chosen in shuffled(batches, self.config.batch, self.shuffle):
             self._set_rate(epoch + seen / nodes)
             seen += sum(batch.num_nodes for batch in chosen)
             loss, mass = self._step([shard.to(self.device) for shard in shards(chosen, SHARDS)])
             total, pixels = total + loss, pixels + mass
         return total / max(pixels, 1)
+
+    def _pick(self, group: Sequence[Batch]) -> Batch:
+        """One of the variants of an image."""
+        return group[int(torch.randint(len(group), (1,), generator=self.shuffle))]
 
     def _step(self, parts: Sequence[Batch]) -> tuple[float, float]:
         """One update from the parts of a batch; their loss and mass."""
@@ -148,6 +161,7 @@ class Trainer:
         self._add_gradients(len(parts))
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self.optimiser.step()
+        self._update_average()
         return sum(losses), mass
 
     def _add_gradients(self, number: int) -> None:
@@ -157,16 +171,24 @@ class Trainer:
                 if other.grad is not None:
                     own.grad = other.grad.clone() if own.grad is None else own.grad + other.grad
 
+    def _update_average(self) -> None:
+        """Let the averaged weights follow, faster at the start."""
+        self.steps += 1
+        weight = max(1 - AVERAGE, 9 / (10 + self.steps))
+        with torch.no_grad():
+            for mean, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(own, weight)
+
     def validate(self) -> ConfusionMatrix:
         """Pixels by true and predicted class over the val batches (each region one label)."""
-        self.network.eval()
+        self.average.eval()
         classes = self.val_batches[0].counts.shape[1]
         total = np.zeros((classes, classes + 1), np.int64)
 
         def work(batch: Batch) -> np.ndarray:
             moved = batch.to(self.device)
             with torch.inference_mode():
-                logits = run_groups(self.replicas[0], moved.x, dict(enumerate(moved.levels)))
+                logits = run_groups(self.average, moved.x, dict(enumerate(moved.levels)))
             labels = logits.argmax(dim=1).cpu().numpy()
             counts = np.zeros_like(total)
             pixels = batch.counts.numpy().astype(np.int64)

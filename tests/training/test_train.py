@@ -13,8 +13,8 @@ from gnnseg.io import open_image
 from gnnseg.kernels.paint import paint
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
-from gnnseg.superpixels import PixelReader, SlicSettings, fit_scaling
-from gnnseg.training import train, trainer
+from gnnseg.superpixels import PixelReader, fit_scaling
+from gnnseg.training import make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.samples import make_samples
 
@@ -137,36 +137,50 @@ def test_wrong_settings_are_refused(dataset):
 def samples(dataset):
     items = dataset.split("train")
     scaling = fit_scaling(item.open_image() for item in items)
-    settings = SlicSettings(step=8, n_iter=1)
-    return items, make_samples(items, settings, scaling, num_classes=3, mirror=True, tile=7)
+    config = make_config(step=8, n_iter=1, tile=32, variants=2)
+    return items, make_samples(items, scaling, config, num_classes=3, augment=True)
 
 
-def test_samples_hold_every_labelled_pixel_once_and_once_mirrored(samples):
+def test_each_image_has_its_variants(samples):
     items, found = samples
+    assert [len(group) for group in found] == [4] * len(items)
+    for group in found:
+        plain, mirror, *others = group
+        np.testing.assert_array_equal(plain.counts.sum(axis=0), mirror.counts.sum(axis=0))
+        assert any(other.table.window != plain.table.window for other in others)
+
+
+def test_pieces_hold_every_labelled_pixel_once(dataset):
+    items = dataset.split("train")
+    scaling = fit_scaling(item.open_image() for item in items)
+    config = make_config(step=2, n_iter=0, tile=32, variants=0)
+    groups = make_samples(items, scaling, config, num_classes=3, augment=True)
+    assert all(len(group) == 1 for group in groups)
+    found = [group[0] for group in groups]
     expected = sum(np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items)
     total = sum(sample.counts.sum(axis=0) for sample in found)
     np.testing.assert_array_equal(total, 2 * expected)
     for sample in found:
         assert sample.counts.shape == (sample.table.window.size, 3)
-        assert max(sample.table.window.shape) <= 7
+        assert max(sample.table.window.shape) <= 32
         assert (sample.counts.sum(axis=1) <= sample.table.area.ravel()).all()
 
 
 def test_the_mirror_image_is_that_of_the_mirrored_array(dataset):
     item = dataset.split("train")[0]
     scaling = fit_scaling([item.open_image()])
-    settings = SlicSettings(step=8, n_iter=1)
-    _, mirrored = make_samples([item], settings, scaling, num_classes=3, mirror=True)
+    config = make_config(step=8, n_iter=1, variants=0)
+    [[_, mirrored]] = make_samples([item], scaling, config, num_classes=3, augment=True)
     image = item.open_image()
     pixels = np.moveaxis(image.read(image.bounds), 0, -1)
-    _, table = whole_table(PixelReader(open_image(pixels[:, ::-1].copy()), scaling, settings))
+    _, table = whole_table(PixelReader(open_image(pixels[:, ::-1].copy()), scaling, config.slic))
     for name, array in table.arrays().items():
         np.testing.assert_array_equal(getattr(mirrored.table, name), array)
 
 
 def test_batches_hold_every_piece_once(dataset, samples):
     model = trained(dataset, "mlp", epochs=1)
-    batches = [make_batch(model, sample) for sample in samples[1]]
+    batches = [make_batch(model, sample) for group in samples[1] for sample in group]
     limit = 3 * batches[0].num_nodes
     seen = []
     for chosen in shuffled(batches, limit, torch.Generator().manual_seed(0)):

@@ -1,0 +1,79 @@
+"""Evaluation, ceilings, and single stages from file to file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+
+import gnnseg
+from gnnseg.errors import InputError, StateError, UsageError
+from gnnseg.graph import whole_table
+from gnnseg.io import open_image
+from gnnseg.metrics import ConfusionMatrix
+from gnnseg.pipeline import ceiling, paint_file, write_graph, write_superpixels
+from gnnseg.superpixels import PixelReader
+
+
+def test_evaluate_counts_painted_pixels(dataset, model):
+    figures = gnnseg.evaluate(dataset, model, split="val")
+    total = ConfusionMatrix.zeros(3)
+    for item in dataset.split("val"):
+        image, truth = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        labels = model.logits(table).argmax(axis=1)
+        total += ConfusionMatrix.of(truth, gnnseg.paint(slots, labels, step=8), 3)
+    assert figures["miou"] == total.miou
+    assert figures["num_images"] == len(dataset.split("val"))
+    assert figures["miou"] <= figures["ceiling_miou"] <= 1
+
+
+def test_evaluate_refuses_other_classes_and_empty_splits(dataset, model):
+    with pytest.raises(UsageError, match="test"):
+        gnnseg.evaluate(dataset, model)
+    images = [item.image for item in dataset.split("val")]
+    with pytest.raises(InputError):
+        gnnseg.evaluate(images, model, [np.full((192, 200), 7)] * len(images))
+
+
+def test_a_finer_step_has_a_higher_ceiling(dataset):
+    rows = ceiling(dataset, (4, 16), split="train")["rows"]
+    assert rows[0]["ceiling_miou"] > rows[1]["ceiling_miou"]
+    assert rows[0]["regions_per_image"] > 8 * rows[1]["regions_per_image"]
+    assert set(rows[0]["per_class_iou"]) == set(dataset.classes.names)
+
+
+@pytest.mark.parametrize("block", [512, 1024])
+def test_files_equal_the_functions(pixels, tmp_path, block):
+    image = open_image(pixels[0], axes="CYX")
+    write_superpixels(image, tmp_path / "slots.zarr", step=8, block=block)
+    write_graph(image, tmp_path / "graph.zarr", step=8, block=block)
+    regions = gnnseg.superpixels(image, step=8)
+    np.testing.assert_array_equal(
+        zarr.open_group(tmp_path / "slots.zarr")["slots"][0], regions.slots
+    )
+    graph = gnnseg.RegionGraph.open(tmp_path / "graph.zarr")
+    whole = gnnseg.region_graph(image, settings=regions.settings)
+    np.testing.assert_array_equal(graph.x, whole.x)
+    np.testing.assert_array_equal(graph.edge_index, whole.edge_index)
+    np.testing.assert_array_equal(graph.edge_attr, whole.edge_attr)
+    np.save(tmp_path / "ids.npy", np.arange(graph.num_nodes, dtype=np.int64))
+    paint_file(tmp_path / "slots.zarr", tmp_path / "ids.npy", tmp_path / "ids.zarr")
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "ids.zarr")[0], regions.ids())
+
+
+def test_stages_refuse_what_does_not_fit(pixels, tmp_path):
+    image = open_image(pixels[0], axes="CYX")
+    write_superpixels(image, tmp_path / "slots.zarr", step=8)
+    with pytest.raises(StateError, match="exists"):
+        write_superpixels(image, tmp_path / "slots.zarr", step=8)
+    with pytest.raises(UsageError, match="not both"):
+        write_superpixels(image, tmp_path / "other.zarr", step=8, n_segments=10)
+    np.save(tmp_path / "few.npy", np.zeros(3))
+    with pytest.raises(InputError, match="600 superpixels"):
+        paint_file(tmp_path / "slots.zarr", tmp_path / "few.npy", tmp_path / "out.zarr")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
+    with pytest.raises(InputError, match=r"objects\.npy"):
+        paint_file(tmp_path / "slots.zarr", tmp_path / "objects.npy", tmp_path / "out.zarr")
+    with pytest.raises(InputError):
+        paint_file(tmp_path / "few.npy", tmp_path / "few.npy", tmp_path / "out.zarr")
