@@ -38,7 +38,8 @@ class ArrayReader:
 
     @property
     def resident_bytes(self) -> int:
-        return int(self.array.nbytes)
+        """Pages of a mapped file as they are read; another array is in memory already."""
+        return int(self.array.nbytes) if isinstance(self.array, np.memmap) else 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         # A copy: what is read must not change when the caller's array does, nor be written into.

@@ -42,7 +42,9 @@ class Jain2023(nn.Module):
         widths = [num_features] + [hidden] * (LAYERS - 1) + [num_classes]
         self.convs = nn.ModuleList(_graph_conv(a, b) for a, b in pairwise(widths))
         self.dropout = Dropout(dropout)
-        self.groups = (Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes, hidden),)
+        self.groups = (
+            Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes, hidden),
+        )
 
     def make_level(self, table: RegionTable, index: int) -> Level:
         return nearest_level(table, NEIGHBOURS)

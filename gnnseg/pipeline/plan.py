@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_CHUNKS = 4
 """Chunks on a side of a block: beyond, the halo saves little more."""
+MAX_GROUP_CELLS = 256
+"""Cells on a side of a block of nodes, likewise."""
 SAFETY = 1.15
 """Margin on every estimate, for the allocator and the readers."""
 RUNTIME_BYTES = 80 * 2**20
@@ -49,7 +51,9 @@ class Plan:
     def group_chunks(self, model: Model, group: Group, grid: Grid, density: float) -> int:
         """Chunks on a side of a block of a group, for `density` edges a region at most."""
         return _largest(
-            lambda chunks: group_bytes(model, group, grid, chunks, density), self.share_bytes
+            lambda chunks: group_bytes(model, group, grid, chunks, density),
+            self.share_bytes,
+            MAX_GROUP_CELLS // grid.chunk_at(group.level),
         )
 
 
@@ -76,7 +80,7 @@ def group_bytes(
     model: Model, group: Group, grid: Grid, chunks: int, density: float = MOST_EDGES
 ) -> int:
     """Peak of one block of nodes, with `density` edges each, on its way through some layers."""
-    side = chunks * grid.chunk + 2 * group.halo
+    side = chunks * grid.chunk_at(group.level) + 2 * group.halo
     bounds = grid.cells(group.level).shape
     nodes = min(side, bounds[0]) * min(side, bounds[1])
     fine = group.level == 0
@@ -155,9 +159,9 @@ def _least(
     )
 
 
-def _largest(size: Callable[[int], int], share: int) -> int:
-    """The most chunks on a side, up to `MAX_CHUNKS`, whose size is within the share."""
-    fitting = [chunks for chunks in range(1, MAX_CHUNKS + 1) if size(chunks) <= share]
+def _largest(size: Callable[[int], int], share: int, most: int = MAX_CHUNKS) -> int:
+    """The most chunks on a side whose size is within the share; at least one."""
+    fitting = [chunks for chunks in range(1, most + 1) if size(chunks) <= share]
     return max(fitting, default=1)
 
 

@@ -91,7 +91,7 @@ def _tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: int) ->
         cells=grid.cells(level).shape,
         cell=cell,
         num_features=len(names),
-        chunk=grid.chunk,
+        chunk=grid.chunk_at(level),
     )
 
 
@@ -100,10 +100,11 @@ def _states(root: Any, grid: Grid, planes: int, model: Model) -> dict[str, Any]:
     for group in model.network.groups:
         name = f"state_{group.output}"
         if name not in root:
+            side = grid.chunk_at(group.level)
             root.create_array(
                 name,
                 shape=(planes, *grid.cells(group.level).shape, group.channels),
-                chunks=(1, grid.chunk, grid.chunk, group.channels),
+                chunks=(1, side, side, group.channels),
                 dtype=np.float32,
                 compressors=None,
                 config=_CONFIG,

@@ -146,6 +146,10 @@ def run(job: Job, out: Path) -> dict[str, Any]:
     }
 
 
+COARSE_CHUNKS = 2
+"""Chunks on a side of a block whose tables are pooled; small enough for any budget."""
+
+
 @dataclass(frozen=True)
 class _Stream:
     """The phases of one run, in order; each skips the blocks that are done."""
@@ -170,7 +174,7 @@ class _Stream:
         job = self.job
         with self.ledger.stage("levels"):
             for level in range(1, job.model.num_levels):
-                blocks = job.grid.blocks(self.need.tables[level], level, 1, 0)
+                blocks = job.grid.blocks(self.need.tables[level], level, COARSE_CHUNKS, 0)
                 work = partial(coarsen_phase, level, job.grid, self.scratch)
                 self.progress.phase(
                     f"level_{level}", job.tasks(blocks), work, workers=job.plan.workers

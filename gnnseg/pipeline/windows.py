@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CHUNK_PIXELS = 1024
 MIN_CHUNK_CELLS = 16
+MIN_COARSE_CELLS = 32
+"""Smaller chunks of coarse levels would only make more files."""
 
 
 def chunk_cells(step: int) -> int:
@@ -35,7 +37,12 @@ class Grid:
 
     @property
     def chunk(self) -> int:
+        """Cells on a side of a chunk of the finest level."""
         return chunk_cells(self.lattice.step)
+
+    def chunk_at(self, level: int) -> int:
+        """Cells on a side of a chunk of a level: the same pixels, down to `MIN_COARSE_CELLS`."""
+        return max(min(self.chunk, MIN_COARSE_CELLS), self.chunk >> level)
 
     def cells(self, level: int) -> Window:
         """All cells of a level."""
@@ -43,12 +50,12 @@ class Grid:
 
     def chunks_of(self, window: Window, level: int) -> Window:
         """The whole chunks that a window touches, cut at the lattice."""
-        return window.align(self.chunk).clip(self.cells(level))
+        return window.align(self.chunk_at(level)).clip(self.cells(level))
 
     def blocks(self, window: Window, level: int, chunks: int, halo: int) -> list[Block]:
         """Blocks of `chunks` x `chunks` chunks that cover a window's chunks."""
         bounds = self.chunks_of(window, level)
-        return list(blocks(bounds, chunks * self.chunk, halo, self.cells(level)))
+        return list(blocks(bounds, chunks * self.chunk_at(level), halo, self.cells(level)))
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,11 @@ def test_more_memory_never_gives_smaller_blocks(model):
     grid = Grid(reader.lattice)
     plans = [
         make_plan(reader, grid, budget=mib * 2**20, base=0, workers=2, model=model)
-        for mib in (400, 600, 1000, 4000)
+        for mib in (600, 800, 1200, 4000)
     ]
     areas = [plan.workers * plan.region_chunks**2 for plan in plans]
     assert areas == sorted(areas)
-    for plan, mib in zip(plans, (400, 600, 1000, 4000), strict=True):
+    for plan, mib in zip(plans, (600, 800, 1200, 4000), strict=True):
         assert plan.projected_bytes <= mib * 2**20
 
 
