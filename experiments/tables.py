@@ -76,9 +76,9 @@ def gigapixel(result: dict[str, Any] | None) -> str:
     cores, slope = result["machine"]["cores"], result["seconds_per_gigapixel"]
     equal = "equal" if result["labels_equal"] else "NOT equal"
     lines = [
-        f"Segmenting a colour zarr with `--memory {result['memory']}` on {cores} cores; the peak is",
-        f"VmHWM read from outside. From the two sizes: {slope:.0f} s a gigapixel. The labels of all",
-        f"runs of the large image are {equal}, byte for byte.",
+        f"Segmenting a colour zarr with `--memory {result['memory']}` on {cores} cores; the peak",
+        f"is VmHWM read from outside. From the two sizes: {slope:.0f} s a gigapixel. The labels of",
+        f"all runs of the large image are {equal}, byte for byte.",
         "",
         "| image | pixels | regions | seconds | peak |",
         "|---|---|---|---|---|",
