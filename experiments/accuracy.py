@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from machine import machine_record
 
 from gnnseg.datasets import find
 from gnnseg.memory import peak_rss
-from gnnseg.models import save_model
+from gnnseg.models import load_model, save_model
 from gnnseg.pipeline import evaluate
 from gnnseg.training import make_config, train
 from gnnseg.training.plot import save_plot
@@ -52,33 +51,27 @@ def main(config_path: str, models: Path) -> None:
 
 
 def carry_out(run: Run, models: Path) -> dict[str, object]:
-    """Train, keep the model and its plot, and evaluate on test."""
-    settings = make_config(
-        preset=run.preset,
-        step=run.step,
-        epochs=run.epochs,
-        max_minutes=run.minutes,
-        seed=run.seed,
-    )
+    """Train (unless the model is there), keep the model and its plot, and evaluate on test."""
     dataset = find(run.dataset)
-    started = time.monotonic()
-    model = train(dataset, config=settings)
-    seconds = time.monotonic() - started
     path = models / f"{run.dataset}_{run.preset}.safetensors"
-    save_model(model, path)
+    if not path.exists():
+        settings = make_config(
+            preset=run.preset,
+            step=run.step,
+            epochs=run.epochs,
+            max_minutes=run.minutes,
+            seed=run.seed,
+        )
+        save_model(train(dataset, config=settings), path)
+    model = load_model(path)
     save_plot(model, path.with_suffix(".png"))
     figures = evaluate(dataset, model, split="test")
     print(f"{run.dataset} {run.preset}: test mIoU {figures['miou']:.4f}", file=sys.stderr)
     return {
         "run": run.__dict__,
-        "config": settings.model_dump(),
         "machine": machine_record(),
         "parameters": model.num_parameters,
-        "train_seconds": round(seconds, 1),
-        "epochs": model.training["epochs"],
-        "best_epoch": model.training["best_epoch"],
-        "val_miou": model.training["val_miou"],
-        "history": model.training["history"],
+        "training": model.training,
         "test": figures,
         "peak_rss_bytes": peak_rss(),
     }

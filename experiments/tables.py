@@ -54,15 +54,15 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
 
 def accuracy_row(row: dict[str, Any]) -> str:
     """One line of the table."""
-    run, test = row["run"], row["test"]
+    run, test, training = row["run"], row["test"], row["training"]
     cells = [
         run["dataset"],
         run["preset"],
         str(run["step"]),
         f"{row['parameters']:,}",
-        f"{row['train_seconds'] / 60:.1f} min",
-        str(row["epochs"]),
-        f"{row['val_miou']:.3f}",
+        f"{training['seconds'] / 60:.1f} min",
+        str(training["epochs"]),
+        f"{training['val_miou']:.3f}",
         f"**{test['miou']:.3f}**",
         f"{test['ceiling_miou']:.3f}",
     ]
