@@ -29,17 +29,14 @@ def main(model: str, small: str, large: str, workdir: str) -> None:
     """Run every variant, compare the labels, write the result."""
     work = Path(workdir)
     work.mkdir(parents=True, exist_ok=True)
-    runs = [
-        measure("small", small, model, work, []),
-        measure("large", large, model, work, []),
-        measure(
-            "large, block 1024, 1 worker", large, model, work, ["--block", "1024", "--workers", "1"]
-        ),
-        measure("large, block 1024", large, model, work, ["--block", "1024"]),
-        measure(
-            "large, block 3072, 1 worker", large, model, work, ["--block", "3072", "--workers", "1"]
-        ),
+    variants = [
+        ("small", small, []),
+        ("large", large, []),
+        ("large, block 1024", large, ["--block", "1024"]),
+        ("large, 1 worker", large, ["--workers", "1"]),
+        ("large, block 3072, 2 GiB", large, ["--block", "3072", "--memory", "2GiB"]),
     ]
+    runs = [measure(name, image, model, work, extra) for name, image, extra in variants]
     same = len({run["labels_sha256"] for run in runs[1:]}) == 1
     a, b = runs[:2]
     slope = (b["seconds"] - a["seconds"]) / (b["pixels"] - a["pixels"])
