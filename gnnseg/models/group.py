@@ -56,6 +56,11 @@ class NodeClassifier(Protocol):
     groups: tuple[Group, ...]
     num_levels: int
 
+    @property
+    def output_bias(self) -> torch.Tensor:
+        """What is added to the logits of each class, (classes,)."""
+        ...
+
     def make_level(self, table: RegionTable, index: int) -> Level:
         """The tensors of one level from its table."""
         ...

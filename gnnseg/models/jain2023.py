@@ -46,6 +46,11 @@ class Jain2023(nn.Module):
             Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes, hidden),
         )
 
+    @property
+    def output_bias(self) -> torch.Tensor:
+        """What is added to the logits of each class, (classes,)."""
+        return self.get_parameter(f"convs.{LAYERS - 1}.lin_rel.bias")
+
     def make_level(self, table: RegionTable, index: int) -> Level:
         return nearest_level(table, NEIGHBOURS)
 

@@ -60,6 +60,11 @@ class LatticeGNN(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(widths[0]), RowLinear(widths[0], num_classes))
         self.groups = _groups(widths, down, up, num_classes)
 
+    @property
+    def output_bias(self) -> torch.Tensor:
+        """What is added to the logits of each class, (classes,)."""
+        return self.get_parameter("head.1.bias")
+
     def make_level(self, table: RegionTable, index: int) -> Level:
         return adjacency_level(table, self.contrast_top)
 

@@ -30,6 +30,11 @@ class MLP(nn.Module):
         self.layers = Perceptron(num_features, hidden, num_classes, dropout)
         self.groups = (Group("mlp", 0, 0, ((FEATURES, 0),), LOGITS, num_classes, hidden),)
 
+    @property
+    def output_bias(self) -> torch.Tensor:
+        """What is added to the logits of each class, (classes,)."""
+        return self.get_parameter("layers.3.bias")
+
     def make_level(self, table: RegionTable, index: int) -> Level:
         return node_level(table)
 

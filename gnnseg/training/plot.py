@@ -40,8 +40,7 @@ def save_plot(model: Model, path: str | Path) -> None:
 
 
 def _title(model: Model) -> str:
-    best = model.training["val_miou"]
     return (
         f"{model.preset}, step {model.settings.step}: "
-        f"best val mIoU {best:.3f} in epoch {model.training['best_epoch'] + 1}"
+        f"val mIoU {model.training['val_miou']:.3f} of epoch {model.training['best_epoch'] + 1}"
     )

@@ -171,7 +171,8 @@ def _record(
         "seconds": round(seconds, 3),
         "epochs": len(history.loss),
         "best_epoch": history.best_epoch,
-        "val_miou": history.best_miou,
+        "val_miou": history.shifted_miou,
+        "shift": history.shift,
         "history": {
             "loss": history.loss,
             "val_miou": history.val_miou,

@@ -32,6 +32,8 @@ WARM_UP = 0.03
 GRADIENT_NORM = 1.0
 AVERAGE = 0.998
 """How much of the averaged weights stays in each step; these are what is validated and kept."""
+SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far the class weights are undone in the logits: val chooses."""
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
 machine."""
@@ -39,13 +41,15 @@ machine."""
 
 @dataclass
 class History:
-    """Loss, val mIoU and learning rate by epoch, and which epoch was best."""
+    """Loss, val mIoU and learning rate by epoch; the best epoch; the shift chosen for it."""
 
     loss: list[float] = field(default_factory=list)
     val_miou: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     best_epoch: int = -1
+    shift: float = 0.0
+    shifted_miou: float = float("nan")
 
     @property
     def best_miou(self) -> float:
@@ -107,16 +111,18 @@ class Trainer:
                     self._epoch(epoch, bar)
                     if self.history.best_epoch == epoch:
                         best = copy.deepcopy(self.average.state_dict())
+            self.average.load_state_dict(best)
+            self._choose_shift()
         finally:
             torch.set_num_threads(threads)
-        self.network.load_state_dict(best)
+        self.network.load_state_dict(self.average.state_dict())
         self.network.eval().cpu()
         return self.history
 
     def _epoch(self, epoch: int, bar: Bar) -> None:
         history, start = self.history, time.monotonic()
         loss = self._train_epoch(epoch)
-        miou = self.validate().miou
+        miou = self.validate()[0].miou
         history.loss.append(loss)
         history.val_miou.append(miou)
         history.learning_rate.append(self.optimiser.param_groups[0]["lr"])
@@ -179,28 +185,40 @@ class Trainer:
             for mean, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(own, weight)
 
-    def validate(self) -> ConfusionMatrix:
-        """Pixels by true and predicted class over the val batches (each region one label)."""
+    def validate(self, shifts: Sequence[float] = (0.0,)) -> list[ConfusionMatrix]:
+        """Pixels by true and predicted class over the val batches, for each of some shifts.
+
+        A shift takes that many times the logarithm of the class weights from the logits; each
+        region gets one label.
+        """
         self.average.eval()
-        classes = self.val_batches[0].counts.shape[1]
-        total = np.zeros((classes, classes + 1), np.int64)
+        classes = len(self.weights)
+        totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
+        prior = torch.log(self.weights.clamp(min=1e-6)).cpu()
 
         def work(batch: Batch) -> np.ndarray:
             moved = batch.to(self.device)
             with torch.inference_mode():
-                logits = run_groups(self.average, moved.x, dict(enumerate(moved.levels)))
-            labels = logits.argmax(dim=1).cpu().numpy()
-            counts = np.zeros_like(total)
+                logits = run_groups(self.average, moved.x, dict(enumerate(moved.levels))).cpu()
             pixels = batch.counts.numpy().astype(np.int64)
-            for label in np.unique(labels):
-                counts[:, label] = pixels[labels == label].sum(axis=0)
-            return counts
+            labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
+            return np.stack([_count(label, pixels) for label in labels])
 
         def done(_batch: Batch, counts: np.ndarray) -> None:
-            total[:] += counts
+            totals[:] += counts
 
         run_tasks(work, self.val_batches, workers=self.workers, done=done)
-        return ConfusionMatrix(total)
+        return [ConfusionMatrix(total) for total in totals]
+
+    def _choose_shift(self) -> None:
+        """Undo the class weights as far as val likes it, in the bias of the last layer."""
+        matrices = self.validate(SHIFTS)
+        mious = [matrix.miou for matrix in matrices]
+        best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
+        with torch.no_grad():
+            prior = torch.log(self.weights.clamp(min=1e-6))
+            self.average.output_bias.sub_(SHIFTS[best] * prior)
+        self.history.shift, self.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
@@ -223,6 +241,14 @@ class Trainer:
 
     def _out_of_patience(self, epoch: int) -> bool:
         return epoch - self.history.best_epoch > self.config.patience
+
+
+def _count(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Pixels by true and predicted class, from the label and the pixels by class of each region."""
+    counts = np.zeros((pixels.shape[1], pixels.shape[1] + 1), np.int64)
+    for label in np.unique(labels):
+        counts[:, label] = pixels[labels == label].sum(axis=0)
+    return counts
 
 
 def _replica(network: nn.Module) -> nn.Module:

@@ -82,8 +82,8 @@ def test_val_miou_is_that_of_painted_pixels(dataset, preset):
         paint(slots, 8, node_labels.reshape(table.window.shape), 0, 0, np.uint8(255), painted)
         total += ConfusionMatrix.of(labels, painted, 3)
     history = model.training["history"]["val_miou"]
-    assert total.miou == history[model.training["best_epoch"]] == max(history)
-    assert model.training["val_miou"] == total.miou
+    assert history[model.training["best_epoch"]] == max(history)
+    assert model.training["val_miou"] == total.miou >= max(history)
 
 
 def test_it_learns(dataset):
