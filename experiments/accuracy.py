@@ -71,7 +71,7 @@ def carry_out(run: Run, models: Path) -> dict[str, object]:
         "run": run.__dict__,
         "machine": machine_record(),
         "parameters": model.num_parameters,
-        "training": model.training,
+        "training": {**model.training, "dataset": run.dataset},
         "test": figures,
         "peak_rss_bytes": peak_rss(),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gnnseg.datasets import open_dataset
@@ -59,7 +60,7 @@ def ceiling(
     for row in rows:
         row["per_class_iou"] = dict(zip(data.classes.names, row["per_class_iou"], strict=True))
     return {
-        "dataset": data.name,
+        "dataset": Path(data.name).name,
         "split": split,
         "num_images": len(items),
         "rows": rows,

@@ -67,7 +67,7 @@ def evaluate(
         )
     figures = total.as_dict(net.classes.names)
     return {
-        "dataset": name,
+        "dataset": Path(name).name,
         "split": split if labels is None else None,
         "miou": total.miou,
         "pixel_accuracy": total.pixel_accuracy,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,7 +164,7 @@ def _record(
     config: TrainConfig, history: History, dataset: Dataset, seconds: float
 ) -> dict[str, Any]:
     return {
-        "dataset": dataset.name,
+        "dataset": Path(dataset.name).name,
         "config": config.model_dump(),
         "versions": {
             name: version(name) for name in ("torch", "torch_geometric", "numba", "numpy")
