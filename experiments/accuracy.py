@@ -25,6 +25,7 @@ from gnnseg.training import make_config, train
 from gnnseg.training.plot import save_plot
 
 RESULTS = Path(__file__).parent / "results"
+RESULTS.mkdir(exist_ok=True)
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,10 @@ def _check_output(out: Path, plot: Path, *, overwrite: bool) -> None:
     for path in (out, plot):
         if path.exists() and not path.is_file():
             raise StateError(f"{path}: exists and is no file; choose another name")
-    if out.exists() and not overwrite:
-        raise StateError(f"{out}: exists; use --overwrite to replace it, or choose another name")
+        if path.exists() and not overwrite:
+            raise StateError(
+                f"{path}: exists; use --overwrite to replace it, or choose another name"
+            )
 
 
 def _result(model: Model, out: Path, plot: Path) -> dict[str, Any]:

@@ -93,11 +93,12 @@ def create_tables(
 
 
 def open_tables(group: Any, cell: int) -> TableStore:
-    """The arrays of one level."""
+    """The arrays of one level; KeyError if one is missing (but for the features)."""
+    coarse = _PATHS["x"] not in group
     arrays = {
         name: group[path].with_config({"write_empty_chunks": True})
         for name, path in _PATHS.items()
-        if path in group
+        if not (coarse and name == "x")
     }
     return TableStore(arrays, cell)
 

@@ -88,7 +88,7 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
         image, model.scaling, model.settings, None if mask is None else open_image(mask)
     )
     grid = Grid(reader.lattice)
-    check_block(options.block, grid)
+    check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
     plan = make_plan(
         reader,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnnseg.errors import StateError
+from gnnseg.errors import StateError, UsageError
 from gnnseg.io import (
     ZarrOutput,
     create_label_zarr,
@@ -21,10 +21,15 @@ from gnnseg.io import (
     remove_output,
 )
 from gnnseg.io.attributes import gnnseg_attributes
-from gnnseg.pipeline.manifest import remove_run
+from gnnseg.io.export import MAX_PNG_PIXELS
+from gnnseg.pipeline.manifest import check_run, remove_run
 
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
+    from gnnseg.pipeline.manifest import Run
+
+MAX_LABELS = 65_535
+"""Values of a label image; the highest of uint16 means unlabelled."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +56,55 @@ class Outputs:
     def probabilities(self) -> Path:
         return self.out.with_name(self.out.name + ".probabilities.zarr")
 
+    def check(self, job: Job) -> None:
+        """Raise for what this output cannot hold, or for inputs that it would replace."""
+        image, mask = job.reader.image, job.reader.mask
+        for source in (image, mask):
+            if source is not None and self.out.exists() and _same(source.name, self.out):
+                raise UsageError(f"{self.out}: is an input of this run; choose another output")
+        values = job.model.classes.num_classes + job.options.label_offset
+        if not job.model.classes.num_classes <= values <= MAX_LABELS:
+            raise UsageError(
+                f"--label-offset {job.options.label_offset}: labels must lie between 0 and "
+                f"{MAX_LABELS - 1}"
+            )
+        if self.kind == "png" and (image.is_stack or job.roi.size > MAX_PNG_PIXELS):
+            raise UsageError(
+                f"{self.out}: a PNG holds one plane of at most {MAX_PNG_PIXELS:,} pixels; "
+                "name the output *.tif or *.zarr"
+            )
+
     def clear(self, *, overwrite: bool) -> None:
         """Remove what an earlier run left, if allowed; raise for what cannot go on."""
         if not overwrite:
             self._check_unfinished()
             return
+        check_run(self.folder)
+        if self.out.is_file() and not self.folder.exists():
+            raise StateError(f"{self.out}: exists and is no output of gnnseg; move it away")
         if self.out.is_dir():
             remove_output(self.out)
         remove_output(self.probabilities)
         remove_run(self.folder)
 
     def _check_unfinished(self) -> None:
-        out = self.out
-        if is_complete(out):
+        out, ours = self.out, self.folder.exists()
+        if is_complete(out) and not (ours and (self.folder / "done").exists()):
             raise StateError(f"{out}: exists and is complete; use --overwrite to make it anew")
-        if out.exists() and (gnnseg_attributes(out) is None or not self.folder.exists()):
+        if out.exists() and ((gnnseg_attributes(out) is None and self.kind == "zarr") or not ours):
             raise StateError(
                 f"{out}: exists and is no unfinished output of this command; move it away"
             )
+        if self.probabilities.exists() and not ours:
+            raise StateError(
+                f"{self.probabilities}: is left of another run; move it away or use --overwrite"
+            )
 
-    def open_labels(self, job: Job) -> ZarrOutput:
-        """The label image, created if it does not exist."""
+    def open_labels(self, job: Job, run: Run) -> ZarrOutput:
+        """The label image; if it is not there, it is created and its marks are dropped."""
         if self.labels.exists():
             return open_output(self.labels)
+        run.forget("paint", "pyramid")
         image, classes = job.reader.image, job.model.classes
         create_label_zarr(
             self.labels,
@@ -88,12 +119,13 @@ class Outputs:
         )
         return open_output(self.labels)
 
-    def open_probabilities(self, job: Job) -> ZarrOutput | None:
-        """The image of probabilities, if asked for."""
+    def open_probabilities(self, job: Job, run: Run) -> ZarrOutput | None:
+        """The image of probabilities, if asked for; likewise."""
         if not job.options.probabilities:
             return None
         if self.probabilities.exists():
             return open_output(self.probabilities)
+        run.forget("paint")
         image = job.reader.image
         return create_probability_zarr(
             self.probabilities,
@@ -106,13 +138,17 @@ class Outputs:
         )
 
     def finish(self, job: Job) -> None:
-        """Say that everything is whole; turn the labels into the file that was asked for."""
-        mark_complete(self.labels)
+        """Turn the labels into the file that was asked for, and say that everything is whole."""
         if job.options.probabilities:
             mark_complete(self.probabilities)
+        mark_complete(self.labels)
         if self.kind == "tiff":
             export_tiff(self.labels, self.out, overwrite=True)
         elif self.kind == "png":
             export_png(self.labels, self.out, overwrite=True)
-        if self.kind != "zarr":
-            remove_output(self.labels)
+
+
+def _same(name: str, path: Path) -> bool:
+    """Whether a source's name leads to that file or folder."""
+    found = Path(name)
+    return found.exists() and found.resolve() == path.resolve()

@@ -13,7 +13,7 @@ import numpy as np
 from gnnseg.blocks import Block, Window
 from gnnseg.graph import compute_regions
 from gnnseg.paint import homes_around, paint_window
-from gnnseg.pipeline.windows import Grid, between
+from gnnseg.pipeline.windows import Grid, between, chunk_cells
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
@@ -36,8 +36,16 @@ def regions_phase(reader: PixelReader, scratch: Scratch, task: Task) -> dict[str
         "leftover": part.num_leftover,
         "regions": int((part.table.area > 0).sum()),
         "edges": edges,
-        "density": edges / part.cells.size,
+        "density": _densest(part.table.contact, reader.settings.step),
     }
+
+
+def _densest(contact: np.ndarray, step: int) -> float:
+    """Edges a region in the densest chunk of a block."""
+    edges = (contact > 0).sum(axis=-1)
+    height, width = edges.shape
+    parts = Window(0, height, 0, width).split(chunk_cells(step))
+    return float(max(edges[part.slices].mean() for part in parts))
 
 
 def coarsen_phase(level: int, grid: Grid, scratch: Scratch, task: Task) -> dict[str, Any]:

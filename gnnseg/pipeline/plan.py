@@ -62,18 +62,25 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     settings, scaling = reader.settings, reader.scaling
     step, channels = settings.step, scaling.num_channels
     inner = chunks * grid.chunk
-    read = inner + 2 * (settings.slot_halo + SUM_HALO)
-    near = inner + 2 * SUM_HALO
-    pixels = min(read * step, reader.lattice.height) * min(read * step, reader.lattice.width)
+    read = _cells(grid, inner + 2 * (settings.slot_halo + SUM_HALO))
+    near = _cells(grid, inner + 2 * SUM_HALO)
     native = channels * reader.image.dtype.itemsize
-    per_pixel = native + 4 * channels + (2 * channels if settings.sigma > 0 else 0) + 12
+    masks = 2 if reader.mask is not None else 0
+    smoothed = 2 * channels if settings.sigma > 0 else 0
+    per_pixel = native + 4 * channels + smoothed + masks + 12
     num_planes = len(planes(channels, lab=scaling.lab))
     num_features = len(feature_names(channels, lab=scaling.lab))
     tables = (6 + 2 * num_planes) * 8 + 32 * 12 + 25 * 16
     derived = (2 * num_planes + num_features * 1.5) * 8 + 300
     clusters = (2 * channels + 6) * 8
-    cells = read**2 * clusters + near**2 * tables + inner**2 * derived
-    return int(pixels * per_pixel + near**2 * step**2 * (2 * channels + 3) + cells)
+    cells = read * clusters + near * tables + _cells(grid, inner) * derived
+    return int(step**2 * (read * per_pixel + near * (2 * channels + 3)) + cells)
+
+
+def _cells(grid: Grid, side: int) -> int:
+    """Cells of a square block, cut at the lattice."""
+    height, width = grid.cells(0).shape
+    return min(side, height) * min(side, width)
 
 
 def group_bytes(
@@ -117,7 +124,8 @@ def make_plan(
     MemoryBudgetError
         Even the smallest blocks on one thread do not fit; the message says what would.
     """
-    base = int(base + RUNTIME_BYTES + reader.image.resident_bytes)
+    sources = [source for source in (reader.image, reader.mask) if source is not None]
+    base = int(base + RUNTIME_BYTES + sum(source.resident_bytes for source in sources))
     side = grid.chunk * grid.lattice.step
     fixed = None if block is None else max(1, round(block / side))
     least = _least(reader, grid, model, fixed or 1, probabilities=probabilities)
@@ -182,9 +190,7 @@ def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:
     return total * reader.image.num_planes
 
 
-def check_block(block: int | None, grid: Grid) -> None:
+def check_block(block: int | None) -> None:
     """Raise for a block size that cannot be."""
     if block is not None and block < 1:
         raise UsageError(f"--block must be a positive number of pixels, got {block}")
-    if grid.lattice.num_cells < 1:
-        raise UsageError("the image has no cells")

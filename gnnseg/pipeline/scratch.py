@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from gnnseg.kernels.slic import MASKED
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
+    from gnnseg.pipeline.manifest import Run
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import Scaling
 
@@ -47,27 +49,55 @@ def mark_graphs_complete(path: Path, levels: int) -> None:
 
 
 def open_scratch(
-    path: Path, grid: Grid, planes: int, scaling: Scaling, model: Model | None = None
+    run: Run, grid: Grid, planes: int, scaling: Scaling, model: Model | None = None
 ) -> Scratch:
-    """Open the arrays, creating those that do not exist; without a model slots and tables only."""
+    """Open a run's arrays, without a model slots and tables only.
+
+    Arrays that are not there (any more) are created, and the marks of what was in them dropped.
+    """
     import zarr
 
-    root = zarr.open_group(path, mode="a")
+    if not run.scratch.exists():
+        run.forget("")
+        partial = run.scratch.with_name("scratch.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        _create(zarr.open_group(partial, mode="w-"), grid, planes, scaling, model)
+        partial.rename(run.scratch)
+    root: Any = zarr.open_group(run.scratch, mode="r+")
+    groups = () if model is None else model.network.groups
     levels = 1 if model is None else model.num_levels
-    return Scratch(
-        _slots(root, grid, planes),
-        [_tables(root, grid, planes, scaling, level) for level in range(levels)],
-        {} if model is None else _states(root, grid, planes, model),
-    )
+    try:
+        return Scratch(
+            root[SLOTS].with_config(_CONFIG),
+            [open_tables(root[f"graph_{n}"], grid.lattice.step << n) for n in range(levels)],
+            {g.output: root[f"state_{g.output}"].with_config(_CONFIG) for g in groups},
+        )
+    except KeyError:
+        shutil.rmtree(run.scratch)
+        return open_scratch(run, grid, planes, scaling, model)
 
 
-def _slots(root: Any, grid: Grid, planes: int) -> Any:
+def _create(root: Any, grid: Grid, planes: int, scaling: Scaling, model: Model | None) -> None:
+    _create_slots(root, grid, planes)
+    for level in range(1 if model is None else model.num_levels):
+        _create_tables(root, grid, planes, scaling, level)
+    for group in () if model is None else model.network.groups:
+        side = grid.chunk_at(group.level)
+        root.create_array(
+            f"state_{group.output}",
+            shape=(planes, *grid.cells(group.level).shape, group.channels),
+            chunks=(1, side, side, group.channels),
+            dtype=np.float32,
+            compressors=None,
+            config=_CONFIG,
+        )
+
+
+def _create_slots(root: Any, grid: Grid, planes: int) -> None:
     from zarr.codecs import ZstdCodec
 
-    if SLOTS in root:
-        return root[SLOTS].with_config(_CONFIG)
     lattice, side = grid.lattice, grid.chunk * grid.lattice.step
-    return root.create_array(
+    root.create_array(
         SLOTS,
         shape=(planes, lattice.height, lattice.width),
         chunks=(1, side, side),
@@ -78,14 +108,11 @@ def _slots(root: Any, grid: Grid, planes: int) -> Any:
     )
 
 
-def _tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: int) -> TableStore:
-    name, cell = f"graph_{level}", grid.lattice.step << level
-    if name in root:
-        return open_tables(root[name], cell)
+def _create_tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: int) -> None:
     names = feature_names(scaling.num_channels, lab=scaling.lab) if level == 0 else ()
-    group = root.create_group(name)
+    group, cell = root.create_group(f"graph_{level}"), grid.lattice.step << level
     describe(group, cell=cell, contrast_top=scaling.top, names=names)
-    return create_tables(
+    create_tables(
         group,
         planes=planes,
         cells=grid.cells(level).shape,
@@ -93,21 +120,3 @@ def _tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: int) ->
         num_features=len(names),
         chunk=grid.chunk_at(level),
     )
-
-
-def _states(root: Any, grid: Grid, planes: int, model: Model) -> dict[str, Any]:
-    states = {}
-    for group in model.network.groups:
-        name = f"state_{group.output}"
-        if name not in root:
-            side = grid.chunk_at(group.level)
-            root.create_array(
-                name,
-                shape=(planes, *grid.cells(group.level).shape, group.channels),
-                chunks=(1, side, side, group.channels),
-                dtype=np.float32,
-                compressors=None,
-                config=_CONFIG,
-            )
-        states[group.output] = root[name].with_config(_CONFIG)
-    return states

@@ -10,7 +10,13 @@ from typing import Any
 
 from gnnseg.execution import default_workers
 from gnnseg.graph.stage import SUM_HALO
-from gnnseg.io import ZarrOutput, downsample_labels, open_image
+from gnnseg.io import (
+    ZarrOutput,
+    downsample_labels,
+    is_complete,
+    open_image,
+    remove_output,
+)
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, limit_arenas, parse_size, peak_rss
 from gnnseg.models import Model, load_model
@@ -109,31 +115,24 @@ def run(job: Job, out: Path) -> dict[str, Any]:
     """Carry out a prepared job; figures as `segment` returns them."""
     started = time.monotonic()
     outputs = Outputs.at(out)
+    outputs.check(job)
     outputs.clear(overwrite=job.options.overwrite)
     progress = Run.start(outputs.folder, job.settings())
     ledger = Ledger()
-    image = job.reader.image
-    scratch = open_scratch(
-        progress.scratch, job.grid, image.num_planes, job.reader.scaling, job.model
-    )
-    need = required(job.model.network.groups, job.grid, job.roi)
-    stream = _Stream(job, progress, ledger, scratch, need)
-    stream.regions()
-    stream.levels()
-    stream.network()
-    painted = stream.paint(outputs)
-    with ledger.stage("finish"):
-        table = class_table(painted.values(), job.model.classes, image)
+    try:
+        if job.options.overwrite or not is_complete(out):
+            _work(job, outputs, progress, ledger)
+        painted, regions = progress.results("paint"), progress.results("regions").values()
+        table = class_table(painted.values(), job.model.classes, job.reader.image)
         write_class_table(table, out)
-        outputs.finish(job)
-        if job.options.keep:
-            mark_graphs_complete(progress.scratch, job.model.num_levels)
-        regions = progress.results("regions").values()
-        checksums = {key: result["crc32"] for key, result in painted.items()}
-        progress.finish(checksums, keep=job.options.keep)
+        progress.tidy(keep=job.options.keep)
+        if outputs.kind != "zarr":
+            remove_output(outputs.labels)
+    finally:
+        progress.close()
     return {
         "output": str(out),
-        "pixels": job.roi.size * image.num_planes,
+        "pixels": job.roi.size * job.reader.image.num_planes,
         "nodes": sum(result["regions"] for result in regions),
         "edges": sum(result["edges"] for result in regions),
         "leftover_pixels": sum(result["leftover"] for result in regions),
@@ -144,6 +143,23 @@ def run(job: Job, out: Path) -> dict[str, Any]:
         "plan": job.plan.as_dict(),
         "stages": ledger.as_dict(),
     }
+
+
+def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
+    """All phases; the output is whole when the last line is done."""
+    image = job.reader.image
+    scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
+    need = required(job.model.network.groups, job.grid, job.roi)
+    stream = _Stream(job, progress, ledger, scratch, need)
+    stream.regions()
+    stream.levels()
+    stream.network()
+    painted = stream.paint(outputs)
+    with ledger.stage("finish"):
+        progress.record({key: result["crc32"] for key, result in painted.items()})
+        if job.options.keep:
+            mark_graphs_complete(progress.scratch, job.model.num_levels)
+        outputs.finish(job)
 
 
 COARSE_CHUNKS = 2
@@ -208,8 +224,8 @@ class _Stream:
         """Labels at the pixels, then their pyramid; what the blocks counted."""
         job = self.job
         with self.ledger.stage("paint"):
-            labels = outputs.open_labels(job)
-            chances = outputs.open_probabilities(job)
+            labels = outputs.open_labels(job, self.progress)
+            chances = outputs.open_probabilities(job, self.progress)
             phase = PaintPhase(
                 grid=job.grid,
                 scratch=self.scratch,

@@ -17,7 +17,7 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io import open_image, remove_output, unlabelled_value
 from gnnseg.memory import default_budget, limit_arenas, parse_size, peak_rss, rss
 from gnnseg.paint import homes_around, paint_window
-from gnnseg.pipeline.manifest import Run, Task, remove_run
+from gnnseg.pipeline.manifest import Run, Task, check_run, remove_run
 from gnnseg.pipeline.phases import output_blocks, regions_phase
 from gnnseg.pipeline.plan import Plan, check_block, make_plan
 from gnnseg.pipeline.scratch import SLOTS, open_scratch
@@ -76,14 +76,17 @@ def _write(
     )
     reader = make_reader(source, settings=settings, mask=mask)
     grid = Grid(reader.lattice)
-    check_block(block, grid)
+    check_block(block)
     budget = default_budget() if memory is None else parse_size(memory)
     threads = workers or default_workers()
     plan = make_plan(reader, grid, budget=budget, base=rss(), workers=threads, block=block)
     run = _start(reader, out, kind, overwrite=overwrite)
-    results = _regions(reader, grid, plan, run)
-    _publish(run, out, kind, reader)
-    run.finish({}, keep=False)
+    try:
+        results = _regions(reader, grid, plan, run)
+        _publish(run, out, kind, reader)
+        run.tidy(keep=False)
+    finally:
+        run.close()
     return {
         "output": str(out),
         "pixels": reader.lattice.bounds.size * source.num_planes,
@@ -104,7 +107,10 @@ def _start(reader: PixelReader, out: Path, kind: str, *, overwrite: bool) -> Run
     if out.suffix != ".zarr":
         raise UsageError(f"{out}: this is written as zarr; name it *.zarr")
     folder = out.with_name(out.name + ".gnnseg")
+    if out.exists() and out.resolve() == Path(reader.image.name).resolve():
+        raise UsageError(f"{out}: is the input of this run; choose another output")
     if overwrite:
+        check_run(folder)
         remove_output(out)
         remove_run(folder)
     elif out.exists():
@@ -125,7 +131,7 @@ def _start(reader: PixelReader, out: Path, kind: str, *, overwrite: bool) -> Run
 
 def _regions(reader: PixelReader, grid: Grid, plan: Plan, run: Run) -> list[dict[str, Any]]:
     planes = reader.image.num_planes
-    scratch = open_scratch(run.scratch, grid, planes, reader.scaling)
+    scratch = open_scratch(run, grid, planes, reader.scaling)
     halo = reader.settings.slot_halo + SUM_HALO
     blocks = grid.blocks(grid.cells(0), 0, plan.region_chunks, halo)
     tasks = [Task(plane, block) for plane in range(planes) for block in blocks]

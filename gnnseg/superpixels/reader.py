@@ -48,10 +48,17 @@ class PixelReader:
         self.scaling.check(self.image)
         mask = self.mask
         size = self.image.height, self.image.width
-        if mask is not None and (mask.height, mask.width) != size:
+        if mask is None:
+            return
+        if (mask.height, mask.width) != size:
             raise InputError(
                 f"the mask is {mask.height} x {mask.width} pixels and the image "
                 f"{size[0]} x {size[1]}: give a mask of the image's size"
+            )
+        if mask.num_channels != 1 or mask.num_planes not in (1, self.image.num_planes):
+            raise InputError(
+                f"the mask has {mask.num_channels} channels and {mask.num_planes} planes: give one "
+                f"channel, and one plane or the {self.image.num_planes} of the image"
             )
 
     @property

@@ -114,7 +114,7 @@ def _hold_out(
 ) -> tuple[list[list[Sample]], list[list[Sample]]]:
     """Let every n-th piece validate where no image does; a single piece validates itself."""
     if len(samples) == 1:
-        return samples, samples
+        return samples, list(samples)
     every = max(2, round(1 / max(val, 0.01)))
     held = [index for index in range(len(samples)) if index % every == every - 1]
     held = held or [len(samples) - 1]

@@ -127,7 +127,7 @@ class Trainer:
         history.val_miou.append(miou)
         history.learning_rate.append(self.optimiser.param_groups[0]["lr"])
         history.seconds.append(time.monotonic() - start)
-        if history.best_epoch < 0 or miou > history.best_miou:
+        if history.best_epoch < 0 or not miou <= history.best_miou:
             history.best_epoch = epoch
         bar.advance(note=f"loss {loss:.3f}  val mIoU {miou:.4f}  best {history.best_miou:.4f}")
 
@@ -194,7 +194,7 @@ class Trainer:
         self.average.eval()
         classes = len(self.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
-        prior = torch.log(self.weights.clamp(min=1e-6)).cpu()
+        prior = self._prior().cpu()
 
         def work(batch: Batch) -> np.ndarray:
             moved = batch.to(self.device)
@@ -210,14 +210,17 @@ class Trainer:
         run_tasks(work, self.val_batches, workers=self.workers, done=done)
         return [ConfusionMatrix(total) for total in totals]
 
+    def _prior(self) -> torch.Tensor:
+        """Logarithm of the class weights; 0 for classes that training did not see."""
+        return torch.where(self.weights > 0, self.weights.clamp(min=1e-6).log(), 0.0)
+
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
         matrices = self.validate(SHIFTS)
         mious = [matrix.miou for matrix in matrices]
         best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
         with torch.no_grad():
-            prior = torch.log(self.weights.clamp(min=1e-6))
-            self.average.output_bias.sub_(SHIFTS[best] * prior)
+            self.average.output_bias.sub_(SHIFTS[best] * self._prior())
         self.history.shift, self.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _set_rate(self, position: float) -> None:

@@ -43,12 +43,15 @@ def test_a_finer_step_has_a_higher_ceiling(dataset):
     assert set(rows[0]["per_class_iou"]) == set(dataset.classes.names)
 
 
-@pytest.mark.parametrize("block", [512, 1024])
-def test_files_equal_the_functions(pixels, tmp_path, block):
-    image = open_image(pixels[0], axes="CYX")
-    write_superpixels(image, tmp_path / "slots.zarr", step=8, block=block)
-    write_graph(image, tmp_path / "graph.zarr", step=8, block=block)
-    regions = gnnseg.superpixels(image, step=8)
+@pytest.mark.parametrize("block", [1, 300])
+def test_files_equal_the_functions(tmp_path, block):
+    """At step 3 a chunk is 256 cells: an image of 800 pixels has several, also in a block."""
+    rng = np.random.default_rng(0)
+    image = open_image(rng.integers(0, 256, (800, 830)).astype(np.uint8))
+    made = write_superpixels(image, tmp_path / "slots.zarr", step=3, n_iter=1, block=block)
+    assert made["plan"]["region_chunks"] == 1
+    write_graph(image, tmp_path / "graph.zarr", step=3, n_iter=1, block=block)
+    regions = gnnseg.superpixels(image, step=3, n_iter=1)
     np.testing.assert_array_equal(
         zarr.open_group(tmp_path / "slots.zarr")["slots"][0], regions.slots
     )

@@ -189,3 +189,23 @@ def test_batches_hold_every_piece_once(dataset, samples):
         parts = shards(chosen, 2)
         assert sum(part.num_nodes for part in parts) == sum(batch.num_nodes for batch in chosen)
     assert sorted(map(id, seen)) == sorted(map(id, batches))
+
+
+def test_one_small_image_trains_and_validates_itself():
+    rng = np.random.default_rng(0)
+    labels = (np.indices((64, 64))[1] > 30).astype(np.uint8)
+    image = (90 * labels + rng.integers(0, 30, labels.shape)).astype(np.uint8)
+    model = train([image], [labels], preset="mlp", epochs=30, patience=30, learning_rate=0.02)
+    history = model.training["history"]
+    assert len(history["loss"]) == 30
+    assert history["loss"][-1] < history["loss"][0]
+    assert model.training["val_miou"] > 0.8
+
+
+def test_a_class_that_training_does_not_see_is_never_favoured():
+    rng = np.random.default_rng(0)
+    labels = (np.indices((64, 64))[1] > 30).astype(np.uint8)
+    image = (90 * labels + rng.integers(0, 30, labels.shape)).astype(np.uint8)
+    model = train([image], [labels], classes=["a", "b", "never"], preset="mlp", epochs=30)
+    _, table = whole_table(PixelReader(open_image(image), model.scaling, model.settings))
+    assert (model.logits(table).argmax(axis=1) != 2).all()
