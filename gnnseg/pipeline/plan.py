@@ -64,17 +64,15 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     inner = chunks * grid.chunk
     read = _cells(grid, inner + 2 * (settings.slot_halo + SUM_HALO))
     near = _cells(grid, inner + 2 * SUM_HALO)
-    native = channels * reader.image.dtype.itemsize
-    masks = 2 if reader.mask is not None else 0
-    smoothed = 2 * channels if settings.sigma > 0 else 0
-    per_pixel = native + 4 * channels + smoothed + masks + 12
     num_planes = len(planes(channels, lab=scaling.lab))
     num_features = len(feature_names(channels, lab=scaling.lab))
-    tables = (6 + 2 * num_planes) * 8 + 32 * 12 + 25 * 16
-    derived = (2 * num_planes + num_features * 1.5) * 8 + 300
-    clusters = (2 * channels + 6) * 8
-    cells = read * clusters + near * tables + _cells(grid, inner) * derived
-    return int(step**2 * (read * per_pixel + near * (2 * channels + 3)) + cells)
+    extra = (2 * channels if settings.sigma > 0 else 0) + (2 if reader.mask is not None else 0)
+    held = read * step**2 * (2 * channels + 4 + extra)
+    reading = read * step**2 * channels * (reader.image.dtype.itemsize + 2)
+    clustering = read * (step**2 * (2 * channels + 16) + (2 * channels + 6) * 8)
+    sums = near * (step**2 * (2 * channels + 5) + (6 + 2 * num_planes) * 8 + 32 * 4 + 25 * 16)
+    deriving = (6 + 5 * num_planes + 2 * 32 + 2.5 * num_features) * 8
+    return int(held + max(reading, clustering, sums + _cells(grid, inner) * deriving))
 
 
 def _cells(grid: Grid, side: int) -> int:
