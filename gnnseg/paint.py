@@ -51,7 +51,7 @@ def paint(
     Examples
     --------
     >>> import numpy as np
-    >>> paint(np.full((4, 6), 12, np.uint8), np.array([[1, 2, 3]], np.uint8), step=4)[0]
+    >>> paint(np.full((4, 6), 12, np.uint8), np.array([[1, 2]], np.uint8), step=4)[0]
     array([1, 1, 1, 1, 2, 2], dtype=uint8)
     """
     slots = superpixels if isinstance(superpixels, np.ndarray) else superpixels.slots
