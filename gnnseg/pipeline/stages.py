@@ -95,6 +95,7 @@ def _write(
         "leftover_pixels": sum(result["leftover"] for result in results),
         "lattice": list(reader.lattice.shape),
         "settings": asdict(settings),
+        "resumed": run.resumed,
         "seconds": time.monotonic() - started,
         "peak_rss_bytes": peak_rss(),
         "plan": plan.as_dict(),
