@@ -42,7 +42,8 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         (
             f"Test mIoU on pixels after painting, {machine['cores']} cores of "
             f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
-            "region with its commonest class would reach."
+            "region with its commonest class would reach. Runs of fewer than 20 epochs have not "
+            "converged."
         ),
         "",
         "| dataset | preset | step | parameters | training | epochs | val | test | ceiling |",
