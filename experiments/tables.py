@@ -42,7 +42,7 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         (
             f"Test mIoU on pixels after painting, {machine['cores']} cores of "
             f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
-            "region with its commonest class would reach. Runs of fewer than 20 epochs have not "
+            "region with its commonest class would reach. Runs of few epochs have not "
             "converged."
         ),
         "",

@@ -141,10 +141,14 @@ class Run:
 def _create(folder: Path, settings: dict[str, Any]) -> None:
     """Make a run's folder, whole, in one rename."""
     partial = folder.with_name(f".{folder.name}.{uuid4().hex}.partial")
-    with disk_errors(folder):
-        (partial / "done").mkdir(parents=True)
-        _write(partial / "manifest.json", {"format_version": FORMAT_VERSION, **settings})
-        partial.rename(folder)
+    try:
+        with disk_errors(folder):
+            (partial / "done").mkdir(parents=True)
+            _write(partial / "manifest.json", {"format_version": FORMAT_VERSION, **settings})
+            partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _lock(folder: Path) -> Any:

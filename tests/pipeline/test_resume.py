@@ -97,6 +97,7 @@ def test_a_run_stopped_while_it_is_born_leaves_no_trace_that_matters(
         "_write",
         lambda: gnnseg.segment(image, model, out),
     )
+    assert not list(tmp_path.iterdir())
     gnnseg.segment(image, model, out)
     np.testing.assert_array_equal(labels_of(out), whole)
 
