@@ -48,7 +48,16 @@ def stopped_in(monkeypatch, owner, name, call):
             call()
 
 
-@pytest.mark.parametrize("lost", [None, "labels.zarr", "labels.zarr.gnnseg/scratch.zarr"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        None,
+        "labels.zarr",
+        "labels.zarr.gnnseg/scratch.zarr",
+        "labels.zarr.gnnseg/scratch.zarr/graph_0/edges/contrast",
+        "labels.zarr.gnnseg/scratch.zarr/state_logits",
+    ],
+)
 def test_a_run_stopped_before_its_end_goes_on(model, image, whole, tmp_path, monkeypatch, lost):
     out = tmp_path / "labels.zarr"
     stopped_in(monkeypatch, Outputs, "finish", lambda: gnnseg.segment(image, model, out))

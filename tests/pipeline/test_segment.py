@@ -128,3 +128,13 @@ def test_a_folder_that_is_no_run_is_left_alone(model, pixels, tmp_path):
                 overwrite=overwrite,
             )
     assert (folder / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("shape", [(3, 192, 200), (192, 200, 3), (192, 201)])
+def test_a_mask_that_does_not_fit_is_refused(model, pixels, tmp_path, shape):
+    mask = open_image(np.ones(shape, np.uint8), axes={2: "YX", 3: "ZYX"}[len(shape)])
+    if shape[-1] == 3:
+        mask = open_image(np.ones(shape, np.uint8), axes="YXC")
+    with pytest.raises(InputError, match="mask"):
+        gnnseg.segment(open_image(pixels[0], axes="CYX"), model, tmp_path / "a.zarr", mask=mask)
+    assert not list(tmp_path.iterdir())
