@@ -3,6 +3,9 @@
 The main piece of a superpixel is its largest, then its first in raster order. Pixels of the other
 pieces are orphans: in synchronous rounds each joins the touching main piece nearest in colour
 (then lowest in id), if its home lies within two cells.
+
+Pieces are found over runs, not pixels: a run is a stretch of a row with one home. Only orphans are
+looked at pixel by pixel; while they wait, their slots carry a mark.
 """
 
 from __future__ import annotations
@@ -14,6 +17,10 @@ from gnnseg.kernels.slic import MASKED
 
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""
+_ORPHAN = np.uint8(32)
+"""Added to the slot of an orphan; above every slot, below `MASKED`."""
+_MAIN = -(1 << 31)
+"""Parent of the root of a main piece, and of masked runs; other roots hold minus their size."""
 
 
 def connect(
@@ -38,156 +45,212 @@ def connect(
     (n,) int64
         Flat indices of the orphans that found no main piece; they keep their slots.
     """
-    homes = np.empty(slots.shape, np.int32)
-    labels = np.empty(slots.shape, np.int32)
-    parents = np.empty(slots.size, np.int32)
-    _homes(slots, step, colour.shape[1], homes)
-    count = _label(homes, labels, parents)
-    main = _main_pieces(homes, labels, parents[:count], colour.shape[0] * colour.shape[1])
-    orphans = _orphans(homes, labels, parents, main)
-    return _adopt(work, step, rounds, colour, homes, labels, main, orphans, slots)
+    index = np.int32 if slots.size < 1 << 31 else np.int64
+    rows = np.zeros(slots.shape[0] + 1, np.int64)
+    _count_runs(slots, step, rows)
+    starts = np.empty(rows[-1] + 1, np.int32)
+    parents = np.empty(rows[-1], index)
+    _find_pieces(slots, step, colour.shape[1], rows, starts, parents)
+    main = np.full(colour.shape[0] * colour.shape[1], -1, index)
+    orphans = np.empty(_choose_main(slots, step, rows, starts, parents, main), index)
+    _mark_orphans(slots, rows, starts, parents, orphans)
+    del starts, parents
+    left = _adopt(work, step, rounds, colour, slots, orphans)
+    return left.astype(np.int64)
 
 
 @njit(nogil=True, cache=True)
-def _homes(slots, step, cells_x, homes):
-    """Write the local id of each pixel's superpixel; -1 where masked."""
+def _same_home(slot, next_slot):
+    """Whether the last pixel of a cell and the first of the next have the same home."""
+    return slot == next_slot + 1 and slot % 5 != 0
+
+
+@njit(nogil=True, cache=True)
+def _count_runs(slots, step, rows):
+    """Write the number of the first run of each row, and the number of all runs at the end."""
     height, width = slots.shape
     for y in range(height):
-        for x0 in range(0, width, step):
-            own = (y // step + REACH) * cells_x + x0 // step + REACH
-            for x in range(x0, min(x0 + step, width)):
-                slot = np.int32(slots[y, x])
-                home = own + (slot // 5 - 2) * cells_x + slot % 5 - 2
-                homes[y, x] = home if slot != MASKED else -1
+        count = 1
+        for x in range(1, width):
+            count += slots[y, x] != slots[y, x - 1]
+        for x in range(step, width, step):
+            before, after = slots[y, x - 1], slots[y, x]
+            count += int(not _same_home(before, after)) - int(before != after)
+        rows[y + 1] = rows[y] + count
 
 
 @njit(nogil=True, cache=True)
-def _find(parents, label):
-    while parents[label] != label:
-        parents[label] = parents[parents[label]]
-        label = parents[label]
-    return label
+def _home(slot, cell_y, cell_x, cells_x):
+    """Local id of a superpixel, on a lattice two cells wider all round; -1: masked."""
+    slot = np.int64(slot)
+    home = (cell_y + REACH + slot // 5 - 2) * cells_x + cell_x + REACH + slot % 5 - 2
+    return home if slot != MASKED else -1
 
 
 @njit(nogil=True, cache=True)
-def _label(homes, labels, parents):
-    """Label the 4-connected pieces; roots are the first labels of their pieces in raster order."""
-    height, width = homes.shape
-    count = 0
-    for y in range(height):
-        for x in range(width):
-            home = homes[y, x]
-            left = x > 0 and homes[y, x - 1] == home
-            up = y > 0 and homes[y - 1, x] == home
-            if left:
-                labels[y, x] = labels[y, x - 1]
-                if up and homes[y - 1, x - 1] != home:
-                    a = _find(parents, labels[y, x])
-                    b = _find(parents, labels[y - 1, x])
-                    parents[max(a, b)] = min(a, b)
-            elif up:
-                labels[y, x] = labels[y - 1, x]
-            else:
-                labels[y, x] = count
-                parents[count] = count
-                count += 1
-    return count
+def _find_row(slots, step, starts):
+    """Write where the runs of a row start."""
+    count = np.uint64(0)  # unsigned: no index needs a test for being negative
+    for x0 in range(0, slots.size, step):
+        starts[count] = x0
+        count += np.uint64(x0 == 0 or not _same_home(slots[x0 - 1], slots[x0]))
+        cell = slots[x0 : x0 + step]
+        changes = np.uint8(0)
+        for x in range(1, cell.size):
+            changes |= cell[x] ^ cell[x - 1]
+        if changes > 0:
+            for x in range(1, cell.size):
+                starts[count] = x0 + x
+                count += np.uint64(cell[x] != cell[x - 1])
 
 
 @njit(nogil=True, cache=True)
-def _main_pieces(homes, labels, parents, num_homes):
-    """The root label of the main piece of each superpixel; flattens `parents`."""
-    sizes = np.zeros(parents.size, np.int32)
-    for label in range(parents.size):
-        parents[label] = parents[parents[label]]
-    height, width = homes.shape
-    for y in range(height):
-        for x in range(width):
-            sizes[parents[labels[y, x]]] += 1
-    main = np.full(num_homes, -1, np.int32)
-    for y in range(height):
-        for x in range(width):
-            home, label = homes[y, x], labels[y, x]
-            if home >= 0 and parents[label] == label and main[home] != label:
-                best = main[home]
-                if best < 0 or sizes[label] > sizes[best]:
-                    main[home] = label
-    return main
+def _root(parents, run):
+    while parents[run] >= 0:
+        above = parents[run]
+        if parents[above] >= 0:
+            parents[run] = parents[above]
+        run = above
+    return run
 
 
 @njit(nogil=True, cache=True)
-def _orphans(homes, labels, parents, main):
-    """Flat indices of the pixels outside main pieces; turns `labels` into roots."""
-    height, width = homes.shape
-    count = 0
+def _unite(parents, a, b):
+    """Join two pieces under the root that comes first in raster order."""
+    a, b = _root(parents, a), _root(parents, b)
+    if a != b:
+        first, second = min(a, b), max(a, b)
+        parents[first] += parents[second]
+        parents[second] = first
+
+
+@njit(nogil=True, cache=True)
+def _find_pieces(slots, step, cells_x, rows, starts, parents):
+    """Write the runs and unite those of a home that touch; roots hold minus the piece's size."""
+    height, width = slots.shape
+    homes = np.empty((2, width), np.int64)
     for y in range(height):
-        for x in range(width):
-            labels[y, x] = parents[labels[y, x]]
-            home = homes[y, x]
-            if home >= 0 and main[home] != labels[y, x]:
-                count += 1
-    orphans = np.empty(count, np.int64)
-    count = 0
+        first, last = rows[y], rows[y + 1]
+        # The next row overwrites the one start too many.
+        _find_row(slots[y], step, starts[first : last + 1])
+        starts[last] = width
+        here, above = homes[y % 2], homes[1 - y % 2]
+        for run in range(first, last):
+            x = starts[run]
+            here[run - first] = _home(slots[y, x], y // step, x // step, cells_x)
+            parents[run] = x - starts[run + 1]
+        if y > 0:
+            _touch(here, above, rows[y - 1 : y + 2], starts, parents, width)
+
+
+@njit(nogil=True, cache=True)
+def _touch(here, above, rows, starts, parents, width):
+    """Unite the runs of a row with those above; `starts` of the row above end where it ends."""
+    i, j = rows[0], rows[1]
+    while i < rows[1] and j < rows[2]:
+        if here[j - rows[1]] == above[i - rows[0]]:
+            _unite(parents, i, j)
+        end_i = starts[i + 1] if i + 1 < rows[1] else width
+        end_j = starts[j + 1] if j + 1 < rows[2] else width
+        i += end_i <= end_j
+        j += end_j <= end_i
+
+
+@njit(nogil=True, cache=True)
+def _choose_main(slots, step, rows, starts, parents, main):
+    """Turn the roots of the main pieces to `_MAIN`; return the number of pixels outside them.
+
+    `main` is a scratch: the best root of each home so far.
+    """
+    height = slots.shape[0]
+    orphans = 0
+    cells_x = -(-slots.shape[1] // step) + 2 * REACH
     for y in range(height):
-        for x in range(width):
-            home = homes[y, x]
-            if home >= 0 and main[home] != labels[y, x]:
-                orphans[count] = y * width + x
-                count += 1
+        for run in range(rows[y], rows[y + 1]):
+            if parents[run] >= 0:
+                continue
+            x = starts[run]
+            home = _home(slots[y, x], y // step, x // step, cells_x)
+            if home < 0:
+                parents[run] = _MAIN
+                continue
+            best = main[home]
+            orphans -= parents[run]
+            if best < 0 or parents[run] < parents[best]:
+                main[home] = run
+    for home in range(main.size):
+        if main[home] >= 0:
+            orphans += parents[main[home]]
+            parents[main[home]] = _MAIN
     return orphans
 
 
 @njit(nogil=True, cache=True)
-def _adopt(work, step, rounds, colour, homes, labels, main, orphans, slots):
-    """Let the orphans join, a synchronous round at a time; return those that are left."""
-    width = homes.shape[1]
-    cells_x = colour.shape[1]
-    chosen = np.empty(orphans.size, np.int32)
-    left = orphans
-    for _ in range(rounds):
-        for n in range(left.size):
-            chosen[n] = _choose(work, step, colour, homes, labels, main, left[n])
-        waiting = 0
-        for n in range(left.size):
-            y, x = left[n] // width, left[n] % width
-            home = chosen[n]
-            if home < 0:
-                left[waiting] = left[n]
-                waiting += 1
+def _mark_orphans(slots, rows, starts, parents, orphans):
+    """Mark the pixels outside main pieces and list their flat indices."""
+    height, width = slots.shape
+    count = 0
+    for y in range(height):
+        for run in range(rows[y], rows[y + 1]):
+            if parents[_root(parents, run)] == _MAIN:
                 continue
-            homes[y, x] = home
-            labels[y, x] = main[home]
-            dy = home // cells_x - y // step
-            dx = home % cells_x - x // step
-            slots[y, x] = 5 * dy + dx
-        if waiting == left.size:
-            break
-        left = left[:waiting]
-    return left.copy()
+            end = starts[run + 1] if run + 1 < rows[y + 1] else width
+            for x in range(starts[run], end):
+                slots[y, x] += _ORPHAN
+                orphans[count] = y * width + x
+                count += 1
 
 
 @njit(nogil=True, cache=True)
-def _choose(work, step, colour, homes, labels, main, pixel):
-    """The touching main piece nearest in colour, then lowest in id; -1 if there is none."""
-    height, width = homes.shape
-    y, x = pixel // width, pixel % width
-    cells_x = colour.shape[1]
-    best, best_cost = np.int32(-1), np.int64(0)
+def _adopt(work, step, rounds, colour, slots, orphans):
+    """Let the orphans join, a synchronous round at a time; return those that are left."""
+    width = slots.shape[1]
+    chosen = np.empty(orphans.size, np.uint8)
+    left = orphans
+    for _ in range(rounds):
+        for n in range(left.size):
+            y, x = left[n] // width, left[n] % width
+            chosen[n] = _choose(work, step, colour, slots, y, x)
+        waiting = 0
+        for n in range(left.size):
+            if chosen[n] == MASKED:
+                left[waiting] = left[n]
+                waiting += 1
+            else:
+                slots[left[n] // width, left[n] % width] = chosen[n]
+        if waiting == left.size:
+            break
+        left = left[:waiting]
+    for pixel in left:
+        slots[pixel // width, pixel % width] -= _ORPHAN
+    return left
+
+
+@njit(nogil=True, cache=True)
+def _choose(work, step, colour, slots, y, x):
+    """Slot of the touching main piece nearest in colour, then lowest in id; `MASKED` if none."""
+    height, width = slots.shape
+    cell_y, cell_x = y // step, x // step
+    in_y, in_x = y - cell_y * step, x - cell_x * step
+    best, best_cost = np.int64(MASKED), np.int64(0)
     for side in range(4):
-        ny = y + (side == 1) - (side == 0)
-        nx = x + (side == 3) - (side == 2)
-        if ny < 0 or nx < 0 or ny >= height or nx >= width:
+        dy, dx = (side == 1) - (side == 0), (side == 3) - (side == 2)
+        if not (0 <= y + dy < height and 0 <= x + dx < width):
             continue
-        home = homes[ny, nx]
-        if home < 0 or labels[ny, nx] != main[home]:
+        slot = np.int64(slots[y + dy, x + dx])
+        if slot >= _ORPHAN:
             continue
-        hy, hx = home // cells_x, home % cells_x
-        if abs(hy - REACH - y // step) > REACH or abs(hx - REACH - x // step) > REACH:
+        away_y = slot // 5 - 2 + (in_y + dy == step) - (in_y + dy < 0)
+        away_x = slot % 5 - 2 + (in_x + dx == step) - (in_x + dx < 0)
+        if abs(away_y) > REACH or abs(away_x) > REACH:
             continue
+        home = colour[cell_y + REACH + away_y, cell_x + REACH + away_x]
         cost = np.int64(0)
         for c in range(work.shape[0]):
-            difference = np.int64(work[c, y, x]) - colour[hy, hx, c]
+            difference = np.int64(work[c, y, x]) - home[c]
             cost += difference * difference
-        if best < 0 or cost < best_cost or (cost == best_cost and home < best):
-            best, best_cost = home, cost
-    return best
+        # Ids of homes rise with their slots as seen from one pixel.
+        own = 5 * (away_y + 2) + away_x + 2
+        if best == MASKED or cost < best_cost or (cost == best_cost and own < best):
+            best, best_cost = own, cost
+    return np.uint8(best)

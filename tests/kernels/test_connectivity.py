@@ -64,17 +64,18 @@ def oracle(work, step, rounds, colour, slots):
     return new, [y * slots.shape[1] + x for y, x in left]
 
 
-def random_slots(rng, shape, grain, masked):
-    """Slots of homes at most a cell away, some outside the window, in specks of `grain` pixels."""
+def random_slots(rng, shape, grain, masked, *, reach):
+    """Slots of homes up to `reach` cells away, also outside the window, in specks of pixels."""
     coarse = [-(-size // grain) for size in shape]
-    offset = np.repeat(np.repeat(rng.integers(-1, 2, (2, *coarse)), grain, 1), grain, 2)
+    offset = rng.integers(-reach, reach + 1, (2, *coarse))
+    offset = np.repeat(np.repeat(offset, grain, 1), grain, 2)
     offset = offset[:, : shape[0], : shape[1]]
     slots = (5 * (offset[0] + 2) + offset[1] + 2).astype(np.uint8)
     slots[rng.random(shape) < masked] = MASKED
     return slots
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(st.data())
 def test_it_is_the_documented_rule(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -85,6 +86,7 @@ def test_it_is_the_documented_rule(data):
         shape,
         data.draw(st.integers(1, 4)),
         data.draw(st.sampled_from([0.0, 0.1, 0.5])),
+        reach=data.draw(st.integers(0, REACH)),
     )
     top = data.draw(st.sampled_from([1, 800]))
     channels = data.draw(st.sampled_from([1, 3]))
