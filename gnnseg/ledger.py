@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gnnseg.log import logged
 from gnnseg.memory import peak_rss, reset_peak_rss, rss
 
 
@@ -45,12 +46,12 @@ class Ledger:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Record what runs inside; stages may be nested and may run in several threads."""
+        """Record and log what runs inside; stages may be nested and run in several threads."""
         with self._lock:
             stage = self._stages.setdefault(name, _Stage())
         start, cpu_start = time.perf_counter(), time.process_time()
         try:
-            with self._watch(stage):
+            with logged(name), self._watch(stage):
                 yield
         finally:
             with self._lock:

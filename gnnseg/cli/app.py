@@ -35,6 +35,8 @@ _EXAMPLES: dict[Callable[..., None], str] = {
 }
 """Every command, in the order of the help, with the example that its help shows."""
 _RESUME = (segment, superpixels, graph)
+_QUICK = (info, doctor)
+
 
 app = typer.Typer(
     name="gnnseg",
@@ -68,7 +70,7 @@ def root(
 
 
 def _register(command: Callable[..., None], example: str) -> None:
-    guard = guarded(command, resumes=command in _RESUME)
+    guard = guarded(command, resumes=command in _RESUME, logs=command not in _QUICK)
     app.command(command.__name__, epilog=f"Example: {example}")(guard)
 
 

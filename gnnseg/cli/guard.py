@@ -6,37 +6,58 @@ import errno
 import functools
 import inspect
 import os
+import shlex
 import sys
+import time
 import traceback
 import typing
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from gnnseg.cli.options import Quiet, Verbose
+from gnnseg.cli.logfile import log_to
+from gnnseg.cli.options import LogFile, Quiet, Verbose
 from gnnseg.cli.output import say
 from gnnseg.errors import GnnsegError
+from gnnseg.log import LOGGER
+from gnnseg.memory import format_size, peak_rss
 
 BUG, USAGE, MEMORY, DISK, INTERRUPTED = 1, 2, 5, 6, 130
 BROKEN_PIPE = 128 + 13
 """What a shell shows for a program that SIGPIPE ended."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 TRACEBACK = "GNNSEG_TRACEBACK"
+_COMMON = (("log_file", LogFile, None), ("verbose", Verbose, False), ("quiet", Quiet, False))
+"""Options that the guard adds; the first one only to commands that log."""
 
 
-def guarded(command: Callable[..., None], *, resumes: bool = False) -> Callable[..., None]:
+def guarded(
+    command: Callable[..., None], *, resumes: bool = False, logs: bool = False
+) -> Callable[..., None]:
     """A command that also takes -v and -q, and whose errors become exit codes.
 
-    `resumes` tells that the same command goes on where an interrupted one stopped.
+    `resumes` tells that the same command goes on where an interrupted one stopped, `logs` that it
+    takes --log-file.
     """
-    parameters = _parameters(command)
+    parameters = _parameters(command, _COMMON if logs else _COMMON[1:])
 
     @functools.wraps(command)
-    def run(*, verbose: bool = False, quiet: bool = False, **arguments: Any) -> None:
+    def run(
+        *,
+        verbose: bool = False,
+        quiet: bool = False,
+        log_file: Path | None = None,
+        **arguments: Any,
+    ) -> None:
         set_verbosity(verbose=verbose, quiet=quiet)
         try:
-            command(**arguments)
-        except BaseException as error:  # noqa: BLE001
-            raise SystemExit(report(error, resumes=resumes)) from None
+            with log_to(log_file):
+                code = _run(partial(command, **arguments), resumes=resumes)
+        except GnnsegError as error:
+            code = report(error)
+        if code:
+            raise SystemExit(code)
 
     del run.__wrapped__  # type: ignore[attr-defined]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -44,13 +65,31 @@ def guarded(command: Callable[..., None], *, resumes: bool = False) -> Callable[
     return run
 
 
-def _parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+def _run(command: Callable[[], None], *, resumes: bool) -> int:
+    """Run a command and log that; the exit code."""
+    from gnnseg import __version__
+
+    started = time.perf_counter()
+    LOGGER.info("gnnseg %s: %s", __version__, shlex.join(sys.argv[1:]))
+    code = 0
+    try:
+        command()
+    except BaseException as error:  # noqa: BLE001
+        code = report(error, resumes=resumes)
+    seconds, peak = time.perf_counter() - started, format_size(peak_rss())
+    LOGGER.info("exit code %d after %.2f s, peak memory %s", code, seconds, peak)
+    return code
+
+
+def _parameters(
+    command: Callable[..., None], common: tuple[tuple[str, Any, Any], ...]
+) -> list[inspect.Parameter]:
     hints = typing.get_type_hints(command, include_extras=True)
     own = inspect.signature(command).parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     extra = [
-        inspect.Parameter(name, keyword, default=False, annotation=annotation)
-        for name, annotation in (("verbose", Verbose), ("quiet", Quiet))
+        inspect.Parameter(name, keyword, default=default, annotation=annotation)
+        for name, annotation, default in common
     ]
     return [p.replace(kind=keyword, annotation=hints[p.name]) for p in own] + extra
 
@@ -90,11 +129,13 @@ def report(error: BaseException, *, resumes: bool = False) -> int:
     if isinstance(error, KeyboardInterrupt):
         again = ": the same command goes on from here" if resumes else ""
         say(f"interrupted{again}")
+        LOGGER.error("interrupted%s", again)
         return INTERRUPTED
     if is_verbose():
         traceback.print_exception(error)
     code, message = _explain(error)
     say(f"error: {message}")
+    LOGGER.error("%s", message, exc_info=error if code == BUG else None)
     return code
 
 

@@ -101,5 +101,9 @@ Iterations = Annotated[
 Sigma = Annotated[
     float, typer.Option("--sigma", min=0, metavar="S", help="Smoothing before, in pixels.")
 ]
+LogFile = Annotated[
+    Path | None,
+    typer.Option("--log-file", metavar="FILE", help="Append a line for every event to this file."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks and more figures.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]

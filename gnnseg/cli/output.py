@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gnnseg.log import LOGGER
+
 
 def emit(result: Mapping[str, Any], rows: Iterable[tuple[str, str]], *, as_json: bool) -> None:
     """Print a result on stdout: as JSON, or `rows` of names and values."""
@@ -51,6 +53,12 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def say(message: str) -> None:
     """A sentence for the person at the terminal, on stderr."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def warn(message: str) -> None:
+    """A warning for the person at the terminal, and for the log."""
+    say(f"warning: {message}")
+    LOGGER.warning("%s", message)
 
 
 def plain(value: Any) -> Any:

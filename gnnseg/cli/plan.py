@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.cli.output import emit, say
+from gnnseg.cli.output import emit, warn
 from gnnseg.execution import default_workers
 from gnnseg.memory import format_size
 from gnnseg.pipeline.job import SegmentOptions, prepare
@@ -36,7 +36,7 @@ def print_plan(
     result = {**_figures(job), "free_disk_bytes": _free(out), "output": str(out)}
     needed, free = result["scratch_bytes"], result["free_disk_bytes"]
     if needed > free:
-        say(f"warning: {format_size(free)} are free on the disk; the scratch may need more")
+        warn(f"{format_size(free)} are free on the disk; the scratch may need more")
     side = result["block"]
     at_a_time = f"{result['workers']} at a time"
     memory_of = f"{format_size(result['projected_bytes'])} of {format_size(options.memory)}"

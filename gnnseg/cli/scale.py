@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gnnseg.cli.output import say
+from gnnseg.cli.output import warn
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
@@ -36,8 +36,8 @@ def warn_about_scale(
     pairs = zip(size, model.pixel_size, strict=True)
     if all(abs(found - known) <= TOLERANCE * known for found, known in pairs):
         return False
-    say(
-        f"warning: {image.name} has pixels of {_words(size)} and the model was trained on "
+    warn(
+        f"{image.name} has pixels of {_words(size)} and the model was trained on "
         f"{_words(model.pixel_size)}: resample the image, or expect worse labels"
     )
     return True
