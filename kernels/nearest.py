@@ -19,14 +19,14 @@ def nearest(pos, area, k, chosen):
     area : (cells_y, cells_x) int64
         Regions of area 0 take no part.
     k : int
-    chosen : (cells_y, cells_x, 25) bool
-        Out: which offsets hold one of the `k` nearest.
+    chosen : (cells_y, cells_x, 25) int32
+        Out: 1 for the offsets of the `k` nearest, 0 for the others.
     """
     cells_y, cells_x = area.shape
     squared = np.empty(CODES, np.float64)
     for y in range(cells_y):
         for x in range(cells_x):
-            chosen[y, x] = False
+            chosen[y, x] = 0
             if area[y, x] == 0:
                 continue
             for code in range(CODES):
@@ -43,5 +43,5 @@ def nearest(pos, area, k, chosen):
                         best = code
                 if squared[best] == np.inf:
                     break
-                chosen[y, x, best] = True
+                chosen[y, x, best] = 1
                 squared[best] = np.inf

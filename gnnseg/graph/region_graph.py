@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnseg.errors import UsageError
-from gnnseg.graph.table import RegionTable
+from gnnseg.graph.table import FINE_REACH, RegionTable
+from gnnseg.kernels.edges import edge_list
 from gnnseg.kernels.nearest import nearest
 
 if TYPE_CHECKING:
@@ -78,20 +79,17 @@ class RegionGraph:
         cls, table: RegionTable, *, contrast_top: int = 1, feature_names: tuple[str, ...] = ()
     ) -> RegionGraph:
         """Derive the adjacency graph of a table; `contrast_top` is the largest grey difference."""
-        edge_index, code = lattice_edges(table.contact > 0, table.reach)
-        target = edge_index[1]
-        contact = table.contact.reshape(table.window.size, -1)[target, code].astype(np.float64)
-        contrast = table.contrast.reshape(table.window.size, -1)[target, code]
-        total = table.contact.sum(axis=-1, dtype=np.int64).ravel()
-        extra = [contact / total[target], contrast / (contact * contrast_top)]
-        pos, area = table.pos().reshape(-1, 2), table.area.ravel()
+        pos = table.pos()
+        edge_index, edge_attr = edge_list(
+            table.contact, table.contrast, pos, table.area, table.reach, table.cell, contrast_top
+        )
         return cls(
             table=table,
             x=table.x.reshape(table.window.size, -1),
             edge_index=edge_index,
-            edge_attr=_edge_attr(edge_index, pos, area, table.cell, extra),
-            pos=pos,
-            area=area,
+            edge_attr=edge_attr,
+            pos=pos.reshape(-1, 2),
+            area=table.area.ravel(),
             feature_names=feature_names,
             contrast_top=contrast_top,
         )
@@ -123,47 +121,13 @@ class RegionGraph:
         )
 
 
-def lattice_edges(present: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """Edges from a (h, w, codes) bool table: `edge_index` (2, E) by target, then source; and codes.
-
-    Edges whose source lies outside the window are left out.
-    """
-    height, width = present.shape[:2]
-    side = 2 * reach + 1
-    target_y, target_x, code = np.nonzero(present)
-    source_y = target_y + code // side - reach
-    source_x = target_x + code % side - reach
-    inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
-    source = source_y[inside] * width + source_x[inside]
-    target = target_y[inside] * width + target_x[inside]
-    return np.stack([source, target]), code[inside]
-
-
 def nearest_graph(table: RegionTable, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Edges from the `k` nearest centroids within two cells, and their distances in cells.
 
-    Returns `edge_index` (2, E) int64 and distance (E,) float32.
+    Returns `edge_index` (2, E) int64, by target, then source, and distance (E,) float32.
     """
     pos = table.pos()
-    chosen = np.zeros((*table.window.shape, 25), np.bool_)
+    chosen = np.zeros((*table.window.shape, 25), np.int32)
     nearest(pos, np.ascontiguousarray(table.area), k, chosen)
-    edge_index, _ = lattice_edges(chosen, 2)
-    distance = _offsets(edge_index, pos.reshape(-1, 2), table.cell)[:, 2]
-    return edge_index, distance.astype(np.float32)
-
-
-def _offsets(edge_index: np.ndarray, pos: np.ndarray, cell: int) -> np.ndarray:
-    """(E, 3) float64: dy, dx and distance from target to source, in cells."""
-    source, target = edge_index
-    delta = (pos[source] - pos[target]) / cell
-    distance = np.sqrt(delta[:, :1] ** 2 + delta[:, 1:] ** 2)
-    return np.concatenate([delta, distance], axis=1)
-
-
-def _edge_attr(
-    edge_index: np.ndarray, pos: np.ndarray, area: np.ndarray, cell: int, extra: list[np.ndarray]
-) -> np.ndarray:
-    source, target = edge_index
-    ratio = area[source] / np.maximum(area[source] + area[target], 1)
-    columns = [_offsets(edge_index, pos, cell), *(e[:, None] for e in extra), ratio[:, None]]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    edge_index, edge_attr = edge_list(chosen, chosen, pos, table.area, FINE_REACH, table.cell, 1)
+    return edge_index, edge_attr[:, EDGE_NAMES.index("distance")]

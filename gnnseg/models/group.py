@@ -39,6 +39,8 @@ class Group:
         Width of that state.
     width : int
         Width of the layers inside; memory follows from it.
+    edge_bytes : int
+        Held for each edge beside its index and attributes.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Group:
     output: str
     channels: int
     width: int
+    edge_bytes: int = 0
 
 
 class NodeClassifier(Protocol):

@@ -43,7 +43,16 @@ class Jain2023(nn.Module):
         self.convs = nn.ModuleList(_graph_conv(a, b) for a, b in pairwise(widths))
         self.dropout = Dropout(dropout)
         self.groups = (
-            Group("jain2023", 0, LAYERS * REACH, ((FEATURES, 0),), LOGITS, num_classes, hidden),
+            Group(
+                "jain2023",
+                0,
+                LAYERS * REACH,
+                ((FEATURES, 0),),
+                LOGITS,
+                num_classes,
+                hidden,
+                16 * hidden,
+            ),
         )
 
     @property

@@ -27,8 +27,8 @@ RUNTIME_BYTES = 80 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
 NODE_BYTES = 200
 """Area, moment, position and indices of a node, as tables and as tensors."""
-EDGE_BYTES = 200
-"""Indices and attributes of an edge while they are derived."""
+EDGE_BYTES = 60
+"""Indices and attributes of an edge, with some room."""
 COARSE_EDGES = 8
 """Directed edges that a node of a coarse level can have at most."""
 MOST_EDGES = 24
@@ -93,7 +93,7 @@ def group_bytes(
     tables = (25 if fine else 9) * 8 * 2 + NODE_BYTES
     states = 4 * (2 * reads + 10 * max(group.width, group.channels))
     edges = min(density, MOST_EDGES if fine else COARSE_EDGES) if group.halo else 0
-    return int(nodes * (tables + states + edges * (EDGE_BYTES + 4 * 4 * group.width)))
+    return int(nodes * (tables + states + edges * (EDGE_BYTES + group.edge_bytes)))
 
 
 def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:

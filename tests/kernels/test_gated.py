@@ -1,0 +1,71 @@
+"""The fused messages against PyTorch Geometric's layer, and their independence of neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from gnnseg.kernels.expf import LIMIT, exp
+from gnnseg.kernels.gated import gated_messages
+from gnnseg.models.layers import EdgeGatedConv
+
+
+@njit
+def _exp_all(x, out):
+    for i in range(x.size):
+        out[i] = exp(x[i])
+
+
+def test_exp_is_within_two_units_in_the_last_place():
+    x = np.concatenate([np.linspace(-LIMIT, LIMIT, 400_001), np.linspace(-1, 1, 100_001)])
+    x = x.astype(np.float32)
+    out = np.empty_like(x)
+    _exp_all(x, out)
+    expected = np.exp(x.astype(np.float64))
+    assert np.abs(out / expected - 1).max() < 2.0**-23
+
+
+def test_exp_of_the_extremes():
+    out = np.empty(5, np.float32)
+    _exp_all(np.array([np.nan, np.inf, -np.inf, 1e30, 0], np.float32), out)
+    assert np.isnan(out[0])
+    assert np.isfinite(out[1:]).all()
+    assert out[2] < 1e-37
+    assert out[4] == 1
+
+
+def random_case(seed, nodes, edges, channels):
+    rng = np.random.default_rng(seed)
+    conv = EdgeGatedConv(channels, 6)
+    edge_index = rng.integers(nodes, size=(2, edges))
+    edge_index = edge_index[:, np.lexsort(edge_index)]
+    edge_attr = rng.normal(size=(edges, 6)).astype(np.float32)
+    x = torch.from_numpy(rng.normal(size=(nodes, channels)).astype(np.float32) * 3)
+    return conv, x, torch.from_numpy(edge_index), torch.from_numpy(edge_attr)
+
+
+@given(st.integers(0, 9999), st.integers(1, 60), st.integers(0, 300), st.integers(1, 40))
+def test_messages_agree_with_the_training_layer(seed, nodes, edges, channels):
+    conv, x, edge_index, edge_attr = random_case(seed, nodes, edges, channels)
+    expected = conv(x, edge_index, edge_attr)  # with gradients: PyTorch Geometric's path
+    with torch.inference_mode():
+        got = conv(x, edge_index, edge_attr)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+@given(st.integers(0, 9999), st.integers(1, 40))
+def test_a_node_has_the_same_bits_in_other_company(seed, channels):
+    rng = np.random.default_rng(seed)
+    nodes, edges = 50, 300
+    target, source = rng.normal(size=(2, nodes, 2 * channels)).astype(np.float32)
+    edge_index = rng.integers(nodes, size=(2, edges))
+    edge_attr = rng.normal(size=(edges, 6)).astype(np.float32)
+    weight, bias = rng.normal(size=(channels, 6)), rng.normal(size=channels)
+    layer = weight.astype(np.float32), bias.astype(np.float32)
+    whole = gated_messages(target, source, edge_index, edge_attr, *layer)
+    kept = edge_index[1] < nodes // 2
+    part = gated_messages(target, source, edge_index[:, kept], edge_attr[kept], *layer)
+    np.testing.assert_array_equal(part[: nodes // 2], whole[: nodes // 2])
