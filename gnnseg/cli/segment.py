@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,13 @@ from gnnseg.errors import StateError, UsageError
 
 _ROI = re.compile(r"(\d+):(\d+),(\d+):(\d+)", re.ASCII)
 Roi = tuple[tuple[int, int], tuple[int, int]]
+
+
+class OmeZarr(StrEnum):
+    """Versions of OME-Zarr that are written."""
+
+    v05 = "0.5"
+    v04 = "0.4"
 
 
 def segment(
@@ -60,6 +68,9 @@ def segment(
         Path | None,
         typer.Option("--keep", metavar="DIR", help="Keep slots, graph and states in this folder."),
     ] = None,
+    ome_version: Annotated[
+        OmeZarr, typer.Option("--ome-version", help="Of *.zarr; 0.4 (Zarr 2) for older programs.")
+    ] = OmeZarr.v05,
     overwrite: Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and write nothing.")
@@ -103,6 +114,7 @@ def segment(
         keep=keep is not None,
         overwrite=overwrite,
         label_offset=label_offset,
+        ome_version=ome_version.value,
     )
     if keep is not None:
         result["kept"] = _move_scratch(out, keep)

@@ -1,4 +1,4 @@
-"""Label images as OME-Zarr 0.5: created first, filled chunk by chunk, marked complete last."""
+"""Label images as OME-Zarr: created first, filled chunk by chunk, marked complete last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
 from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.io.classes import ClassInfo
-from gnnseg.io.ome_write import OmeVersion, image_label, multiscales, ome_attributes
+from gnnseg.io.ome_write import OmeVersion, image_label, multiscales, ome_attributes, zarr_format
 from gnnseg.io.zarr_output import (
     FORMAT_VERSION,
     ZarrOutput,
@@ -75,7 +75,7 @@ def create_label_zarr(
         `path` exists and `overwrite` is false, or it is no output of gnnseg.
     """
     kind = np.dtype(dtype)
-    _check_request(shape, kind, classes, label_offset, ome_version)
+    _check_request(shape, kind, classes, label_offset)
     unlabelled = unlabelled_value(kind)
     axes = "zyx"[-len(shape) :]
     shapes = pyramid_shapes(shape, chunk, n_levels)
@@ -98,7 +98,7 @@ def create_label_zarr(
     return create_output(
         path, shapes=shapes, axes=axes, chunk=chunk, dtype=kind, fill_value=unlabelled,
         attributes={**ome_attributes(ome_version, ome), "gnnseg": about}, overwrite=overwrite,
-        zarr_format=3 if ome_version == "0.5" else 2,
+        zarr_format=zarr_format(ome_version),
     )  # fmt: skip
 
 
@@ -107,14 +107,11 @@ def _check_request(
     kind: np.dtype[Any],
     classes: ClassInfo,
     label_offset: int,
-    ome_version: str,
 ) -> None:
     if len(shape) not in (2, 3):
         raise UsageError(f"a label image is (Y, X) or (Z, Y, X), got the shape {shape}")
     if kind not in (np.uint8, np.uint16):
         raise UsageError(f"labels are uint8 or uint16, got {kind}")
-    if ome_version not in ("0.4", "0.5"):
-        raise UsageError(f"ome_version is 0.4 or 0.5, got {ome_version}")
     unlabelled = unlabelled_value(kind)
     if label_offset < 0 or classes.num_classes + label_offset > unlabelled:
         raise UsageError(

@@ -1,13 +1,22 @@
-"""OME-Zarr 0.5 metadata of what gnnseg writes."""
+"""OME-Zarr metadata of what gnnseg writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from gnnseg.errors import UsageError
 from gnnseg.io.classes import ClassInfo
 
 OmeVersion = Literal["0.4", "0.5"]
+OME_VERSIONS: tuple[str, ...] = get_args(OmeVersion)
+
+
+def zarr_format(version: str) -> Literal[2, 3]:
+    """The version of Zarr that a version of OME-Zarr asks for."""
+    if version not in OME_VERSIONS:
+        raise UsageError(f"the OME-Zarr version is {' or '.join(OME_VERSIONS)}, got {version}")
+    return 3 if version == "0.5" else 2
 
 
 def ome_attributes(version: OmeVersion, content: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Class probabilities as OME-Zarr 0.5, one channel a class, quantised to 0 to 255."""
+"""Class probabilities as OME-Zarr, one channel a class, quantised to 0 to 255."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from gnnseg.errors import UsageError
 from gnnseg.io.classes import ClassInfo
-from gnnseg.io.ome_write import multiscales, ome_attributes, omero
+from gnnseg.io.ome_write import OmeVersion, multiscales, ome_attributes, omero, zarr_format
 from gnnseg.io.zarr_output import FORMAT_VERSION, ZarrOutput, create_output
 
 
@@ -23,12 +23,14 @@ def create_probability_zarr(
     unit: str | None = None,
     overwrite: bool = False,
     channels: tuple[str, ...] | None = None,
+    ome_version: OmeVersion = "0.5",
 ) -> ZarrOutput:
     """Create an unfinished image of probabilities, all 0, with one level.
 
     `shape` is (Y, X) or (Z, Y, X) in pixels; the array is (C, Y, X) or (C, Z, Y, X) uint8, as
     OME asks, with square chunks of one channel. `channels` names other channels than the classes,
-    such as an uncertainty. Raises StateError when `path` exists, as `create_label_zarr` does.
+    such as an uncertainty. `ome_version` is as in `create_label_zarr`, and as there StateError is
+    raised when `path` exists.
     """
     if len(shape) not in (2, 3):
         raise UsageError(f"probabilities are (Y, X) or (Z, Y, X), got the shape {shape}")
@@ -50,7 +52,8 @@ def create_probability_zarr(
     }
     return create_output(
         path, shapes=[(len(names), *shape)], axes=axes, chunk=chunk, dtype=np.uint8, fill_value=0,
-        attributes={**ome_attributes("0.5", ome), "gnnseg": about}, overwrite=overwrite,
+        attributes={**ome_attributes(ome_version, ome), "gnnseg": about}, overwrite=overwrite,
+        zarr_format=zarr_format(ome_version),
     )  # fmt: skip
 
 

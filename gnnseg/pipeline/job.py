@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gnnseg.blocks import Block, Window
 from gnnseg.errors import UsageError
 from gnnseg.io import open_image
+from gnnseg.io.ome_write import OmeVersion, zarr_format
 from gnnseg.memory import rss
 from gnnseg.pipeline.manifest import Task
 from gnnseg.pipeline.plan import Plan, check_block, make_plan
@@ -33,6 +34,10 @@ class SegmentOptions:
     keep: bool = False
     overwrite: bool = False
     label_offset: int = 0
+    ome_version: OmeVersion = "0.5"
+
+    def __post_init__(self) -> None:
+        zarr_format(self.ome_version)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Job:
             "roi": [self.roi.y0, self.roi.y1, self.roi.x0, self.roi.x1],
             "probabilities": self.options.probabilities,
             "label_offset": self.options.label_offset,
+            "ome_version": self.options.ome_version,
         }
 
 

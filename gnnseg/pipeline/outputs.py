@@ -116,6 +116,7 @@ class Outputs:
             plane_spacing=image.plane_spacing,
             unit=image.unit,
             label_offset=job.options.label_offset,
+            ome_version=job.options.ome_version,
         )
         return open_output(self.labels)
 
@@ -135,6 +136,7 @@ class Outputs:
             pixel_size=image.pixel_size,
             plane_spacing=image.plane_spacing,
             unit=image.unit,
+            ome_version=job.options.ome_version,
         )
 
     def finish(self, job: Job) -> None:

@@ -17,6 +17,7 @@ from gnnseg.io import (
     open_image,
     remove_output,
 )
+from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, limit_arenas, parse_size, peak_rss
 from gnnseg.models import Model, load_model
@@ -50,6 +51,7 @@ def segment(
     keep: bool = False,
     overwrite: bool = False,
     label_offset: int = 0,
+    ome_version: OmeVersion = "0.5",
 ) -> dict[str, Any]:
     """Segment an image and write its labels.
 
@@ -61,7 +63,7 @@ def segment(
     image : path, array or ImageSource
     model : Model or path
     out : path
-        `*.zarr` (OME-Zarr 0.5 labels), `*.tif` (tiled pyramid) or `*.png` (palette).
+        `*.zarr` (OME-Zarr labels), `*.tif` (tiled pyramid) or `*.png` (palette).
     memory : int or str, optional
         Upper bound for the whole process, such as `"1GiB"`; default: half of what is available.
     block : int, optional
@@ -80,6 +82,8 @@ def segment(
         Replace an output of gnnseg that exists.
     label_offset : int
         Added to every class index in the output.
+    ome_version : "0.5" or "0.4"
+        Of `*.zarr` outputs: 0.4 for programs that read no Zarr 3.
 
     Returns
     -------
@@ -107,6 +111,7 @@ def segment(
         keep=keep,
         overwrite=overwrite,
         label_offset=label_offset,
+        ome_version=ome_version,
     )
     return run(prepare(source, net, options, mask), Path(out))
 

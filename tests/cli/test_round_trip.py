@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 
 from gnnseg.io import read_labels
 
@@ -75,6 +76,24 @@ def test_tiff_and_png_hold_the_same_labels(
     for name in ("labels.tif", "labels.png"):
         gnnseg("segment", image, "-m", model, "-o", tmp_path / name)
         np.testing.assert_array_equal(read_labels(tmp_path / name), expected)
+
+
+def test_an_older_ome_zarr_holds_the_same_labels(
+    gnnseg, gnnseg_json, image, model, segmented, tmp_path, read_labels_of
+):
+    from ome_zarr_models.v04.image import ImageAttrs
+
+    out = tmp_path / "labels.zarr"
+    arguments = ["segment", image, "-m", model, "-o", out, "--probabilities"]
+    gnnseg(*arguments, "--ome-version", "0.4")
+    assert (out / ".zattrs").is_file()
+    for path in (out, tmp_path / "labels.zarr.probabilities.zarr"):
+        group = zarr.open_group(path, mode="r")
+        assert group.metadata.zarr_format == 2
+        ImageAttrs.model_validate(group.attrs.asdict())
+    np.testing.assert_array_equal(read_labels_of(out), read_labels_of(segmented["output"]))
+    assert gnnseg_json("info", out)["complete"] is True
+    assert "0.5" in gnnseg(*arguments, "--ome-version", "0.6", code=2).stderr
 
 
 def test_the_scratch_is_moved_to_the_folder_that_keeps_it(segmented, gnnseg_json):

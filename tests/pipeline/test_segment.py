@@ -93,6 +93,8 @@ def test_refusals_touch_nothing(model, pixels, tmp_path):
         gnnseg.segment(np.zeros((2, 64, 64), np.uint8), model, out)
     with pytest.raises(UsageError):
         gnnseg.segment(image, model, tmp_path / "labels.jpg")
+    with pytest.raises(UsageError, match=r"0\.4 or 0\.5"):
+        gnnseg.segment(image, model, out, ome_version="0.3")
     assert not list(tmp_path.iterdir())
 
 
