@@ -1,6 +1,8 @@
 """Sums over regions: count, position moments, channels, texture and a grey histogram.
 
-Everything is an integer sum, so parts of a region add up to the whole in any order.
+Everything is an integer sum, so parts of a region add up to the whole in any order. Planes are
+added up column by column, whatever region a column is in; where its region changes, the column's
+sums go to the region that ends there. So the long loops are plain streams over rows of pixels.
 """
 
 from __future__ import annotations
@@ -15,6 +17,14 @@ GEOMETRY = 6
 HISTOGRAM_BINS = 32
 VALUE, ALONG_X, ALONG_Y, FALLING, RISING, LAPLACIAN = range(6)
 """Rules for a plane: a channel's value, or a response on grey, each at a distance in pixels."""
+_STRIP = 2048
+"""Columns worked on at once: the sums of one plane stay in the fastest cache."""
+_BAND = 32
+"""Rows worked on at once: the grey of a band stays in the next."""
+_TALLEST = 128
+"""Rows that a column may add up: squares of values below 4096 then fit int32."""
+_PIECE = 32
+"""Columns compared at once with those above."""
 
 
 def region_sums(
@@ -26,110 +36,186 @@ def region_sums(
     grey_top: int,
     sums: np.ndarray,
     histogram: np.ndarray,
+    corner: tuple[int, int] = (0, 0),
 ) -> None:
     """Add the pixels of a window to the sums of their regions.
 
     Parameters
     ----------
-    work : (C, H, W) int16
-        Channels; the window starts at a corner of a cell.
-    grey : (H + 2 m, W + 2 m) int16
+    work : (C, H', W') int16
+        Channels, below 4096.
+    grey : (H' + 2 m, W' + 2 m) int16
         Lightness with a margin `m` of at least the largest distance in `planes`.
     slots : (H, W) uint8
+        Slots of a window that starts at a corner of a cell.
     planes : (P, 2) int64
         Rule and channel (for `VALUE`) or distance (for the others).
     grey_top : int
         Largest grey value.
     sums : (cells_y, cells_x, GEOMETRY + 2 P) int64
-        Geometry, then P sums, then P sums of squares.
+        Geometry, then P sums, then P sums of squares; contiguous.
     histogram : (cells_y, cells_x, HISTOGRAM_BINS) int32
+        Contiguous.
+    corner : (y, x)
+        Where in `work` the window starts.
     """
-    row = np.zeros((slots.shape[1], len(planes)), np.int32)
     bins = (np.arange(grey_top + 1) * HISTOGRAM_BINS // (grey_top + 1)).astype(np.uint8)
-    _sum_rows(work, grey, slots, step, planes, bins, row, sums, histogram)
+    table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1)
+    _sum_strips(work, grey, slots, step, planes, bins, corner, sums.shape[:2], table, bars)
 
 
 @njit(nogil=True, cache=True)
-def _sum_rows(work, grey, slots, step, planes, bins, row, sums, histogram):
+def _sum_strips(work, grey, slots, step, planes, bins, corner, cells, table, bars):
+    """Add a window, a strip of columns at a time, and of that a band of rows at a time.
+
+    Of each column, `since` holds the row where its region begins, `homes` the region's row of the
+    table (-1: none); `ends` lists the columns and homes that end in the band, from `rows` on.
+    """
     height, width = slots.shape
-    margin = (grey.shape[0] - height) // 2
-    num = planes.shape[0]
-    first = np.empty(num, np.int32)
-    second = np.empty(num, np.int32)
-    for y in range(height):
-        _plane_row(work, grey, y, margin, planes, row)
-        x = 0
-        while x < width:
-            slot = np.int64(slots[y, x])
-            cell_x = x // step
-            end = x + 1
-            limit = min((cell_x + 1) * step, width)
-            while end < limit and slots[y, end] == slot:
-                end += 1
-            if slot != MASKED:
-                home_y, home_x = y // step + slot // 5 - 2, cell_x + slot % 5 - 2
-                if 0 <= home_y < sums.shape[0] and 0 <= home_x < sums.shape[1]:
-                    _sum_run(row, x, end, first, second)
-                    total = sums[home_y, home_x]
-                    _geometry(total, y - home_y * step, x - home_x * step, end - x)
-                    for k in range(num):
-                        total[GEOMETRY + k] += first[k]
-                        total[GEOMETRY + num + k] += second[k]
-                    for i in range(x, end):
-                        histogram[home_y, home_x, bins[grey[margin + y, margin + i]]] += 1
-            x = end
+    size = -(-width // (-(-width // _STRIP) * 16)) * 16
+    since, homes = np.empty(size, np.int32), np.empty(size, np.int32)
+    listed = np.empty(size + 1, np.int32)
+    ends, rows = np.empty((_BAND * size, 2), np.int32), np.zeros(_BAND + 1, np.int64)
+    totals, values = np.zeros((len(planes), 2, size), np.int32), np.empty(size, np.int16)
+    margin = (grey.shape[0] - work.shape[1]) // 2
+    for x0 in range(0, width, size):
+        num = min(size, width - x0)
+        left = corner[1] + x0
+        homes[:] = -1
+        # One row past the last: there, all regions end.
+        for y0 in range(0, height + 1, _BAND):
+            for y in range(y0, min(y0 + _BAND, height + 1)):
+                count = _list_changes(slots, y, x0, num, step, listed)
+                first = rows[y - y0]
+                rows[y - y0 + 1] = first + count
+                _turn(slots, y, x0, step, cells, listed[:count], since, homes, ends[first:], table)
+                if y < height:
+                    row = grey[margin + corner[0] + y, margin + left : margin + left + num]
+                    _count_grey(row, homes, bins, bars)
+            for k in range(len(planes)):
+                for y in range(y0, min(y0 + _BAND, height + 1)):
+                    ended = ends[rows[y - y0] : rows[y - y0 + 1]]
+                    _hand_over(ended, totals[k, 0], totals[k, 1], k, table)
+                    if y < height:
+                        row = values[:num]
+                        _plane_row(work, grey, corner[0] + y, left, margin, planes[k], row)
+                        _accumulate(row, totals[k, 0], totals[k, 1])
 
 
 @njit(nogil=True, cache=True)
-def _sum_run(row, start, end, first, second):
-    first[:] = 0
-    second[:] = 0
-    for x in range(start, end):
-        for k in range(first.size):
-            value = row[x, k]
-            first[k] += value
-            second[k] += value * value
+def _list_changes(slots, y, x0, width, step, listed):
+    """List the columns that have another home at row `y` than above; return how many."""
+    if y % _TALLEST == 0 or y == slots.shape[0]:
+        for x in range(width):
+            listed[x] = x
+        return width
+    # One home seen from two rows of cells: the slots differ by a row of slots.
+    shift = np.int32(5) if y % step == 0 else np.int32(0)
+    count = np.uint64(0)
+    for start in range(0, width, _PIECE):
+        end = min(start + _PIECE, width)
+        above, here = slots[y - 1, x0 + start : x0 + end], slots[y, x0 + start : x0 + end]
+        changes = np.int32(0)
+        for x in range(above.size):
+            changes |= np.int32(above[x]) ^ np.int32(here[x] + shift)
+        if changes != 0:
+            for x in range(above.size):
+                listed[count] = start + x
+                count += np.uint64(np.int32(above[x]) != here[x] + shift)
+    return np.int64(count)
+
+
+@njit(nogil=True, cache=True)
+def _turn(slots, y, x0, step, cells, listed, since, homes, ends, table):
+    """Let the regions of the listed columns end above row `y`, and begin those that lie there."""
+    for n in range(listed.size):
+        x = listed[n]
+        home, first = homes[x], since[x]
+        ends[n, 0], ends[n, 1] = x, home
+        if home >= 0:
+            home_y = home // cells[1]
+            home_x = home - home_y * cells[1]
+            _geometry(table[home], first - home_y * step, x0 + x - home_x * step, y - first)
+        since[x], homes[x] = y, -1
+        if y < slots.shape[0]:
+            slot = np.int64(slots[y, x0 + x])
+            home_y, home_x = y // step + slot // 5 - 2, (x0 + x) // step + slot % 5 - 2
+            if slot != MASKED and 0 <= home_y < cells[0] and 0 <= home_x < cells[1]:
+                homes[x] = home_y * cells[1] + home_x
 
 
 @njit(nogil=True, cache=True)
 def _geometry(total, y, x, n):
-    """Add a run of `n` pixels that starts at `(y, x)`, in closed form."""
-    sum_x = n * x + n * (n - 1) // 2
+    """Add a column of `n` pixels that starts at `(y, x)`, in closed form."""
+    sum_y = n * y + n * (n - 1) // 2
     total[0] += n
-    total[1] += n * y
-    total[2] += sum_x
-    total[3] += n * y * y
-    total[4] += y * sum_x
-    total[5] += n * x * x + x * n * (n - 1) + (n - 1) * n * (2 * n - 1) // 6
+    total[1] += sum_y
+    total[2] += n * x
+    total[3] += n * y * y + y * n * (n - 1) + (n - 1) * n * (2 * n - 1) // 6
+    total[4] += x * sum_y
+    total[5] += n * x * x
 
 
 @njit(nogil=True, cache=True)
-def _plane_row(work, grey, y, margin, planes, row):
-    """Fill `row` with the planes of one row of pixels, pixel by pixel."""
-    width = row.shape[0]
-    here = grey[margin + y]
-    for k in range(planes.shape[0]):
-        rule, d = planes[k, 0], planes[k, 1]
-        if rule == VALUE:
-            for x in range(width):
-                row[x, k] = work[d, y, x]
-            continue
-        above, below = grey[margin + y - d], grey[margin + y + d]
-        if rule == ALONG_X:
-            _difference(here[margin + d :], here[margin - d :], width, row[:, k])
-        elif rule == ALONG_Y:
-            _difference(below[margin:], above[margin:], width, row[:, k])
-        elif rule == FALLING:
-            _difference(below[margin + d :], above[margin - d :], width, row[:, k])
-        elif rule == RISING:
-            _difference(below[margin - d :], above[margin + d :], width, row[:, k])
-        else:
-            for x in range(margin, margin + width):
-                ring = np.int32(above[x]) + below[x] + here[x - d] + here[x + d]
-                row[x - margin, k] = abs(ring - 4 * np.int32(here[x])) >> 2
+def _count_grey(grey, homes, bins, bars):
+    for x in range(grey.size):
+        if homes[x] >= 0:
+            bars[np.int64(homes[x]) * HISTOGRAM_BINS + bins[grey[x]]] += 1
 
 
 @njit(nogil=True, cache=True)
-def _difference(a, b, width, out):
-    for x in range(width):
-        out[x] = abs(np.int32(a[x]) - np.int32(b[x]))
+def _hand_over(ends, first, second, k, table):
+    """Move the sums of columns to the regions that end there."""
+    num = (table.shape[1] - GEOMETRY) // 2
+    for n in range(len(ends)):
+        x, home = ends[n, 0], ends[n, 1]
+        if home >= 0:
+            table[home, GEOMETRY + k] += first[x]
+            table[home, GEOMETRY + num + k] += second[x]
+        first[x] = 0
+        second[x] = 0
+
+
+@njit(nogil=True, cache=True)
+def _accumulate(values, first, second):
+    for x in range(values.size):
+        value = np.int32(values[x])
+        first[x] += value
+        second[x] += np.int32(value * value)
+
+
+@njit(nogil=True, cache=True)
+def _plane_row(work, grey, y, x, margin, plane, values):
+    """Write a row of a plane, from pixel (y, x) of the channels."""
+    rule, d = plane[0], plane[1]
+    width = values.size
+    if rule == VALUE:
+        channel = work[d, y, x : x + width]
+        for n in range(width):
+            values[n] = channel[n]
+        return
+    y, x = y + margin, x + margin
+    here, above, below = grey[y], grey[y - d], grey[y + d]
+    if rule == ALONG_X:
+        _difference(here[x + d :], here[x - d :], values)
+    elif rule == ALONG_Y:
+        _difference(below[x:], above[x:], values)
+    elif rule == FALLING:
+        _difference(below[x + d :], above[x - d :], values)
+    elif rule == RISING:
+        _difference(below[x - d :], above[x + d :], values)
+    else:
+        _laplacian(above[x:], below[x:], here[x - d :], here[x + d :], here[x:], values)
+
+
+@njit(nogil=True, cache=True)
+def _difference(a, b, out):
+    for x in range(out.size):
+        out[x] = abs(np.int16(a[x] - b[x]))
+
+
+@njit(nogil=True, cache=True)
+def _laplacian(above, below, left, right, here, out):
+    for x in range(out.size):
+        ring = above[x] + below[x] + left[x] + right[x]
+        out[x] = abs(np.int16(ring - 4 * here[x])) >> 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,31 +67,58 @@ def oracle(work, grey, slots, *, step, table, top):
     return np.stack(columns, -1).reshape(*cells, -1), histogram.reshape(*cells, -1)
 
 
-@settings(max_examples=40)
-@given(st.data())
-def test_it_is_bincount(data):
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    step = data.draw(st.integers(2, 7))
-    height, width = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
-    channels, top = data.draw(st.sampled_from([(1, 800), (3, 800), (5, 100)]))
+def random_window(rng, channels, top, height, width):
     work = rng.integers(0, top + 1, (channels, height, width)).astype(np.int16)
     grey = rng.integers(0, top + 1, (height + 2 * MARGIN, width + 2 * MARGIN)).astype(np.int16)
-    slots = rng.integers(0, 25, (height, width)).astype(np.uint8)
-    if data.draw(st.booleans()):
-        slots = np.repeat(slots, 3, axis=1)[:, :width].copy()  # runs
-    slots[rng.random(slots.shape) < 0.1] = MASKED
-    table = plane_table(planes(channels, lab=False))
-    expected = oracle(work, grey, slots, step=step, table=table, top=top)
+    return work, grey
+
+
+def check(work, grey, slots, *, step, top, corner=(0, 0)):
+    """Compare the sums of the part of `work` and `grey` that `slots` covers from `corner` on."""
+    table = plane_table(planes(len(work), lab=False))
+    y, x = corner
+    y1, x1 = y + slots.shape[0], x + slots.shape[1]
+    part = work[:, y:y1, x:x1], grey[y : y1 + 2 * MARGIN, x : x1 + 2 * MARGIN]
+    expected = oracle(*part, slots, step=step, table=table, top=top)
     sums = np.zeros(expected[0].shape, np.int64)
     histogram = np.zeros(expected[1].shape, np.int32)
-    region_sums(work, grey, slots, step, table, top, sums, histogram)
+    region_sums(work, grey, slots, step, table, top, sums, histogram, corner)
     np.testing.assert_array_equal(sums, expected[0])
     np.testing.assert_array_equal(histogram, expected[1])
 
 
+@settings(max_examples=60)
+@given(st.data())
+def test_it_is_bincount(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    step = data.draw(st.integers(2, 7))
+    height, width = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    channels, top = data.draw(st.sampled_from([(1, 800), (3, 800), (5, 100)]))
+    corner = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    rest = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    outer = height + corner[0] + rest[0], width + corner[1] + rest[1]
+    work, grey = random_window(rng, channels, top, *outer)
+    slots = rng.integers(0, 25, (height, width)).astype(np.uint8)
+    grain = data.draw(st.sampled_from([1, 3, 9]))
+    slots = np.repeat(np.repeat(slots, grain, 0), grain, 1)[:height, :width].copy()
+    slots[rng.random(slots.shape) < 0.1] = MASKED
+    check(work, grey, slots, step=step, top=top, corner=corner)
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 130), (70, 2150), (32, 2048), (33, 4097)])
+def test_many_rows_and_columns(height, width):
+    """More than are worked on at once; regions as tall as five cells."""
+    rng = np.random.default_rng(height)
+    slots = np.full((height, width), 12, np.uint8)
+    y = np.arange(height) // 60 % 5
+    slots[:, : width // 2] = 5 * (4 - y)[:, None] + 2  # one home for 300 rows
+    slots[rng.random(slots.shape) < 0.01] = MASKED
+    check(*random_window(rng, 1, 800, height, width), slots, step=60, top=800)
+
+
 def test_sums_of_the_largest_values_do_not_overflow():
-    """A cell of 256 pixels of the largest Lab value, in one window."""
-    step, value = 256, 2048
+    """A cell of 256 pixels of more than the largest Lab value, in one window."""
+    step, value = 256, 4095
     work = np.full((3, step, step), value, np.int16)
     grey = np.full((step + 2 * MARGIN, step + 2 * MARGIN), 800, np.int16)
     slots = np.full((step, step), 12, np.uint8)
