@@ -32,8 +32,8 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     matrix = np.rint(_MATRIX / _MATRIX.sum(axis=1, keepdims=True) * (1 << 14))
     matrix[:, 1] += (1 << 14) - matrix.sum(axis=1)
     return (
-        np.rint(linear * _LINEAR).astype(np.int32),
-        np.rint(curve * (1 << 12)).astype(np.int32),
+        np.rint(linear * _LINEAR).astype(np.uint16),
+        np.rint(curve * (1 << 12)).astype(np.uint16),
         matrix.astype(np.int32),
     )
 
@@ -41,25 +41,59 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 LINEAR, CURVE, MATRIX = _tables()
 
 
+def rgb_to_lab(pixels: np.ndarray, light: np.ndarray, out: np.ndarray) -> None:
+    """Convert sRGB to Lab in working units.
+
+    Parameters
+    ----------
+    pixels : (3, H, W) integers
+        Native values, or scaled levels.
+    light : (3, range) uint16
+        Linear light, at most 2**14, of each value of each channel: `LINEAR` of its level.
+    out : (3, H, W) int16
+        May be `pixels` itself.
+    """
+    _lab(pixels, light, CURVE, MATRIX, out)
+
+
 @njit(nogil=True, cache=True)
-def _lab(levels, linear, curve, matrix, out):
-    _, height, width = levels.shape
-    half = 1 << 11
+def _lab(pixels, light, curve, matrix, out):
+    """Row by row: looking up takes a value at a time, the arithmetic in between many."""
+    _, height, width = pixels.shape
+    linear, curved = np.empty((3, width), np.uint16), np.empty((3, width), np.uint16)
+    mixed = np.empty(width, np.uint16)
     for y in range(height):
-        for x in range(width):
-            r, g, b = linear[levels[0, y, x]], linear[levels[1, y, x]], linear[levels[2, y, x]]
-            fx = curve[(matrix[0, 0] * r + matrix[0, 1] * g + matrix[0, 2] * b) >> 14]
-            fy = curve[(matrix[1, 0] * r + matrix[1, 1] * g + matrix[1, 2] * b) >> 14]
-            fz = curve[(matrix[2, 0] * r + matrix[2, 1] * g + matrix[2, 2] * b) >> 14]
-            light = (116 * LAB_UNIT * fy + half >> 12) - 16 * LAB_UNIT
-            out[0, y, x] = max(light, 0)
-            out[1, y, x] = (500 * LAB_UNIT * (fx - fy) + half >> 12) + LAB_OFFSET * LAB_UNIT
-            out[2, y, x] = (200 * LAB_UNIT * (fy - fz) + half >> 12) + LAB_OFFSET * LAB_UNIT
+        for c in range(3):
+            _look_up(pixels[c, y], light[c], linear[c])
+        for c in range(3):
+            _mix(linear, matrix[c, 0], matrix[c, 1], matrix[c, 2], mixed)
+            _look_up(mixed, curve, curved[c])
+        _store_lab(curved[0], curved[1], curved[2], out[0, y], out[1, y], out[2, y])
 
 
-def rgb_to_lab(levels: np.ndarray, out: np.ndarray) -> None:
-    """Convert (3, H, W) int16 levels below `LEVELS` to (3, H, W) int16 Lab in working units."""
-    _lab(levels, LINEAR, CURVE, MATRIX, out)
+@njit(nogil=True, cache=True)
+def _look_up(values, table, out):
+    for x in range(values.size):
+        out[x] = table[values[x]]
+
+
+@njit(nogil=True, cache=True)
+def _mix(linear, r, g, b, out):
+    reds, greens, blues = linear[0], linear[1], linear[2]
+    for x in range(out.size):
+        total = r * np.int32(reds[x]) + g * np.int32(greens[x]) + b * np.int32(blues[x])
+        out[x] = np.int32(total) >> 14
+
+
+@njit(nogil=True, cache=True)
+def _store_lab(fx, fy, fz, light, a, b):
+    half = 1 << 11
+    for x in range(fx.size):
+        from_x, from_y, from_z = np.int32(fx[x]), np.int32(fy[x]), np.int32(fz[x])
+        lightness = np.int32(116 * LAB_UNIT * from_y + half) >> 12
+        light[x] = max(lightness - 16 * LAB_UNIT, 0)
+        a[x] = np.int32(500 * LAB_UNIT * (from_x - from_y) + half >> 12) + LAB_OFFSET * LAB_UNIT
+        b[x] = np.int32(200 * LAB_UNIT * (from_y - from_z) + half >> 12) + LAB_OFFSET * LAB_UNIT
 
 
 @njit(nogil=True, cache=True)

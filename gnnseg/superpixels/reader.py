@@ -83,14 +83,17 @@ class PixelReader:
                 work[:, trim : work.shape[1] - trim, trim : work.shape[2] - trim], weights, blurred
             )
         texture = window.grow(TEXTURE_MARGIN).relative_to(outer).slices
-        slots = np.where(valid[window.relative_to(inner).slices], np.uint8(0), np.uint8(MASKED))
+        slots = np.zeros(window.shape, np.uint8)
+        if valid is not None:
+            slots[~valid[window.relative_to(inner).slices]] = MASKED
         if self.mask is not None:
             slots[self.mask.read(window, min(plane, self.mask.num_planes - 1))[0] == 0] = MASKED
         return Pixels(plain, blurred, self._grey(work[(slice(None), *texture)]), slots)
 
     def _grey(self, work: np.ndarray) -> np.ndarray:
+        """Lightness, in an array of its own: a view would hold all channels."""
         if self.scaling.lab or work.shape[0] == 1:
-            return np.ascontiguousarray(work[0])
+            return work[0].copy()
         return (work.sum(axis=0, dtype=np.int32) // work.shape[0]).astype(np.int16)
 
 

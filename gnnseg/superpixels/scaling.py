@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from gnnseg.kernels.colour import (
     LAB_OFFSET,
     LAB_UNIT,
     LEVELS,
+    LINEAR,
     rgb_to_lab,
     scale_by_table,
     scale_linear,
@@ -77,32 +79,34 @@ class Scaling:
         colour = self.top**2 + 2 * span**2 if self.lab else self.num_channels * self.top**2
         return ((1 << 24) - 1 - colour) // 2
 
-    def apply(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Working channels (C, H, W) int16 and the mask of finite pixels (H, W) bool."""
+    def apply(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Working channels (C, H, W) int16, and the finite pixels (H, W) bool; None: all."""
         if pixels.shape[0] == 1 and self.num_channels == RGB and self.lab:
             pixels = np.repeat(pixels, RGB, axis=0)
         if pixels.dtype == np.float16:  # unknown to the kernels
             pixels = pixels.astype(np.float32)
-        valid = np.ones(pixels.shape[1:], np.bool_)
-        top = LEVELS - 1 if self.lab else self.top
         work = np.empty(pixels.shape, np.int16)
         if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
-            scale_by_table(pixels, self._table(pixels.dtype, top), work)
-        else:
-            low = np.array(self.low, np.float64)
-            scale_linear(pixels, low, self._gain(top), top, valid, work)
+            table = _table(self, pixels.dtype)
+            (rgb_to_lab if self.lab else scale_by_table)(pixels, table, work)
+            return work, None
+        valid = np.ones(pixels.shape[1:], np.bool_)
+        low = np.array(self.low, np.float64)
+        scale_linear(pixels, low, self.gain, self.last_level, valid, work)
         if self.lab:
-            rgb_to_lab(work, work)
+            rgb_to_lab(work, np.stack([LINEAR] * RGB), work)
         return work, valid
 
-    def _gain(self, top: int) -> np.ndarray:
-        span = np.array(self.high, np.float64) - np.array(self.low, np.float64)
-        return top / np.where(span > 0, span, 1.0)
+    @property
+    def last_level(self) -> int:
+        """Where the scale ends: in levels of RGB with `lab`, else in working units."""
+        return LEVELS - 1 if self.lab else self.top
 
-    def _table(self, dtype: np.dtype, top: int) -> np.ndarray:
-        values = np.arange(np.iinfo(dtype).max + 1)[None, :]
-        scaled = (values - np.array(self.low)[:, None]) * self._gain(top)[:, None]
-        return (np.clip(scaled, 0, top) + 0.5).astype(np.int16)
+    @property
+    def gain(self) -> np.ndarray:
+        """Levels to one native unit, per channel: (C,) float64."""
+        span = np.array(self.high, np.float64) - np.array(self.low, np.float64)
+        return self.last_level / np.where(span > 0, span, 1.0)
 
     def check(self, image: ImageSource) -> None:
         """Raise if an image cannot be brought to these channels."""
@@ -114,6 +118,15 @@ class Scaling:
             f"{image.name} has {image.num_channels} channel(s) and the model was made for "
             f"{self.num_channels}: convert the image, or train on images like it"
         )
+
+
+@lru_cache(maxsize=8)
+def _table(scaling: Scaling, dtype: np.dtype) -> np.ndarray:
+    """Levels (linear light, with `lab`) of all values of an unsigned type: (C, range)."""
+    values = np.arange(np.iinfo(dtype).max + 1)[None, :]
+    scaled = (values - np.array(scaling.low)[:, None]) * scaling.gain[:, None]
+    levels = (np.clip(scaled, 0, scaling.last_level) + 0.5).astype(np.int16)
+    return LINEAR[levels] if scaling.lab else levels
 
 
 def fit_scaling(images: Iterable[ImageSource]) -> Scaling:

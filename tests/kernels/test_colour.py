@@ -7,18 +7,23 @@ import pytest
 from skimage.color import rgb2lab
 
 from gnnseg.kernels.colour import (
+    CURVE,
     LAB_OFFSET,
     LAB_UNIT,
     LEVELS,
+    LINEAR,
+    MATRIX,
     rgb_to_lab,
     scale_by_table,
     scale_linear,
 )
 
+LIGHT = np.stack([LINEAR] * 3)
+
 
 def lab_of(levels):
     out = np.empty(levels.shape, np.int16)
-    rgb_to_lab(levels, out)
+    rgb_to_lab(levels, LIGHT, out)
     assert out.min() >= 0
     return out.astype(float) / LAB_UNIT - np.array([0, LAB_OFFSET, LAB_OFFSET])[:, None, None]
 
@@ -33,6 +38,25 @@ def test_lab_is_that_of_scikit_image():
     assert difference.mean() < 0.08
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_each_channel_has_its_own_table(dtype):
+    """Native values through tables of light are their levels through `LINEAR`, rule by rule."""
+    rng = np.random.default_rng(4)
+    limit = np.iinfo(dtype).max
+    pixels = rng.integers(0, limit, (3, 30, 41), endpoint=True).astype(dtype)
+    levels = rng.integers(0, LEVELS, (3, limit + 1))
+    out = np.empty(pixels.shape, np.int16)
+    rgb_to_lab(pixels, LINEAR[levels], out)
+    light = np.stack([LINEAR[levels[c, pixels[c]]] for c in range(3)]).astype(int)
+    fx, fy, fz = CURVE[np.tensordot(MATRIX, light, 1) >> 14].astype(int)
+    half = 1 << 11
+    lightness = np.maximum((116 * LAB_UNIT * fy + half >> 12) - 16 * LAB_UNIT, 0)
+    np.testing.assert_array_equal(out[0], lightness)
+    a, b = 500 * LAB_UNIT * (fx - fy), 200 * LAB_UNIT * (fy - fz)
+    np.testing.assert_array_equal(out[1], (a + half >> 12) + LAB_OFFSET * LAB_UNIT)
+    np.testing.assert_array_equal(out[2], (b + half >> 12) + LAB_OFFSET * LAB_UNIT)
+
+
 def test_grey_has_no_colour_and_white_is_a_hundred():
     levels = np.broadcast_to(np.arange(LEVELS, dtype=np.int16), (3, 1, LEVELS)).copy()
     lab = lab_of(levels)
@@ -44,8 +68,8 @@ def test_grey_has_no_colour_and_white_is_a_hundred():
 def test_lab_in_place_is_the_same():
     levels = np.random.default_rng(1).integers(0, LEVELS, (3, 9, 7)).astype(np.int16)
     out = np.empty_like(levels)
-    rgb_to_lab(levels, out)
-    rgb_to_lab(levels, levels)
+    rgb_to_lab(levels, LIGHT, out)
+    rgb_to_lab(levels, LIGHT, levels)
     np.testing.assert_array_equal(levels, out)
 
 
