@@ -17,6 +17,14 @@ QUARTERS = 4
 """Centres are kept in quarters of a pixel."""
 EXACT = 1 << 24
 """float32 holds every integer below this one."""
+FEW = 3
+"""Up to so many channels are compared in one pass."""
+STRIP = 128
+"""Pixels of a row that are worked on at once: what they look at stays in the nearest cache."""
+HALF, LOW = 32, (1 << 32) - 1
+"""Two sums share a 64-bit word."""
+SPACES = 4
+"""Leading rows of a view: y, and three spatial costs along x."""
 
 
 def spatial_cost(weight: float, ceiling: int) -> np.ndarray:
@@ -66,13 +74,30 @@ def slic(
     active = np.zeros(cells, np.bool_)
     sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
     _seed(work, step, slots, colour, place, active)
+    thinned = work, slots, step
+    if n_iter > 0 and stride > 1:
+        thinned = _thin(work, step, stride), _thin(slots[None], step, stride)[0], -(-step // stride)
     for round_ in range(n_iter):
         part = _inner(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        _assign(work, step, stride, space, slots, colour, place, active, sums, part)
+        _assign(*thinned, step, stride, space, colour, place, active, sums, part)
         _update(sums, step, stride, colour, place)
     part = _inner(cells, 2 * n_iter + 1, open_sides)
-    _assign(work, step, 1, space, slots, colour, place, active, sums[:0], part)
+    _assign(work, slots, step, step, 1, space, colour, place, active, sums[:0], part)
+
+
+@njit(nogil=True, cache=True)
+def _thin(array, step, stride):
+    """Every `stride`-th row and column of each cell of an (n, H, W) array."""
+    _, height, width = array.shape
+    rows = np.array([y for y in range(height) if y % step % stride == 0])
+    columns = np.array([x for x in range(width) if x % step % stride == 0])
+    out = np.empty((array.shape[0], rows.size, columns.size), array.dtype)
+    for n in range(array.shape[0]):
+        for y in range(rows.size):
+            for x in range(columns.size):
+                out[n, y, x] = array[n, rows[y], columns[x]]
+    return out
 
 
 def _inner(
@@ -92,20 +117,34 @@ def _mean(total, count):
 def _seed(work, step, slots, colour, place, active):
     """A cell starts with the mean of its own pixels: what lies there, wherever a block ends."""
     channels, height, width = work.shape
+    column = np.empty((channels + 2, width), np.int32)  # count, y and channels down each column
     total = np.empty(channels + 3, np.int64)
     for cy in range(active.shape[0]):
+        column[:] = 0
+        for y in range(cy * step, min(cy * step + step, height)):
+            _add_row(work, slots, y, y - (cy - 1) * step, column)
         for cx in range(active.shape[1]):
             total[:] = 0
-            for y in range(cy * step, min(cy * step + step, height)):
-                for x in range(cx * step, min(cx * step + step, width)):
-                    if slots[y, x] != MASKED:
-                        total[0] += 1
-                        total[1] += y - (cy - 1) * step
-                        total[2] += x - (cx - 1) * step
-                        for c in range(channels):
-                            total[3 + c] += work[c, y, x]
+            for x in range(cx * step, min(cx * step + step, width)):
+                total[0] += column[0, x]
+                total[1] += column[1, x]
+                total[2] += np.int64(column[0, x]) * (x - (cx - 1) * step)
+                for c in range(channels):
+                    total[3 + c] += column[2 + c, x]
             active[cy, cx] = total[0] > 0
             _centre(total, step, 0, colour[cy, cx], place[cy, cx])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_row(work, slots, y, away, column):
+    """Add a row of pixels, `away` rows from where y counts, to the sums of its columns."""
+    for x in range(slots.shape[1]):
+        taken = np.int32(slots[y, x] != MASKED)
+        column[0, x] += taken
+        column[1, x] += taken * np.int32(away)
+    for c in range(work.shape[0]):
+        for x in range(slots.shape[1]):
+            column[2 + c, x] += work[c, y, x] if slots[y, x] != MASKED else 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -135,130 +174,182 @@ def _update(sums, step, stride, colour, place):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _assign(work, step, stride, space, slots, colour, place, active, sums, part):
+def _assign(work, slots, size, step, stride, space, colour, place, active, sums, part):
     """Give each pixel its nearest home; among equals the first in raster order.
 
-    The pixels of a cell are copied to a small scratch and the homes go in the outer loop, so that
-    the inner loops are plain streams of float32. With `sums`, the pixels are added up there;
-    without (`sums` empty), they get their slots.
+    `work` and `slots` hold cells of `size` x `size` pixels that lie `stride` apart. What the homes
+    of a row of cells look like from each column is spread out once (`_spread`), so that the inner
+    loops are long plain streams of float32. With `sums`, the pixels are added up there; without
+    (`sums` empty), they get their slots.
     """
     channels, height, width = work.shape
-    cells_y, cells_x = active.shape
-    scratch = np.empty((channels, step * step), np.float32)
-    cost = np.empty(step * step, np.float32)
-    best = np.empty(step * step, np.float32)
-    home = np.empty(step * step, np.int32)
-    quarters = np.empty((2, step * step), np.float32)
-    local = np.empty((25, channels + 3), np.int64)
-    placed_rows, placed_columns = 0, 0
+    views = np.empty((3, SPACES + channels, (active.shape[1] + 2) * size), np.float32)
+    planes = max(channels | 1, FEW)  # odd, for `_pack`
+    homes = np.zeros((9, 2 + planes, STRIP), np.float32)
+    pixels = np.zeros((planes, STRIP), np.float32)
+    found = np.empty(STRIP, np.int32)
+    rows = np.empty(9, np.float32)
+    packed = np.empty(((3 + planes) // 2, STRIP), np.int64)
+    local = np.zeros((STRIP // size + 2, 9, packed.shape[0]), np.int64)
+    inside = (np.arange(width) % size).astype(np.int32)
+    cell = (np.arange(width) // size).astype(np.int32)
+    first, last = part[2] * size, min(part[3] * size, width)
+    for hy in range(part[0] - 1, part[0] + 1):
+        _spread(hy, size, step, stride, space, colour, place, active, views[hy % 3])
     for cy in range(part[0], part[1]):
-        for cx in range(part[2], part[3]):
-            y0, x0 = cy * step, cx * step
-            y1, x1 = min(y0 + step, height), min(x0 + step, width)
-            rows, columns = -(-(y1 - y0) // stride), -(-(x1 - x0) // stride)
-            if rows != placed_rows or columns != placed_columns:
-                _place(quarters, rows, columns, stride)
-                placed_rows, placed_columns = rows, columns
-            _gather(work, y0, x0, rows, columns, stride, scratch)
-            for p in range(rows * columns):
-                best[p] = np.float32(EXACT)
-                home[p] = OWN
-            for hy in range(max(cy - 1, 0), min(cy + 2, cells_y)):
-                for hx in range(max(cx - 1, 0), min(cx + 2, cells_x)):
-                    if active[hy, hx]:
-                        centre_y = place[hy, hx, 0] + QUARTERS * step * (hy - cy - 1)
-                        centre_x = place[hy, hx, 1] + QUARTERS * step * (hx - cx - 1)
-                        _space(quarters, centre_y, centre_x, space, rows * columns, cost)
-                        slot = np.int32(5 * (hy - cy + 2) + hx - cx + 2)
-                        _compete(scratch, colour, hy, hx, slot, rows * columns, cost, best, home)
-            cell = slots[y0:y1:stride, x0:x1:stride]
+        _spread(cy + 1, size, step, stride, space, colour, place, active, views[(cy + 1) % 3])
+        for x0 in range(first, last, STRIP):
+            n = min(STRIP, last - x0)
+            _line_up(views, cy, x0, n, size, homes)
+            for y in range(cy * size, min(cy * size + size, height)):
+                for c in range(channels):
+                    for x in range(n):
+                        pixels[c, x] = work[c, y, x0 + x]
+                for k in range(9):
+                    rows[k] = QUARTERS * (stride * (y - cy * size) - step * (k // 3 - 2))
+                _nearest(pixels, rows, homes, n, space, found)
+                if sums.size > 0:
+                    _pack(pixels, slots[y, x0 : x0 + n], y - cy * size, inside[x0:], packed)
+                    _accumulate(packed, found[:n], cell[x0:], x0 // size, local)
+                else:
+                    _store(found, slots[y, x0 : x0 + n])
             if sums.size > 0:
-                _accumulate(scratch, home, cell, step, stride, local, cy, cx, sums)
-            else:
-                _store(home, cell)
+                _hand_over(local, cy, x0 // size, step, stride, sums)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _place(quarters, rows, columns, stride):
-    """Write where the pixels of a cell lie, in quarters of a pixel from its corner."""
-    for i in range(rows):
-        for j in range(columns):
-            quarters[0, i * columns + j] = QUARTERS * i * stride
-            quarters[1, i * columns + j] = QUARTERS * j * stride
+def _spread(hy, size, step, stride, space, colour, place, active, view):
+    """Write what a row of homes looks like from each column of pixels.
 
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _gather(work, y0, x0, rows, columns, stride, scratch):
-    """Copy the pixels of a cell."""
-    for c in range(work.shape[0]):
-        for i in range(rows):
-            for j in range(columns):
-                scratch[c, i * columns + j] = work[c, y0 + i * stride, x0 + j * stride]
-
-
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _space(quarters, centre_y, centre_x, space, size, cost):
-    """Write the spatial cost of each pixel of a cell towards one home; all integers."""
-    y, x = np.float32(centre_y), np.float32(centre_x)
-    weight, ceiling = space[0], space[1]
-    for p in range(size):
-        away_y = quarters[0, p] - y
-        away_x = quarters[1, p] - x
-        cost_y = np.rint(weight * (away_y * away_y))
-        cost_x = np.rint(weight * (away_x * away_x))
-        cost_y = min(ceiling, cost_y)
-        cost_x = min(ceiling, cost_x)
-        cost[p] = cost_y + cost_x
-
-
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _compete(scratch, colour, hy, hx, slot, size, cost, best, home):
-    """Add the colour cost and take over the pixels that this home is nearer to."""
-    for c in range(scratch.shape[0]):
-        mean = np.float32(colour[hy, hx, c])
-        for p in range(size):
-            difference = scratch[c, p] - mean
-            cost[p] += difference * difference
-    for p in range(size):
-        nearer = cost[p] < best[p]
-        best[p] = cost[p] if nearer else best[p]
-        home[p] = slot if nearer else home[p]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _store(home, cell):
-    rows, columns = cell.shape
-    for i in range(rows):
-        for j in range(columns):
-            if cell[i, j] != MASKED:
-                cell[i, j] = home[i * columns + j]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _accumulate(scratch, home, cell, step, stride, local, cy, cx, sums):
-    """Add a cell's pixels to the sums (count, y, x, channels) of the homes they joined.
-
-    Positions count from one cell above and left of the home; `local` is a scratch by slot.
+    `view` has a cell of `size` columns for each home and one more at either end. Its rows are the
+    home's y in quarters, the spatial cost along x from the columns of the cell to the right of the
+    home, of its own and of the cell to the left (infinite where there is no home), and its colour.
     """
-    rows, columns = cell.shape
+    away = np.arange(size) * np.float32(QUARTERS * stride)
+    weight, ceiling = space[0], space[1]
+    for cell in range(active.shape[1] + 2):
+        hx = cell - 1
+        part = view[:, cell * size : (cell + 1) * size]
+        if not (0 <= hy < active.shape[0] and 0 <= hx < active.shape[1] and active[hy, hx]):
+            part[:] = np.inf
+            continue
+        part[0] = place[hy, hx, 0]
+        for k in range(3):
+            centre = np.float32(place[hy, hx, 1] + QUARTERS * step * (k - 2))
+            for x in range(size):
+                distance = away[x] - centre
+                part[1 + k, x] = min(ceiling, np.rint(weight * (distance * distance)))
+        for c in range(colour.shape[2]):
+            part[SPACES + c] = colour[hy, hx, c]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _line_up(views, cy, x0, n, size, homes):
+    """Copy what `n` columns of a row of cells see of their nine homes: y, cost along x, colour."""
+    for k in range(9):
+        view = views[(cy + k // 3 - 1) % 3]
+        start = x0 + k % 3 * size
+        _copy(view[0, start:], homes[k, 0], n)
+        _copy(view[1 + k % 3, start:], homes[k, 1], n)
+        for c in range(view.shape[0] - SPACES):
+            _copy(view[SPACES + c, start:], homes[k, 2 + c], n)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _copy(source, target, n):
+    for x in range(n):
+        target[x] = source[x]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _nearest(pixels, rows, homes, n, space, found):
+    """Write which of nine homes is nearest to each of `n` pixels of a row."""
+    weight, ceiling = space[0], space[1]
+    if pixels.shape[0] > FEW:
+        _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found)
+        return
+    for x in range(n):
+        best, nearest = np.float32(EXACT), np.int32(4)
+        for k in range(9):
+            away = rows[k] - homes[k, 0, x]
+            cost = min(ceiling, np.rint(weight * (away * away))) + homes[k, 1, x]
+            for c in range(FEW):
+                difference = pixels[c, x] - homes[k, 2 + c, x]
+                cost += difference * difference
+            nearer = cost < best
+            best = cost if nearer else best
+            nearest = np.int32(k) if nearer else nearest
+        found[x] = nearest
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found):
+    """The same for any number of channels, a stream for each."""
+    best = np.full(n, EXACT, np.float32)
+    cost = np.empty(n, np.float32)
+    found[:] = 4
+    for k in range(9):
+        for x in range(n):
+            away = rows[k] - homes[k, 0, x]
+            cost[x] = min(ceiling, np.rint(weight * (away * away))) + homes[k, 1, x]
+        for c in range(pixels.shape[0]):
+            for x in range(n):
+                difference = pixels[c, x] - homes[k, 2 + c, x]
+                cost[x] += difference * difference
+        for x in range(n):
+            nearer = cost[x] < best[x]
+            best[x] = cost[x] if nearer else best[x]
+            found[x] = k if nearer else found[x]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store(found, slots):
+    """Write slots for a row of nearest homes, counted 0 to 8."""
+    for x in range(slots.size):
+        slot = 5 * (found[x] // 3 + 1) + found[x] % 3 + 1
+        slots[x] = slot if slots[x] != MASKED else MASKED
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _pack(pixels, slots, y, inside, packed):
+    """Write 1, y, x (both within the cell) and channels of a row of pixels, two to a 64-bit word.
+
+    A sum over a cell stays below 2**31 in each half. A masked pixel has zeros.
+    """
+    for x in range(slots.size):
+        taken = np.int64(slots[x] != MASKED)
+        packed[0, x] = taken * (1 | y << HALF)
+        packed[1, x] = taken * (inside[x] | np.int64(pixels[0, x]) << HALF)
+    for word in range(2, packed.shape[0]):
+        low, high = pixels[2 * word - 3], pixels[2 * word - 2]
+        for x in range(slots.size):
+            taken = np.int64(slots[x] != MASKED)
+            packed[word, x] = taken * (np.int64(low[x]) | np.int64(high[x]) << HALF)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _accumulate(packed, found, cell, first, local):
+    """Add a row of packed pixels to the sums of a strip's cells by home."""
+    for x in range(found.size):
+        total = local[np.uint32(cell[x] - first), np.uint32(found[x])]
+        for word in range(packed.shape[0]):
+            total[word] += packed[word, x]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hand_over(local, cy, cx, step, stride, sums):
+    """Add a strip's sums to those of the homes, whose positions count from one cell before."""
+    for cell in range(local.shape[0]):
+        for k in range(9):
+            part = local[cell, k]
+            count = part[0] & LOW
+            if count > 0:
+                dy, dx = k // 3 - 1, k % 3 - 1
+                total = sums[cy + dy, cx + cell + dx]
+                total[0] += count
+                total[1] += count * (1 - dy) * step + (part[0] >> HALF) * stride
+                total[2] += count * (1 - dx) * step + (part[1] & LOW) * stride
+                for c in range(total.size - 3):
+                    word = part[(c + 3) // 2]
+                    total[3 + c] += word & LOW if c % 2 else word >> HALF
     local[:] = 0
-    for i in range(rows):
-        for j in range(columns):
-            if cell[i, j] != MASKED:
-                p = i * columns + j
-                slot = home[p]
-                local[slot, 0] += 1
-                local[slot, 1] += i
-                local[slot, 2] += j
-                for c in range(scratch.shape[0]):
-                    local[slot, 3 + c] += np.int64(scratch[c, p])
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
-            part = local[5 * (dy + 2) + dx + 2]
-            if part[0] > 0:
-                total = sums[cy + dy, cx + dx]
-                total[0] += part[0]
-                total[1] += part[0] * (1 - dy) * step + part[1] * stride
-                total[2] += part[0] * (1 - dx) * step + part[2] * stride
-                for c in range(scratch.shape[0]):
-                    total[3 + c] += part[3 + c]
