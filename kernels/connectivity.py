@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.runs import list_across, same_home
 from gnnseg.kernels.slic import MASKED
 
 REACH = 2
@@ -60,12 +61,6 @@ def connect(
 
 
 @njit(nogil=True, cache=True)
-def _same_home(slot, next_slot):
-    """Whether the last pixel of a cell and the first of the next have the same home."""
-    return slot == next_slot + 1 and slot % 5 != 0
-
-
-@njit(nogil=True, cache=True)
 def _count_runs(slots, step, rows):
     """Write the number of the first run of each row, and the number of all runs at the end."""
     height, width = slots.shape
@@ -75,7 +70,7 @@ def _count_runs(slots, step, rows):
             count += slots[y, x] != slots[y, x - 1]
         for x in range(step, width, step):
             before, after = slots[y, x - 1], slots[y, x]
-            count += int(not _same_home(before, after)) - int(before != after)
+            count += int(not same_home(before, after)) - int(before != after)
         rows[y + 1] = rows[y] + count
 
 
@@ -85,23 +80,6 @@ def _home(slot, cell_y, cell_x, cells_x):
     slot = np.int64(slot)
     home = (cell_y + REACH + slot // 5 - 2) * cells_x + cell_x + REACH + slot % 5 - 2
     return home if slot != MASKED else -1
-
-
-@njit(nogil=True, cache=True)
-def _find_row(slots, step, starts):
-    """Write where the runs of a row start."""
-    count = np.uint64(0)  # unsigned: no index needs a test for being negative
-    for x0 in range(0, slots.size, step):
-        starts[count] = x0
-        count += np.uint64(x0 == 0 or not _same_home(slots[x0 - 1], slots[x0]))
-        cell = slots[x0 : x0 + step]
-        changes = np.uint8(0)
-        for x in range(1, cell.size):
-            changes |= cell[x] ^ cell[x - 1]
-        if changes > 0:
-            for x in range(1, cell.size):
-                starts[count] = x0 + x
-                count += np.uint64(cell[x] != cell[x - 1])
 
 
 @njit(nogil=True, cache=True)
@@ -132,7 +110,7 @@ def _find_pieces(slots, step, cells_x, rows, starts, parents):
     for y in range(height):
         first, last = rows[y], rows[y + 1]
         # The next row overwrites the one start too many.
-        _find_row(slots[y], step, starts[first : last + 1])
+        list_across(slots[y], step, starts[first : last + 1])
         starts[last] = width
         here, above = homes[y % 2], homes[1 - y % 2]
         for run in range(first, last):

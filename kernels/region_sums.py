@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.runs import list_down
 from gnnseg.kernels.slic import MASKED
 
 GEOMETRY = 6
@@ -23,8 +24,6 @@ _BAND = 32
 """Rows worked on at once: the grey of a band stays in the next."""
 _TALLEST = 128
 """Rows that a column may add up: squares of values below 4096 then fit int32."""
-_PIECE = 32
-"""Columns compared at once with those above."""
 
 
 def region_sums(
@@ -109,20 +108,8 @@ def _list_changes(slots, y, x0, width, step, listed):
         for x in range(width):
             listed[x] = x
         return width
-    # One home seen from two rows of cells: the slots differ by a row of slots.
-    shift = np.int32(5) if y % step == 0 else np.int32(0)
-    count = np.uint64(0)
-    for start in range(0, width, _PIECE):
-        end = min(start + _PIECE, width)
-        above, here = slots[y - 1, x0 + start : x0 + end], slots[y, x0 + start : x0 + end]
-        changes = np.int32(0)
-        for x in range(above.size):
-            changes |= np.int32(above[x]) ^ np.int32(here[x] + shift)
-        if changes != 0:
-            for x in range(above.size):
-                listed[count] = start + x
-                count += np.uint64(np.int32(above[x]) != here[x] + shift)
-    return np.int64(count)
+    part = slice(x0, x0 + width)
+    return list_down(slots[y - 1, part], slots[y, part], y % step == 0, listed)
 
 
 @njit(nogil=True, cache=True)

@@ -53,7 +53,10 @@ def test_it_counts_the_sides_between_regions(data):
     cells = [-(-size // step) for size in shape]
     contact, contrast = np.zeros((2, *cells, CODES), np.int32)
     boundary = np.zeros(cells, np.int32)
-    adjacency(grey, slots, step, contact, contrast, boundary)
+    y, x = corner = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    outer = rng.integers(0, 801, (shape[0] + 5, shape[1] + 5)).astype(np.int16)
+    outer[y : y + shape[0], x : x + shape[1]] = grey
+    adjacency(outer, slots, step, contact, contrast, boundary, corner)
     expected = oracle(grey, slots, step)
     np.testing.assert_array_equal(contact, expected[0])
     np.testing.assert_array_equal(contrast, expected[1])

@@ -1,0 +1,62 @@
+"""Where the home changes from pixel to pixel, told from the slots alone.
+
+Kernels that call these have them compiled in: after a change here, touch those files too, or their
+cached machine code keeps the old rules.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+ROW = 5
+"""One home seen from two rows of cells: the slots differ by a row of slots."""
+_PIECE = 32
+
+
+@njit(nogil=True, cache=True)
+def same_home(slot, next_slot):
+    """Whether the last pixel of a cell and the first of the next cell have the same home."""
+    return slot == next_slot + 1 and slot % ROW != 0
+
+
+@njit(nogil=True, cache=True)
+def list_across(slots, step, starts):
+    """List the columns of a row (W,) where a run of pixels of one home starts; return how many.
+
+    Masked pixels make runs too; a masked run ends with its cell. `starts` has room for one more.
+    """
+    count = np.uint64(0)  # unsigned: no index needs a test for being negative
+    for x0 in range(0, slots.size, step):
+        starts[count] = x0
+        count += np.uint64(x0 == 0 or not same_home(slots[x0 - 1], slots[x0]))
+        cell = slots[x0 : x0 + step]
+        changes = np.uint8(0)
+        for x in range(1, cell.size):
+            changes |= cell[x] ^ cell[x - 1]
+        if changes > 0:
+            for x in range(1, cell.size):
+                starts[count] = x0 + x
+                count += np.uint64(cell[x] != cell[x - 1])
+    return np.int64(count)
+
+
+@njit(nogil=True, cache=True)
+def list_down(above, here, new_cells, listed):
+    """List the columns with another home in row `here` (W,) than `above`; return how many.
+
+    `new_cells` tells that a row of cells begins here; there, masked columns are listed always.
+    `listed` has room for one more.
+    """
+    shift = np.int32(ROW) if new_cells else np.int32(0)
+    count = np.uint64(0)
+    for start in range(0, here.size, _PIECE):
+        a, b = above[start : start + _PIECE], here[start : start + _PIECE]
+        changes = np.int32(0)
+        for x in range(b.size):
+            changes |= np.int32(a[x]) ^ np.int32(b[x] + shift)
+        if changes != 0:
+            for x in range(b.size):
+                listed[count] = start + x
+                count += np.uint64(np.int32(a[x]) != np.int32(b[x] + shift))
+    return np.int64(count)
