@@ -40,8 +40,7 @@ def gated_messages(
     the order of the edges: a node's bits depend on its own edges alone.
     """
     out = target[:, target.shape[1] // 2 :].copy()
-    arrays = (target, source, edge_index, edge_attr, weight.T, bias)
-    _add(*(np.ascontiguousarray(array) for array in arrays), out)
+    _add(target, source, edge_index, edge_attr, np.ascontiguousarray(weight.T), bias, out)
     return out
 
 

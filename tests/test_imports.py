@@ -32,6 +32,14 @@ def test_nothing_heavy_is_loaded(statement):
     assert modules_after(statement).isdisjoint(HEAVY)
 
 
+def test_segmenting_needs_no_pytorch_geometric():
+    network = 'build_network(get_preset("default"), 55, 3, 800, {}).eval()'
+    code = f"from gnnseg.models.presets import build_network, get_preset; {network}"
+    loaded = modules_after(f"import gnnseg.pipeline.segment; {code}")
+    assert "torch" in loaded
+    assert "torch_geometric" not in loaded
+
+
 def test_the_names_are_listed():
     assert set(gnnseg.__all__) <= set(dir(gnnseg))
     assert set(gnnseg._MODULES) == set(gnnseg.__all__) - {"__version__"}

@@ -9,7 +9,6 @@ from contextvars import ContextVar
 import torch
 from torch import nn
 from torch.nn import functional
-from torch_geometric.nn import MessagePassing
 
 from gnnseg.kernels.gated import gated_messages
 
@@ -66,18 +65,17 @@ class Dropout(nn.Module):
         return x * keep.div_(1 - self.p)
 
 
-class EdgeGatedConv(MessagePassing):
+class EdgeGatedConv(nn.Module):
     """Residual gated graph convolution whose gates see the edge.
 
     `out_i = W x_i + sum_j sigmoid(Q x_i + K x_j + E e_ij) * V x_j`, after Bresson and Laurent,
     "Residual gated graph ConvNets", arXiv:1711.07553, equation 11, with an edge term in the gate.
-    Without gradients, on a CPU, `gnnseg.kernels.gated` computes the same in one pass over the
-    edges.
+    With gradients the sum is PyTorch Geometric's message passing; without, on a CPU,
+    `gnnseg.kernels.gated` computes the same in one pass over the edges.
     """
 
     def __init__(self, channels: int, edge_channels: int) -> None:
-        super().__init__(aggr="sum")
-        self.channels = channels
+        super().__init__()
         self.target = RowLinear(channels, 2 * channels)
         self.source = RowLinear(channels, 2 * channels)
         self.edge = RowLinear(edge_channels, channels)
@@ -87,17 +85,12 @@ class EdgeGatedConv(MessagePassing):
     ) -> torch.Tensor:
         target, source = self.target(x), self.source(x)
         if torch.is_grad_enabled() or x.is_cuda:
+            from gnnseg.models.messages import gated_sum
+
             query, own = target.chunk(2, dim=-1)
-            edge = self.edge(edge_attr)
-            return own + self.propagate(edge_index, query=query, source=source, edge=edge)
+            return own + gated_sum(query, source, edge_index, self.edge(edge_attr))
         arrays = (target, source, edge_index, edge_attr, self.edge.weight, self.edge.bias)
         return torch.from_numpy(gated_messages(*(array.detach().numpy() for array in arrays)))
-
-    def message(
-        self, query_i: torch.Tensor, source_j: torch.Tensor, edge: torch.Tensor
-    ) -> torch.Tensor:
-        key, value = source_j.chunk(2, dim=-1)
-        return torch.sigmoid(query_i + key + edge) * value
 
 
 class ResidualBlock(nn.Module):

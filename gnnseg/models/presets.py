@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,16 +64,18 @@ def build_network(
     preset: Preset, num_features: int, num_classes: int, contrast_top: int, options: dict[str, Any]
 ) -> nn.Module:
     """A network with fresh weights."""
-    from gnnseg.models.jain2023 import Jain2023
-    from gnnseg.models.lattice_gnn import LatticeGNN
-    from gnnseg.models.mlp import MLP
-
-    makers: dict[str, Callable[..., nn.Module]] = {
-        "mlp": MLP,
-        "jain2023": Jain2023,
-        "lattice_gnn": lambda *sizes, **rest: LatticeGNN(*sizes, contrast_top=contrast_top, **rest),
-    }
+    sizes, options = (num_features, num_classes), {**preset.options, **options}
     try:
-        return makers[preset.network](num_features, num_classes, **{**preset.options, **options})
+        if preset.network == "lattice_gnn":
+            from gnnseg.models.lattice_gnn import LatticeGNN
+
+            return LatticeGNN(*sizes, contrast_top=contrast_top, **options)
+        if preset.network == "jain2023":
+            from gnnseg.models.jain2023 import Jain2023
+
+            return Jain2023(*sizes, **options)
+        from gnnseg.models.mlp import MLP
+
+        return MLP(*sizes, **options)
     except TypeError as error:
         raise UsageError(f"the options {options} do not fit the network: {error}") from error

@@ -20,8 +20,8 @@ class SlicSettings:
     """
 
     step: int = 16
-    compactness: float = 10.0
-    n_iter: int = 5
+    compactness: float = 7.0
+    n_iter: int = 3
     sigma: float = 0.0
     stride: int = 2
     rounds: int | None = None
