@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gnnseg.features.planes import Plane, planes
-from gnnseg.kernels.region_sums import GEOMETRY, HISTOGRAM_BINS
+from gnnseg.kernels.deciles import deciles
+from gnnseg.kernels.region_sums import GEOMETRY
 
 DECILES = tuple(range(10, 100, 10))
 _SHAPE = ("area", "shift_y", "shift_x", "spread_y", "spread_x", "slant")
@@ -59,55 +60,49 @@ def derive(
     `shift_*` (from the middle of the home cell), `spread_*` and `boundary` in cell sides, `slant`
     is the covariance of y and x in cells.
     """
-    sums = sums.astype(np.float64)
-    area = sums[:, :1]
-    count = np.maximum(area, 1)
+    totals = sums.astype(np.float64)
+    count = np.maximum(totals[:, :1], 1)
     scale = 1.0 / (100 * unit)
     num = len(rows)
-    mean = sums[:, GEOMETRY : GEOMETRY + num] / count
-    square = sums[:, GEOMETRY + num :] / count
-    std = np.sqrt(np.maximum(square - mean * mean, 0))
-    columns = [
-        mean * scale,
-        std * scale,
-        _deciles(histogram),
-        _shape(sums, count, step),
-        (boundary / (4.0 * step))[:, None],
-        (contrast / np.maximum(boundary, 1) * scale)[:, None],
-        place,
-    ]
-    return np.where(area > 0, np.concatenate(columns, axis=1), 0).astype(np.float32)
+    out = np.empty((len(sums), 2 * num + len(DECILES) + len(_SHAPE + _BORDER + _PLACE)), np.float32)
+    mean = totals[:, GEOMETRY : GEOMETRY + num] / count
+    spread = totals[:, GEOMETRY + num :] / count - mean * mean
+    out[:, :num] = mean * scale
+    out[:, num : 2 * num] = np.sqrt(np.maximum(spread, 0)) * scale
+    for column, values in zip(
+        out[:, 2 * num :].T,
+        (
+            *_deciles(histogram).T,
+            *_shape(totals[:, :GEOMETRY], step),
+            boundary / (4.0 * step),
+            contrast / np.maximum(boundary, 1) * scale,
+            *place.T,
+        ),
+        strict=True,
+    ):
+        column[:] = values
+    out[sums[:, 0] == 0] = 0
+    return out
 
 
-def _shape(sums: np.ndarray, count: np.ndarray, step: int) -> np.ndarray:
-    y, x = sums[:, 1:2] / count, sums[:, 2:3] / count
+def _shape(totals: np.ndarray, step: int) -> tuple[np.ndarray, ...]:
+    """The columns of `_SHAPE`."""
+    area, *moments = totals.T
+    count = np.maximum(area, 1)
+    y, x, yy, yx, xx = (moment / count for moment in moments)
     middle = (step - 1) / 2
-    var_y = np.maximum(sums[:, 3:4] / count - y * y, 0)
-    var_x = np.maximum(sums[:, 5:6] / count - x * x, 0)
-    covariance = sums[:, 4:5] / count - y * x
-    return np.concatenate(
-        [
-            sums[:, :1] / (step * step),
-            (y - middle) / step,
-            (x - middle) / step,
-            np.sqrt(var_y) / step,
-            np.sqrt(var_x) / step,
-            covariance / (step * step),
-        ],
-        axis=1,
+    return (
+        area / (step * step),
+        (y - middle) / step,
+        (x - middle) / step,
+        np.sqrt(np.maximum(yy - y * y, 0)) / step,
+        np.sqrt(np.maximum(xx - x * x, 0)) / step,
+        (yx - y * x) / (step * step),
     )
 
 
 def _deciles(histogram: np.ndarray) -> np.ndarray:
-    """Deciles of grey, (N, 9) in 0 .. 1, linear within the bins."""
-    cumulative = np.cumsum(histogram.astype(np.float64), axis=1)
-    total = cumulative[:, -1]
-    columns = []
-    every = np.arange(len(histogram))
-    for percent in DECILES:
-        target = total * percent / 100
-        index = (cumulative < target[:, None]).sum(axis=1).clip(max=HISTOGRAM_BINS - 1)
-        inside = np.maximum(histogram[every, index], 1)
-        before = cumulative[every, index] - histogram[every, index]
-        columns.append((index + (target - before) / inside) / HISTOGRAM_BINS)
-    return np.stack(columns, axis=1)
+    """Deciles of grey, (N, 9) in 0 .. 1."""
+    out = np.empty((len(histogram), len(DECILES)))
+    deciles(histogram, np.array(DECILES), out)
+    return out

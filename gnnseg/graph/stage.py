@@ -12,7 +12,7 @@ from gnnseg.execution import default_workers, run_tasks
 from gnnseg.features import derive, feature_names, plane_table, planes
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import FINE_REACH, RegionTable
-from gnnseg.kernels.adjacency import adjacency
+from gnnseg.kernels.adjacency import CODES, adjacency
 from gnnseg.kernels.region_sums import GEOMETRY, HISTOGRAM_BINS, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
 from gnnseg.superpixels.reader import TEXTURE_MARGIN
@@ -20,6 +20,8 @@ from gnnseg.superpixels.stage import DEFAULT_BLOCK
 
 SUM_HALO = 3
 """Cells around a home that hold its pixels (two) and the neighbours these touch (one more)."""
+_DERIVED_AT_ONCE = 2048
+"""Regions whose features are computed at once: what that takes stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -46,56 +48,87 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
     lattice = reader.lattice
     read, write = lattice.pixels(block.read), lattice.pixels(block.write)
     near = block.write.grow(SUM_HALO).clip(lattice.cells)
+    part = lattice.pixels(near)
     pixels = reader.read(read, plane)
     made = compute_slots(pixels, block.read, lattice, reader.settings, reader.scaling)
     inner = lattice.pixels(made.cells)
-    part = lattice.pixels(near).relative_to(read)
-    margin = (
-        slice(part.y0, part.y1 + 2 * TEXTURE_MARGIN),
-        slice(part.x0, part.x1 + 2 * TEXTURE_MARGIN),
-    )
-    cropped = Pixels(
-        np.ascontiguousarray(pixels.work[(slice(None), *part.slices)]),
-        pixels.smooth,
-        np.ascontiguousarray(pixels.grey[margin]),
-        np.ascontiguousarray(made.slots[lattice.pixels(near).relative_to(inner).slices]),
-    )
-    table = summarise(reader, cropped, near, block.write)
+    slots = np.ascontiguousarray(made.slots[part.relative_to(inner).slices])
+    corner = part.y0 - read.y0, part.x0 - read.x0
+    totals = add_up(reader, replace(pixels, slots=slots), near, corner)
+    del pixels  # most of a block's memory; the tables come on top of the rest only
     crop = write.relative_to(inner)
+    table = describe(reader, totals, block.write)
     return RegionBlock(block.write, write, made.slots[crop.slices], table, made.count_orphans(crop))
 
 
-def summarise(reader: PixelReader, pixels: Pixels, near: Window, write: Window) -> RegionTable:
-    """The table of the homes in `write`, from the pixels of the cells in `near` around it."""
-    settings, scaling = reader.settings, reader.scaling
-    step = settings.step
-    rows = planes(scaling.num_channels, lab=scaling.lab)
-    sums = np.zeros((*near.shape, GEOMETRY + 2 * len(rows)), np.int64)
-    histogram = np.zeros((*near.shape, HISTOGRAM_BINS), np.int32)
-    table = plane_table(rows)
-    region_sums(pixels.work, pixels.grey, pixels.slots, step, table, scaling.top, sums, histogram)
-    names = feature_names(scaling.num_channels, lab=scaling.lab)
-    result = RegionTable.empty(near, step, 0, FINE_REACH)
-    boundary = np.zeros(near.shape, np.int32)
-    m = TEXTURE_MARGIN
-    grey = np.ascontiguousarray(pixels.grey[m:-m, m:-m])
-    adjacency(grey, pixels.slots, step, result.contact, result.contrast, boundary)
-    result.area[:] = sums[..., 0]
-    result.moment[:] = sums[..., 1:3]
-    result = result.crop(write)
-    part = write.relative_to(near).slices
-    size = np.array([reader.image.height, reader.image.width], np.float64)
-    x = derive(
-        sums[part].reshape(write.size, -1),
-        histogram[part].reshape(write.size, -1),
-        boundary[part].reshape(-1),
-        result.contrast.sum(axis=-1, dtype=np.int64).reshape(-1),
-        result.pos().reshape(-1, 2) / size,
-        rows=rows,
-        step=step,
-        unit=scaling.unit,
+@dataclass(frozen=True)
+class Totals:
+    """What is added up over the regions whose homes lie in a window, as the kernels give it."""
+
+    window: Window
+    sums: np.ndarray
+    histogram: np.ndarray
+    contact: np.ndarray
+    contrast: np.ndarray
+    boundary: np.ndarray
+
+
+def add_up(
+    reader: PixelReader, pixels: Pixels, near: Window, corner: tuple[int, int] = (0, 0)
+) -> Totals:
+    """Totals of the homes in `near`, from the slots of its pixels.
+
+    `corner` (y, x) is where in the channels and in the grey of `pixels` these begin.
+    """
+    step, scaling = reader.settings.step, reader.scaling
+    rows = plane_table(planes(scaling.num_channels, lab=scaling.lab))
+    totals = Totals(
+        window=near,
+        sums=np.zeros((*near.shape, GEOMETRY + 2 * len(rows)), np.int64),
+        histogram=np.zeros((*near.shape, HISTOGRAM_BINS), np.int32),
+        contact=np.zeros((*near.shape, CODES), np.int32),
+        contrast=np.zeros((*near.shape, CODES), np.int32),
+        boundary=np.zeros(near.shape, np.int32),
     )
-    return replace(result, x=x.reshape(*write.shape, len(names)))
+    work, grey, slots = pixels.work, pixels.grey, pixels.slots
+    region_sums(work, grey, slots, step, rows, scaling.top, totals.sums, totals.histogram, corner)
+    beyond = corner[0] + TEXTURE_MARGIN, corner[1] + TEXTURE_MARGIN
+    adjacency(grey, slots, step, totals.contact, totals.contrast, totals.boundary, beyond)
+    return totals
+
+
+def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
+    """The table of the homes in `write`, a part of the window of their totals."""
+    scaling = reader.scaling
+    part = write.relative_to(totals.window).slices
+    names = feature_names(scaling.num_channels, lab=scaling.lab)
+    table = RegionTable(
+        window=write,
+        cell=reader.settings.step,
+        x=np.empty((*write.shape, len(names)), np.float32),
+        area=totals.sums[part][..., 0].copy(),
+        moment=totals.sums[part][..., 1:3].copy(),
+        contact=totals.contact[part],
+        contrast=totals.contrast[part],
+    )
+    place = table.pos() / np.array([reader.image.height, reader.image.width], np.float64)
+    contrast = table.contrast.sum(axis=-1, dtype=np.int64)
+    rows = max(1, _DERIVED_AT_ONCE // max(1, write.shape[1]))
+    for y in range(0, write.shape[0], rows):
+        some = slice(y, y + rows)
+        x = table.x[some]
+        num = x.shape[0] * x.shape[1]
+        x[:] = derive(
+            totals.sums[part][some].reshape(num, -1),
+            totals.histogram[part][some].reshape(num, -1),
+            totals.boundary[part][some].reshape(num),
+            contrast[some].reshape(num),
+            place[some].reshape(num, 2),
+            rows=planes(scaling.num_channels, lab=scaling.lab),
+            step=reader.settings.step,
+            unit=scaling.unit,
+        ).reshape(x.shape)
+    return table
 
 
 def region_graph(

@@ -1,0 +1,33 @@
+"""Deciles from histograms, linear within the bins."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def deciles(histogram: np.ndarray, percents: np.ndarray, out: np.ndarray) -> None:
+    """Write percentiles as shares of the histogram's range.
+
+    Parameters
+    ----------
+    histogram : (N, bins) int32
+    percents : (D,) int64
+        Ascending.
+    out : (N, D) float64
+    """
+    bins = histogram.shape[1]
+    for n in range(len(histogram)):
+        total = 0
+        for value in histogram[n]:
+            total += value
+        index, upto = 0, np.int64(histogram[n, 0])
+        for d in range(percents.size):
+            target = np.float64(total) * percents[d] / 100
+            while index < bins - 1 and np.float64(upto) < target:
+                index += 1
+                upto += histogram[n, index]
+            inside = np.int64(histogram[n, index])
+            before = np.float64(upto - inside)
+            out[n, d] = (index + (target - before) / max(inside, 1)) / bins
