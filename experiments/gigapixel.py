@@ -30,15 +30,15 @@ def main(model: str, small: str, large: str, workdir: str) -> None:
     work = Path(workdir)
     work.mkdir(parents=True, exist_ok=True)
     variants = [
-        ("large", large, []),
         ("small", small, []),
-        ("small, block 1024", small, ["--block", "1024"]),
-        ("small, 1 worker", small, ["--workers", "1"]),
-        ("small, block 3072, 2 GiB", small, ["--block", "3072", "--memory", "2GiB"]),
+        ("large", large, []),
+        ("large, block 1024", large, ["--block", "1024"]),
+        ("large, block 3072, 2 GiB", large, ["--block", "3072", "--memory", "2GiB"]),
+        ("large, 1 worker", large, ["--workers", "1"]),
     ]
     runs = [measure(name, image, model, work, extra) for name, image, extra in variants]
     same = len({run["labels_sha256"] for run in runs[1:]}) == 1
-    b, a = runs[:2]
+    a, b = runs[:2]
     slope = (b["seconds"] - a["seconds"]) / (b["pixels"] - a["pixels"])
     result = {
         "memory": MEMORY,

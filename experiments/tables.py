@@ -79,7 +79,7 @@ def gigapixel(result: dict[str, Any] | None) -> str:
     lines = [
         f"Segmenting a colour zarr with `--memory {result['memory']}` on {cores} cores; the peak",
         f"is VmHWM read from outside. From the two sizes: {slope:.0f} s a gigapixel. The labels of",
-        f"all runs of the small image are {equal}, byte for byte.",
+        f"all runs of the large image are {equal}, byte for byte.",
         "",
         "| image | pixels | regions | seconds | peak |",
         "|---|---|---|---|---|",
