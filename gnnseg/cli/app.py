@@ -15,7 +15,7 @@ from gnnseg.cli.evaluate import evaluate
 from gnnseg.cli.graph import graph
 from gnnseg.cli.guard import guarded, set_verbosity
 from gnnseg.cli.info import info
-from gnnseg.cli.options import Quiet, Verbose
+from gnnseg.cli.options import LOG_OPTIONS, STAGE_OPTIONS, Quiet, Verbose
 from gnnseg.cli.paint import paint
 from gnnseg.cli.segment import segment
 from gnnseg.cli.superpixels import superpixels
@@ -34,7 +34,8 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     doctor: "gnnseg doctor --json",
 }
 """Every command, in the order of the help, with the example that its help shows."""
-_RESUME = (segment, superpixels, graph)
+_RESUME = (segment, superpixels, graph, paint)
+_STAGES = (superpixels, graph)
 _QUICK = (info, doctor)
 
 
@@ -70,7 +71,9 @@ def root(
 
 
 def _register(command: Callable[..., None], example: str) -> None:
-    guard = guarded(command, resumes=command in _RESUME, logs=command not in _QUICK)
+    options = STAGE_OPTIONS if command in _STAGES else ()
+    options += () if command in _QUICK else LOG_OPTIONS
+    guard = guarded(command, resumes=command in _RESUME, options=options)
     app.command(command.__name__, epilog=f"Example: {example}")(guard)
 
 

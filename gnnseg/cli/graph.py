@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-from gnnseg.cli.options import (
-    AsJson,
-    BlockSize,
-    Compactness,
-    ImagePath,
-    Iterations,
-    MaskPath,
-    Memory,
-    OutPath,
-    Overwrite,
-    Segments,
-    Sigma,
-    Step,
-    Workers,
-)
+from typing import Any
+
+from gnnseg.cli.options import AsJson, ImagePath, OutPath
 from gnnseg.cli.output import emit, seconds
 
 
-def graph(
-    image: ImagePath,
-    *,
-    out: OutPath,
-    step: Step = None,
-    n_segments: Segments = None,
-    compactness: Compactness = 10.0,
-    n_iter: Iterations = 5,
-    sigma: Sigma = 0.0,
-    mask: MaskPath = None,
-    memory: Memory = None,
-    block: BlockSize = None,
-    workers: Workers = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
+def graph(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **options: Any) -> None:
     """Write the graph of touching superpixels of an image, with their features."""
     from gnnseg.memory import format_size
     from gnnseg.pipeline import write_graph
 
-    result = write_graph(
-        image,
-        out,
-        step=step,
-        n_segments=n_segments,
-        compactness=compactness,
-        n_iter=n_iter,
-        sigma=sigma,
-        mask=mask,
-        memory=memory,
-        block=block,
-        workers=workers,
-        overwrite=overwrite,
-    )
+    result = write_graph(image, out, **options)
     rows = [
         ("output", result["output"]),
         ("superpixels", f"{result['num_superpixels']:,}"),
         ("edges", f"{result['num_edges']:,}"),
-        ("time", seconds(result["seconds"])),
+        ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
         ("peak memory", format_size(result["peak_rss_bytes"])),
     ]
     emit(result, rows, as_json=as_json)

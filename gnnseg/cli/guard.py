@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnseg.cli.logfile import log_to
-from gnnseg.cli.options import LogFile, Quiet, Verbose
+from gnnseg.cli.options import COMMON_OPTIONS, OptionTable
 from gnnseg.cli.output import say
 from gnnseg.errors import GnnsegError
 from gnnseg.log import LOGGER
@@ -28,19 +28,16 @@ BROKEN_PIPE = 128 + 13
 """What a shell shows for a program that SIGPIPE ended."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 TRACEBACK = "GNNSEG_TRACEBACK"
-_COMMON = (("log_file", LogFile, None), ("verbose", Verbose, False), ("quiet", Quiet, False))
-"""Options that the guard adds; the first one only to commands that log."""
 
 
 def guarded(
-    command: Callable[..., None], *, resumes: bool = False, logs: bool = False
+    command: Callable[..., None], *, resumes: bool = False, options: OptionTable = ()
 ) -> Callable[..., None]:
-    """A command that also takes -v and -q, and whose errors become exit codes.
+    """A command that also takes `options`, -v and -q, and whose errors become exit codes.
 
-    `resumes` tells that the same command goes on where an interrupted one stopped, `logs` that it
-    takes --log-file.
+    `resumes` tells that the same command goes on where an interrupted one stopped.
     """
-    parameters = _parameters(command, _COMMON if logs else _COMMON[1:])
+    parameters = _parameters(command, (*options, *COMMON_OPTIONS))
 
     @functools.wraps(command)
     def run(
@@ -81,15 +78,14 @@ def _run(command: Callable[[], None], *, resumes: bool) -> int:
     return code
 
 
-def _parameters(
-    command: Callable[..., None], common: tuple[tuple[str, Any, Any], ...]
-) -> list[inspect.Parameter]:
+def _parameters(command: Callable[..., None], options: OptionTable) -> list[inspect.Parameter]:
+    """Those of a command's own and those that are added; `**options` takes up the latter."""
     hints = typing.get_type_hints(command, include_extras=True)
-    own = inspect.signature(command).parameters.values()
-    keyword = inspect.Parameter.KEYWORD_ONLY
+    keyword, rest = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD
+    own = [p for p in inspect.signature(command).parameters.values() if p.kind != rest]
     extra = [
         inspect.Parameter(name, keyword, default=default, annotation=annotation)
-        for name, annotation, default in common
+        for name, annotation, default in options
     ]
     return [p.replace(kind=keyword, annotation=hints[p.name]) for p in own] + extra
 

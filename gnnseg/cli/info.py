@@ -88,22 +88,26 @@ def describe_output(path: Path) -> dict[str, Any]:
 def describe_run(path: Path) -> dict[str, Any]:
     """The folder beside an output: settings, and how many blocks are done."""
     try:
-        settings = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: its manifest.json is not readable: {error}") from error
-    if not isinstance(settings, dict):
+    if not isinstance(manifest, dict) or "settings" not in manifest:
         raise InputError(f"{path}: its manifest.json is no manifest of gnnseg")
-    blocks = settings.pop("blocks", None)
-    done = {
-        phase.name: sum(1 for mark in phase.glob("*.json"))
-        for phase in sorted((path / "done").glob("*"))
-    }
-    result: dict[str, Any] = {"kind": "run", "complete": blocks is not None}
-    if blocks is None:
-        result["blocks_done"] = done
+    done = {marks.stem: _count_blocks(marks) for marks in sorted((path / "done").glob("*.jsonl"))}
+    result: dict[str, Any] = {"kind": "run", "complete": manifest.get("complete", False)}
+    if result["complete"]:
+        result["blocks"] = _count_blocks(path / "blocks.jsonl")
     else:
-        result["blocks"] = len(blocks)
-    return {**result, "settings": settings}
+        result["blocks_done"] = done
+    return {**result, "settings": manifest["settings"]}
+
+
+def _count_blocks(marks: Path) -> int:
+    """Lines after the first, each of them a block."""
+    if not marks.is_file():
+        return 0
+    with marks.open("rb") as file:
+        return max(0, sum(line.endswith(b"\n") for line in file) - 1)
 
 
 def describe_dataset(path: Path) -> dict[str, Any]:

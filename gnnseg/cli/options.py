@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -107,3 +107,21 @@ LogFile = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks and more figures.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]
+
+OptionTable = tuple[tuple[str, Any, Any], ...]
+"""Name, annotation and default of options that are added to a command."""
+STAGE_OPTIONS: OptionTable = (
+    ("step", Step, None),
+    ("n_segments", Segments, None),
+    ("compactness", Compactness, 7.0),
+    ("n_iter", Iterations, 3),
+    ("sigma", Sigma, 0.0),
+    ("mask", MaskPath, None),
+    ("memory", Memory, None),
+    ("block", BlockSize, None),
+    ("workers", Workers, None),
+    ("overwrite", Overwrite, False),
+)
+"""Those of the single stages; `StageOptions` of the pipeline has the same."""
+LOG_OPTIONS: OptionTable = (("log_file", LogFile, None),)
+COMMON_OPTIONS: OptionTable = (("verbose", Verbose, False), ("quiet", Quiet, False))

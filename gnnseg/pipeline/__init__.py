@@ -2,7 +2,8 @@
 
 from gnnseg.pipeline.ceiling import ceiling
 from gnnseg.pipeline.evaluate import evaluate
+from gnnseg.pipeline.painting import paint_file
 from gnnseg.pipeline.segment import segment
-from gnnseg.pipeline.stages import paint_file, write_graph, write_superpixels
+from gnnseg.pipeline.stages import write_graph, write_superpixels
 
 __all__ = ["ceiling", "evaluate", "paint_file", "segment", "write_graph", "write_superpixels"]

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.blocks import Block, Window
+from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.io import open_image
 from gnnseg.io.ome_write import OmeVersion, zarr_format
 from gnnseg.memory import rss
-from gnnseg.pipeline.manifest import Task
-from gnnseg.pipeline.plan import Plan, check_block, make_plan
+from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
 from gnnseg.pipeline.windows import Grid
 from gnnseg.superpixels import PixelReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
+    from gnnseg.pipeline.manifest import Run
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class SegmentOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that is settled before the first block."""
+    """Everything that is settled before the first block; `base` is the memory held before."""
 
     reader: PixelReader
     model: Model
@@ -50,6 +48,7 @@ class Job:
     roi: Window
     options: SegmentOptions
     plan: Plan
+    base: int
 
     @property
     def chunk(self) -> int:
@@ -62,12 +61,15 @@ class Job:
         image = self.reader.image
         return (*((image.num_planes,) if image.is_stack else ()), *self.roi.shape)
 
-    def tasks(self, blocks: Iterable[Block]) -> list[Task]:
-        """The blocks of every plane."""
-        made = list(blocks)
-        return [
-            Task(plane, block) for plane in range(self.reader.image.num_planes) for block in made
-        ]
+    def resumed(self, run: Run) -> Job:
+        """The same in the blocks of an earlier run, where they fit and no others are asked for."""
+        if self.options.block is not None:
+            return self
+        return replace(self, plan=reuse(self.plan, run.plan.get("regions"), self._plan))
+
+    def _plan(self, chunks: int) -> Plan:
+        options = replace(self.options, block=chunks * self.chunk)
+        return _plan(self.reader, self.model, options, self.base)
 
     def settings(self) -> dict[str, Any]:
         """What decides the bytes of the output: a resumed run must agree in all of it."""
@@ -96,17 +98,21 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     grid = Grid(reader.lattice)
     check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
-    plan = make_plan(
+    base = rss()
+    return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
+
+
+def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int) -> Plan:
+    return make_plan(
         reader,
-        grid,
+        Grid(reader.lattice),
         budget=options.memory,
-        base=rss(),
+        base=base,
         workers=options.workers,
         model=model,
         probabilities=options.probabilities,
         block=options.block,
     )
-    return Job(reader, model, grid, roi, options, plan)
 
 
 def _roi(roi: tuple[tuple[int, int], tuple[int, int]] | None, bounds: Window) -> Window:

@@ -1,48 +1,39 @@
-"""What a run has done so far: settings, and a mark for every block, each written by one rename."""
+"""What a run has done so far: its settings, its plan, and a mark for every finished block."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from gnnseg.blocks import Block
 from gnnseg.errors import StateError
 from gnnseg.execution import run_tasks
 from gnnseg.io.atomic import disk_errors, replacing
+from gnnseg.log import LOGGER
+from gnnseg.pipeline.marks import SUFFIX, Marks
+from gnnseg.pipeline.tiling import Task, Tiling
 from gnnseg.progress import progress_bar
 
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Task:
-    """A block of one plane."""
-
-    plane: int
-    block: Block
-
-    @property
-    def key(self) -> str:
-        return f"{self.plane}-{self.block.write.key}"
+FORMAT_VERSION = 2
+MARKS, BLOCKS = "done", "blocks.jsonl"
 
 
 @dataclass
 class Run:
     """The folder beside an output, with `manifest.json`, marks in `done/` and `scratch.zarr`.
 
-    One process at a time may hold it.
+    `plan` has the chunks on a side of a block by phase, so that a resumed run can use the same
+    blocks. One process at a time may hold the folder.
     """
 
     folder: Path
-    settings: dict[str, Any]
+    manifest: dict[str, Any]
     resumed: bool = False
-    _done: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _current: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _totals: dict[str, dict[str, Any]] = field(default_factory=dict)
     _lock: Any = None
 
     @property
@@ -50,9 +41,8 @@ class Run:
         return self.folder / "scratch.zarr"
 
     @property
-    def unfinished(self) -> bool:
-        """Whether there is still something to do or to tidy up."""
-        return (self.folder / "done").exists()
+    def plan(self) -> dict[str, int]:
+        return self.manifest["plan"]
 
     @classmethod
     def start(cls, folder: Path, settings: dict[str, Any]) -> Run:
@@ -68,67 +58,86 @@ class Run:
         resumed = folder.exists()
         if not resumed:
             _create(folder, settings)
-        found = run_settings(folder)
-        found.pop("format_version", None)
-        found.pop("blocks", None)
+        manifest = read_manifest(folder)
+        found = manifest.get("settings", {})
+        if manifest.get("format_version") != FORMAT_VERSION:
+            raise StateError(
+                f"{folder}: an earlier run has the format {manifest.get('format_version')} and "
+                f"this version writes {FORMAT_VERSION}: use --overwrite to start anew"
+            )
         if found != settings:
             different = sorted(k for k in {*found, *settings} if found.get(k) != settings.get(k))
             raise StateError(
                 f"{folder}: an earlier run had other settings or another input "
                 f"({', '.join(different)}): use --overwrite to start anew"
             )
-        run = cls(folder, settings, resumed, _lock=_lock(folder))
-        (folder / "done").mkdir(exist_ok=True)
-        for path in (folder / "done").glob("*/*.json"):
-            run._done.setdefault(path.parent.name, {})[path.stem] = json.loads(path.read_text())
+        run = cls(folder, manifest, resumed, _lock=_lock(folder))
+        (folder / MARKS).mkdir(exist_ok=True)
         return run
 
-    def results(self, phase: str) -> dict[str, Any]:
-        """What the blocks of a phase returned, by key."""
-        return self._current.get(phase, self._done.get(phase, {}))
+    def totals(self, phase: str) -> dict[str, Any]:
+        """What the blocks of a phase returned, added up."""
+        if phase not in self._totals:
+            marks = Marks.read(self._marks(phase))
+            self._totals[phase] = {} if marks is None else marks.totals
+        return self._totals[phase]
 
     def forget(self, *prefixes: str) -> None:
         """Drop the marks of phases whose names start so: what they wrote is not there any more."""
-        for path in sorted((self.folder / "done").iterdir()):
+        for path in sorted((self.folder / MARKS).iterdir()):
             if path.name.startswith(prefixes):
-                shutil.rmtree(path)
-                self._done.pop(path.name, None)
+                path.unlink()
+                self._totals.pop(path.stem, None)
 
     def phase(
         self,
         name: str,
-        tasks: Iterable[Task],
+        tiling: Tiling,
         work: Callable[[Task], dict[str, Any]],
         *,
         workers: int,
     ) -> dict[str, Any]:
-        """Run the tasks of a phase that are not yet done; the results of all of them, by key."""
-        marks = self._done.setdefault(name, {})
-        everything = list(tasks)
-        left = [task for task in everything if task.key not in marks]
-        (self.folder / "done" / name).mkdir(parents=True, exist_ok=True)
-        with progress_bar(name, len(everything)) as bar:
-            bar.advance(len(everything) - len(left))
+        """Run the blocks of a phase that are not yet done; what all of them returned, added up."""
+        marks = Marks.open(self._marks(name), tiling)
+        if marks.count:
+            LOGGER.info("%s: %d of %d blocks are done already", name, marks.count, marks.size)
+        try:
+            with progress_bar(name, marks.size) as bar:
+                bar.advance(marks.count)
 
-            def done(task: Task, result: dict[str, Any]) -> None:
-                _write(self.folder / "done" / name / f"{task.key}.json", result)
-                marks[task.key] = result
-                bar.advance()
+                def done(task: Task, result: dict[str, Any]) -> None:
+                    marks.add(task.index, result)
+                    bar.advance()
 
-            run_tasks(work, left, workers=workers, done=done)
-        self._current[name] = {task.key: marks[task.key] for task in everything}
-        return self._current[name]
+                if not marks.complete:
+                    run_tasks(work, tiling.tasks(done=marks), workers=workers, done=done)
+        finally:
+            marks.close()
+        self._totals[name] = marks.totals
+        return marks.totals
 
-    def record(self, blocks: dict[str, Any]) -> None:
-        """Put the blocks and their checksums into the manifest."""
-        manifest = {"format_version": FORMAT_VERSION, **self.settings, "blocks": blocks}
-        _write(self.folder / "manifest.json", manifest)
+    def remember(self, phase: str, chunks: int) -> None:
+        """Put the chunks on a side of a phase's blocks into the manifest."""
+        if self.plan.get(phase) != chunks:
+            self.plan[phase] = chunks
+            _write(self.folder / "manifest.json", self.manifest)
+
+    def record(self, phase: str) -> None:
+        """Say in the manifest that all is done; keep the blocks of a phase and their checksums."""
+        with replacing(self.folder / BLOCKS) as partial:
+            shutil.copyfile(self._marks(phase), partial)
+        self.manifest["complete"] = True
+        _write(self.folder / "manifest.json", self.manifest)
 
     def tidy(self, *, keep: bool) -> None:
         """Drop scratch (unless kept) and marks, in this order: marks say that work is left."""
         if not keep:
             shutil.rmtree(self.scratch, ignore_errors=True)
-        shutil.rmtree(self.folder / "done", ignore_errors=True)
+        doomed = self.folder / f"{MARKS}.partial"
+        shutil.rmtree(doomed, ignore_errors=True)
+        with disk_errors(self.folder):
+            (self.folder / MARKS).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
         self.close()
 
     def close(self) -> None:
@@ -137,14 +146,23 @@ class Run:
             self._lock.close()
             self._lock = None
 
+    def _marks(self, phase: str) -> Path:
+        return self.folder / MARKS / f"{phase}{SUFFIX}"
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run's folder has something left to do or to tidy up."""
+    return (folder / MARKS).exists()
+
 
 def _create(folder: Path, settings: dict[str, Any]) -> None:
     """Make a run's folder, whole, in one rename."""
     partial = folder.with_name(f".{folder.name}.{uuid4().hex}.partial")
     try:
         with disk_errors(folder):
-            (partial / "done").mkdir(parents=True)
-            _write(partial / "manifest.json", {"format_version": FORMAT_VERSION, **settings})
+            (partial / MARKS).mkdir(parents=True)
+            manifest = {"format_version": FORMAT_VERSION, "settings": settings, "plan": {}}
+            _write(partial / "manifest.json", manifest)
             partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -166,23 +184,23 @@ def _lock(folder: Path) -> Any:
     return handle
 
 
-def run_settings(folder: Path) -> dict[str, Any]:
-    """The settings that a run's folder tells."""
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a run's folder tells about it."""
     try:
-        settings = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StateError(
             f"{folder}: exists and is no run of gnnseg; move it away, or choose another output"
         ) from error
-    if not isinstance(settings, dict):
+    if not isinstance(manifest, dict) or "format_version" not in manifest:
         raise StateError(f"{folder}: its manifest.json is no manifest of gnnseg")
-    return settings
+    return manifest
 
 
 def check_run(folder: Path) -> None:
     """Raise StateError if something is there that is no run, or that a process is working on."""
     if folder.exists():
-        run_settings(folder)
+        read_manifest(folder)
         handle = _lock(folder)
         if handle is not None:
             handle.close()

@@ -22,7 +22,7 @@ from gnnseg.io import (
 )
 from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.io.export import MAX_PNG_PIXELS
-from gnnseg.pipeline.manifest import check_run, remove_run
+from gnnseg.pipeline.manifest import check_run, is_unfinished, remove_run
 
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
@@ -89,7 +89,7 @@ class Outputs:
 
     def _check_unfinished(self) -> None:
         out, ours = self.out, self.folder.exists()
-        if is_complete(out) and not (ours and (self.folder / "done").exists()):
+        if is_complete(out) and not is_unfinished(self.folder):
             raise StateError(f"{out}: exists and is complete; use --overwrite to make it anew")
         if out.exists() and ((gnnseg_attributes(out) is None and self.kind == "zarr") or not ours):
             raise StateError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Block, Window
+from gnnseg.blocks import Window
 from gnnseg.graph import compute_regions
 from gnnseg.paint import homes_around, paint_window
 from gnnseg.pipeline.windows import Grid, between, chunk_cells
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.group import Group
     from gnnseg.models.level import Level
-    from gnnseg.pipeline.manifest import Task
     from gnnseg.pipeline.scratch import Scratch
+    from gnnseg.pipeline.tiling import Task
     from gnnseg.superpixels import PixelReader
 
 _EDGES = ("area", "moment", "contact", "contrast")
@@ -36,7 +36,7 @@ def regions_phase(reader: PixelReader, scratch: Scratch, task: Task) -> dict[str
         "leftover": part.num_leftover,
         "regions": int((part.table.area > 0).sum()),
         "edges": edges,
-        "density": _densest(part.table.contact, reader.settings.step),
+        "max_density": _densest(part.table.contact, reader.settings.step),
     }
 
 
@@ -174,9 +174,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponent = np.exp(shifted)
     return exponent / exponent.sum(axis=1, keepdims=True)
-
-
-def output_blocks(shape: tuple[int, ...], chunk: int) -> list[Block]:
-    """A block for each chunk of an output (..., Y, X)."""
-    height, width = shape[-2:]
-    return [Block(window, window) for window in Window(0, height, 0, width).split(chunk)]

@@ -48,13 +48,20 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def group_chunks(self, model: Model, group: Group, grid: Grid, density: float) -> int:
-        """Chunks on a side of a block of a group, for `density` edges a region at most."""
-        return _largest(
-            lambda chunks: group_bytes(model, group, grid, chunks, density),
-            self.share_bytes,
-            MAX_GROUP_CELLS // grid.chunk_at(group.level),
-        )
+    def group_chunks(
+        self, model: Model, group: Group, grid: Grid, density: float, kept: int | None = None
+    ) -> int:
+        """Chunks on a side of a block of a group, for `density` edges a region at most.
+
+        Those `kept` from an earlier run, where they fit.
+        """
+
+        def size(chunks: int) -> int:
+            return group_bytes(model, group, grid, chunks, density)
+
+        if kept is not None and size(kept) <= self.share_bytes:
+            return kept
+        return _largest(size, self.share_bytes, MAX_GROUP_CELLS // grid.chunk_at(group.level))
 
 
 def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
@@ -150,6 +157,16 @@ def make_plan(
         f"{format_size(need)} and the budget is {format_size(budget)}: "
         f"use --memory {-(-need // 2**20)}MiB or more"
     )
+
+
+def reuse(plan: Plan, chunks: int | None, make: Callable[[int], Plan]) -> Plan:
+    """The plan that `make` gives for the `chunks` of an earlier run, or this one if none fits."""
+    if chunks is None or chunks == plan.region_chunks:
+        return plan
+    try:
+        return make(chunks)
+    except MemoryBudgetError:
+        return plan
 
 
 def _least(

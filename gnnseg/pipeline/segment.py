@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gnnseg.blocks import Window
 from gnnseg.execution import default_workers
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io import (
@@ -23,17 +25,17 @@ from gnnseg.memory import default_budget, limit_arenas, parse_size, peak_rss
 from gnnseg.models import Model, load_model
 from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.job import Job, SegmentOptions, prepare
-from gnnseg.pipeline.manifest import Run, Task
+from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.outputs import Outputs
 from gnnseg.pipeline.phases import (
     GroupPhase,
     PaintPhase,
     coarsen_phase,
-    output_blocks,
     regions_phase,
 )
 from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
 from gnnseg.pipeline.summary import class_table, write_class_table
+from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
 from gnnseg.pipeline.windows import Required, required
 
 
@@ -125,10 +127,11 @@ def run(job: Job, out: Path) -> dict[str, Any]:
     progress = Run.start(outputs.folder, job.settings())
     ledger = Ledger()
     try:
+        job = job.resumed(progress)
         if job.options.overwrite or not is_complete(out):
             _work(job, outputs, progress, ledger)
-        painted, regions = progress.results("paint"), progress.results("regions").values()
-        table = class_table(painted.values(), job.model.classes, job.reader.image)
+        regions = progress.totals("regions")
+        table = class_table(progress.totals("paint"), job.model.classes, job.reader.image)
         write_class_table(table, out)
         progress.tidy(keep=job.options.keep)
         if outputs.kind != "zarr":
@@ -138,9 +141,9 @@ def run(job: Job, out: Path) -> dict[str, Any]:
     return {
         "output": str(out),
         "pixels": job.roi.size * job.reader.image.num_planes,
-        "nodes": sum(result["regions"] for result in regions),
-        "edges": sum(result["edges"] for result in regions),
-        "leftover_pixels": sum(result["leftover"] for result in regions),
+        "nodes": regions["regions"],
+        "edges": regions["edges"],
+        "leftover_pixels": regions["leftover"],
         "seconds": time.monotonic() - started,
         "peak_rss_bytes": peak_rss(),
         "resumed": progress.resumed,
@@ -159,9 +162,9 @@ def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
     stream.regions()
     stream.levels()
     stream.network()
-    painted = stream.paint(outputs)
+    stream.paint(outputs)
     with ledger.stage("finish"):
-        progress.record({key: result["crc32"] for key, result in painted.items()})
+        progress.record("paint")
         if job.options.keep:
             mark_graphs_complete(progress.scratch, job.model.num_levels)
         outputs.finish(job)
@@ -184,22 +187,20 @@ class _Stream:
     def regions(self) -> None:
         """Pixels to slots and level-0 tables."""
         job = self.job
-        halo = job.reader.settings.slot_halo + SUM_HALO
-        blocks = job.grid.blocks(self.need.tables[0], 0, job.plan.region_chunks, halo)
+        chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
+        self.progress.remember("regions", chunks)
         work = partial(regions_phase, job.reader, self.scratch)
         with self.ledger.stage("regions"):
-            self.progress.phase("regions", job.tasks(blocks), work, workers=job.plan.workers)
+            self._phase("regions", self._tiling(self.need.tables[0], 0, chunks, halo), work)
 
     def levels(self) -> None:
         """Tables of the coarse levels, each from the one below."""
         job = self.job
         with self.ledger.stage("levels"):
             for level in range(1, job.model.num_levels):
-                blocks = job.grid.blocks(self.need.tables[level], level, COARSE_CHUNKS, 0)
+                tiling = self._tiling(self.need.tables[level], level, COARSE_CHUNKS, 0)
                 work = partial(coarsen_phase, level, job.grid, self.scratch)
-                self.progress.phase(
-                    f"level_{level}", job.tasks(blocks), work, workers=job.plan.workers
-                )
+                self._phase(f"level_{level}", tiling, work)
 
     def network(self) -> None:
         """The groups of layers, each on one torch thread a block: the same bits everywhere."""
@@ -214,19 +215,17 @@ class _Stream:
             torch.set_num_threads(threads)
 
     def _group(self, group: Any) -> None:
-        job = self.job
-        found = self.progress.results("regions").values()
-        density = max(result["density"] for result in found)
-        chunks = job.plan.group_chunks(job.model, group, job.grid, density)
-        window = self.need.states[group.output]
-        blocks = job.grid.blocks(window, group.level, chunks, group.halo)
-        phase = GroupPhase(job.model, group, job.grid, self.scratch)
-        name = f"network_{group.name}"
+        job, name = self.job, f"network_{group.name}"
+        density = self.progress.totals("regions")["max_density"]
+        kept = self.progress.plan.get(name)
+        chunks = job.plan.group_chunks(job.model, group, job.grid, density, kept)
+        self.progress.remember(name, chunks)
+        tiling = self._tiling(self.need.states[group.output], group.level, chunks, group.halo)
         with self.ledger.stage(name):
-            self.progress.phase(name, job.tasks(blocks), phase, workers=job.plan.workers)
+            self._phase(name, tiling, GroupPhase(job.model, group, job.grid, self.scratch))
 
-    def paint(self, outputs: Outputs) -> dict[str, Any]:
-        """Labels at the pixels, then their pyramid; what the blocks counted."""
+    def paint(self, outputs: Outputs) -> None:
+        """Labels at the pixels, then their pyramid."""
         job = self.job
         with self.ledger.stage("paint"):
             labels = outputs.open_labels(job, self.progress)
@@ -241,19 +240,23 @@ class _Stream:
                 labels=labels.levels[0],
                 probabilities=None if chances is None else chances.levels[0],
             )
-            tasks = job.tasks(output_blocks(labels.shape, labels.chunk))
-            painted = self.progress.phase("paint", tasks, phase, workers=job.plan.workers)
+            planes = job.reader.image.num_planes
+            self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)
         with self.ledger.stage("pyramid"):
             self._pyramid(labels)
-        return painted
 
     def _pyramid(self, labels: ZarrOutput) -> None:
         for level in range(1, len(labels.levels)):
             source, target = labels.levels[level - 1 : level + 1]
-            tasks = [Task(0, block) for block in output_blocks(target.shape, labels.chunk)]
             work = partial(_downsample, source, target)
-            workers = self.job.plan.workers
-            self.progress.phase(f"pyramid_{level}", tasks, work, workers=workers)
+            self._phase(f"pyramid_{level}", chunk_tiling(target.shape, labels.chunk), work)
+
+    def _tiling(self, window: Window, level: int, chunks: int, halo: int) -> Tiling:
+        planes = self.job.reader.image.num_planes
+        return self.job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=planes)
+
+    def _phase(self, name: str, tiling: Tiling, work: Callable[[Task], dict[str, Any]]) -> None:
+        self.progress.phase(name, tiling, work, workers=self.job.plan.workers)
 
 
 def _downsample(source: Any, target: Any, task: Task) -> dict[str, Any]:

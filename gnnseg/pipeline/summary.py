@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,13 @@ _COLUMNS = ("class", "pixels", "share", "area", "unit")
 
 
 def class_table(
-    painted: Iterable[dict[str, Any]], classes: ClassInfo, image: ImageSource
+    painted: dict[str, Any], classes: ClassInfo, image: ImageSource
 ) -> list[dict[str, Any]]:
-    """One row a class, then one for unlabelled pixels; `area` is in square `unit`, if known."""
-    totals, unlabelled = [0] * classes.num_classes, 0
-    for result in painted:
-        totals = [a + b for a, b in zip(totals, result["pixels"], strict=True)]
-        unlabelled += result["unlabelled"]
+    """One row a class, then one for unlabelled pixels; `area` is in square `unit`, if known.
+
+    `painted` has the `pixels` of each class and those `unlabelled`.
+    """
+    totals: list[int] = painted["pixels"]
     labelled = max(1, sum(totals))
     size = image.pixel_size
     each = None if size is None else size[0] * size[1]
@@ -31,7 +30,7 @@ def class_table(
         {"class": name, "pixels": pixels, "share": pixels / labelled}
         for name, pixels in zip(classes.names, totals, strict=True)
     ]
-    rows.append({"class": "(unlabelled)", "pixels": unlabelled, "share": None})
+    rows.append({"class": "(unlabelled)", "pixels": painted["unlabelled"], "share": None})
     for row in rows:
         row["area"] = None if each is None else row["pixels"] * each
         row["unit"] = None if each is None else f"{image.unit or 'pixel'}^2"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gnnseg.blocks import Block, Lattice, Window, blocks
+from gnnseg.blocks import Lattice, Window
 from gnnseg.paint import PAINT_HALO
+from gnnseg.pipeline.tiling import Tiling
 
 if TYPE_CHECKING:
     from gnnseg.models.group import Group
@@ -52,10 +53,17 @@ class Grid:
         """The whole chunks that a window touches, cut at the lattice."""
         return window.align(self.chunk_at(level)).clip(self.cells(level))
 
-    def blocks(self, window: Window, level: int, chunks: int, halo: int) -> list[Block]:
-        """Blocks of `chunks` x `chunks` chunks that cover a window's chunks."""
-        bounds = self.chunks_of(window, level)
-        return list(blocks(bounds, chunks * self.chunk_at(level), halo, self.cells(level)))
+    def tiling(
+        self, window: Window, level: int, *, chunks: int, halo: int = 0, planes: int = 1
+    ) -> Tiling:
+        """Blocks of `chunks` x `chunks` chunks that cover a window's chunks in every plane."""
+        return Tiling(
+            self.chunks_of(window, level),
+            chunks * self.chunk_at(level),
+            halo,
+            self.cells(level),
+            planes,
+        )
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,10 @@ def test_a_roi_is_the_crop_of_the_whole(gnnseg, image, model, whole, tmp_path, r
     np.testing.assert_array_equal(read_labels_of(out), expected)
 
 
-def wait_for_marks(process, folder, number):
-    """The marks of finished blocks, as soon as there are enough."""
-    while True:
-        marks = list(folder.glob("*.json"))
-        if len(marks) >= number:
-            return marks
+def wait_for_marks(process, out, number, phase="regions"):
+    """Wait until enough blocks are marked as done."""
+    marks = out.with_name(out.name + ".gnnseg") / "done" / f"{phase}.jsonl"
+    while not marks.exists() or marks.read_bytes().count(b"\n") <= number:
         assert process.poll() is None, "it finished before it could be stopped"
         time.sleep(0.002)
 
@@ -75,7 +73,7 @@ def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, t
     process = subprocess.Popen(
         [*command, *map(str, arguments)], env=env, stderr=subprocess.PIPE, text=True
     )
-    wait_for_marks(process, tmp_path / "labels.zarr.gnnseg" / "done" / "regions", 4)
+    wait_for_marks(process, out, 4)
     process.send_signal(how)
     message = process.communicate()[1]
     assert process.returncode == (-how if how == signal.SIGKILL else 130)
@@ -95,12 +93,36 @@ def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, t
     assert sum(p.stat().st_mtime < restart for p in slots) >= before
 
 
+@pytest.mark.parametrize("verb", ["superpixels", "graph"])
+def test_a_killed_stage_goes_on(program, gnnseg_json, image, verb, tmp_path):
+    command, env = program
+    options = ["--step", 17, "--block", BLOCK, "--workers", 1]
+    whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
+    expected = gnnseg_json(verb, image, "-o", whole, *options)
+    arguments = [verb, image, "-o", out, *options]
+    for number in (2, 7):
+        process = subprocess.Popen([*command, *map(str, arguments)], env=env)
+        wait_for_marks(process, out, number)
+        process.kill()
+        process.wait()
+        assert not out.exists()
+    found = gnnseg_json(*arguments)
+    assert found["resumed"] is True
+    same = ("num_superpixels", "num_edges", "leftover_pixels", "lattice", "settings")
+    assert {key: found[key] for key in same} == {key: expected[key] for key in same}
+    assert len(chunks(whole)) >= 16
+    assert chunks(out) == chunks(whole)
+    for path in out.rglob("zarr.json"):
+        assert path.read_bytes() == (whole / path.relative_to(out)).read_bytes()
+    assert not (tmp_path / "out.zarr.gnnseg" / "scratch.zarr").exists()
+
+
 def test_other_settings_do_not_go_on(program, gnnseg, image, model, tmp_path):
     command, env = program
     out = tmp_path / "labels.zarr"
     arguments = ["segment", image, "-m", model, "-o", out, "--block", BLOCK]
     process = subprocess.Popen([*command, *map(str, arguments)], env=env)
-    wait_for_marks(process, tmp_path / "labels.zarr.gnnseg" / "done" / "regions", 1)
+    wait_for_marks(process, out, 1)
     process.kill()
     process.wait()
     assert "label_offset" in gnnseg(*arguments, "--label-offset", 1, code=4).stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ import zarr
 import gnnseg
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import open_image, write_rgb_png
-from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.manifest import Run, read_manifest
 from gnnseg.pipeline.outputs import Outputs
 
 STEP = 8
+segmenting = importlib.import_module("gnnseg.pipeline.segment")
 
 
 class StoppedError(Exception):
@@ -91,7 +95,7 @@ def test_a_run_stopped_while_tidying_up_is_tidied_up(model, image, tmp_path, mon
     result = gnnseg.segment(image, model, out)
     assert sum(row["pixels"] for row in result["classes"]) == 192 * 200
     left = {path.name for path in (tmp_path / f"{name}.gnnseg").iterdir()}
-    assert left <= {"manifest.json", "lock"}
+    assert left <= {"manifest.json", "blocks.jsonl", "lock"}
     with pytest.raises(StateError, match="complete"):
         gnnseg.segment(image, model, out)
 
@@ -115,9 +119,7 @@ def test_two_processes_do_not_share_an_output(model, image, tmp_path, monkeypatc
     out = tmp_path / "labels.zarr"
     stopped_in(monkeypatch, Outputs, "finish", lambda: gnnseg.segment(image, model, out))
     manifest = gnnseg.pipeline.manifest
-    settings = manifest.run_settings(tmp_path / "labels.zarr.gnnseg")
-    settings.pop("format_version")
-    settings.pop("blocks")
+    settings = manifest.read_manifest(tmp_path / "labels.zarr.gnnseg")["settings"]
     holder = Run.start(tmp_path / "labels.zarr.gnnseg", settings)
     for overwrite in (False, True):
         with pytest.raises(StateError, match="another process"):
@@ -156,3 +158,69 @@ def test_probabilities_of_another_run_are_left_alone(model, image, tmp_path):
     shutil.rmtree(tmp_path / "labels.zarr.gnnseg")
     with pytest.raises(StateError, match="another run"):
         gnnseg.segment(image, model, out, probabilities=True)
+
+
+def counted_regions(monkeypatch, stop_after=None):
+    """Numbers of the region blocks that are computed; the one after `stop_after` stops the run."""
+    seen, work = [], segmenting.regions_phase
+
+    def noted(reader, scratch, task):
+        if len(seen) == stop_after:
+            raise StoppedError
+        seen.append(task.index)
+        return work(reader, scratch, task)
+
+    monkeypatch.setattr(segmenting, "regions_phase", noted)
+    return seen
+
+
+def test_a_resumed_run_uses_the_plan_it_had_if_it_fits(model, pixels, tmp_path, monkeypatch):
+    """At step 8 a chunk is 1024 pixels: four here, or one block where there is room."""
+    wide = np.tile(pixels[0], (1, 8, 8))[:, :1200, :1200]
+    image, out = open_image(wide, axes="CYX"), tmp_path / "labels.zarr"
+    folder = tmp_path / "labels.zarr.gnnseg"
+    roomy = "8GiB"
+
+    def stopped(stop_after, **options):
+        with monkeypatch.context() as patch:
+            seen = counted_regions(patch, stop_after)
+            patch.setattr(segmenting, "coarsen_phase", stop)
+            with pytest.raises(StoppedError):
+                gnnseg.segment(image, model, out, workers=1, **options)
+        return seen, read_manifest(folder)["plan"]
+
+    seen, plan = stopped(2, memory=roomy, block=1024)
+    assert seen == [0, 1]
+    assert plan == {"regions": 1}
+    seen, plan = stopped(None, memory=roomy)
+    assert seen == [2, 3]
+    assert plan == {"regions": 1}
+    seen, plan = stopped(None, memory=roomy, block=2048)
+    assert seen == []
+    gnnseg.segment(image, model, tmp_path / "whole.zarr", memory=roomy)
+    gnnseg.segment(image, model, out, memory=roomy)
+    np.testing.assert_array_equal(labels_of(out), labels_of(tmp_path / "whole.zarr"))
+    groups = {f"network_{group.name}" for group in model.network.groups}
+    assert set(read_manifest(folder)["plan"]) == {"regions", *groups}
+
+
+def test_a_plan_that_does_not_fit_is_made_anew(model):
+    image = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (3, 20_000, 20_000))
+    source = open_image(image, axes="CYX")
+    roomy = prepare(source, model, SegmentOptions(memory=8 * 2**30, workers=1))
+    assert roomy.plan.region_chunks > 1
+
+    def again(mib, **options):
+        run = Run(Path(), {"plan": {"regions": roomy.plan.region_chunks}})
+        options = SegmentOptions(memory=mib * 2**20, workers=1, **options)
+        return prepare(source, model, options).resumed(run).plan
+
+    assert again(9000).region_chunks == roomy.plan.region_chunks
+    tight = again((roomy.base + 400 * 2**20) // 2**20)
+    assert tight.region_chunks < roomy.plan.region_chunks
+    assert again(9000, block=1).region_chunks == 1
+    group = model.network.groups[0]
+    grid = roomy.grid
+    assert roomy.plan.group_chunks(model, group, grid, 6.0, kept=1) == 1
+    best = tight.group_chunks(model, group, grid, 24.0)
+    assert tight.group_chunks(model, group, grid, 24.0, kept=1000) == best

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+
 import numpy as np
 import pytest
 import zarr
 
 import gnnseg
+from gnnseg.cli.options import STAGE_OPTIONS
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.graph import whole_table
 from gnnseg.io import open_image
 from gnnseg.metrics import ConfusionMatrix
-from gnnseg.pipeline import ceiling, paint_file, write_graph, write_superpixels
+from gnnseg.pipeline import ceiling, paint_file, stages, write_graph, write_superpixels
+from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.stages import StageOptions
 from gnnseg.superpixels import PixelReader
 
 
@@ -80,3 +86,52 @@ def test_stages_refuse_what_does_not_fit(pixels, tmp_path):
         paint_file(tmp_path / "slots.zarr", tmp_path / "objects.npy", tmp_path / "out.zarr")
     with pytest.raises(InputError):
         paint_file(tmp_path / "few.npy", tmp_path / "few.npy", tmp_path / "out.zarr")
+
+
+class StoppedError(Exception):
+    """Stands for a kill."""
+
+
+def stop(*_args, **_kwargs):
+    raise StoppedError
+
+
+@pytest.mark.parametrize("write", [write_superpixels, write_graph])
+@pytest.mark.parametrize("where", ["regions", "moved", "published"])
+def test_a_stage_stopped_near_its_end_goes_on(pixels, tmp_path, monkeypatch, write, where):
+    image, out = open_image(pixels[0], axes="CYX"), tmp_path / "out.zarr"
+    expected = write(image, tmp_path / "whole.zarr", step=8)
+    owner, name = {
+        "regions": (stages, "_publish"),
+        "moved": (Path, "rename"),
+        "published": (Run, "tidy"),
+    }[where]
+    with monkeypatch.context() as patch:
+        if where == "moved":
+            rename = Path.rename
+
+            def until_published(path, target):
+                if Path(target) == out:
+                    raise StoppedError
+                return rename(path, target)
+
+            patch.setattr(owner, name, until_published)
+        else:
+            patch.setattr(owner, name, stop)
+        with pytest.raises(StoppedError):
+            write(image, out, step=8)
+    assert out.exists() == (where == "published")
+    monkeypatch.setattr(stages, "regions_phase", stop)
+    found = write(image, out, step=8)
+    assert found["resumed"]
+    assert found["num_edges"] == expected["num_edges"]
+    files = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    whole = tmp_path / "whole.zarr"
+    assert files == {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
+    with pytest.raises(StateError, match="exists"):
+        write(image, out, step=8)
+
+
+def test_the_program_has_the_options_of_the_stages():
+    named = {name: default for name, _, default in STAGE_OPTIONS}
+    assert named == {field.name: field.default for field in fields(StageOptions)}

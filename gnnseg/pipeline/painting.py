@@ -1,0 +1,183 @@
+"""From one value a superpixel to one a pixel, file to file, in blocks."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnseg.blocks import Lattice
+from gnnseg.errors import InputError, MemoryBudgetError
+from gnnseg.execution import default_workers
+from gnnseg.io import ImageSource, open_image, unlabelled_value
+from gnnseg.io.values import open_values
+from gnnseg.ledger import Ledger
+from gnnseg.memory import default_budget, format_size, limit_arenas, parse_size, peak_rss, rss
+from gnnseg.paint import homes_around, paint_window
+from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY
+from gnnseg.pipeline.scratch import SLOTS
+from gnnseg.pipeline.single import SLOT_KIND, start_single
+from gnnseg.pipeline.tiling import Task, chunk_tiling
+
+KIND = "painted"
+FORMAT_VERSION = 1
+
+
+def paint_file(
+    slots: str | Path,
+    values: str | Path,
+    out: str | Path,
+    *,
+    memory: int | str | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Paint one value per superpixel through a slot map into a zarr array.
+
+    Parameters
+    ----------
+    slots : path
+        Written by `write_superpixels`.
+    values : path
+        `.npy` with (planes *) cells_y * cells_x values of an integer or float type, or a zarr
+        array of that shape.
+    out : path
+        A zarr array (Z, Y, X) of the same type; masked pixels hold the type's highest value, or
+        NaN. The same call again goes on where an interrupted one stopped.
+    memory : int or str, optional
+        Upper bound for the whole process; default: half of what is available.
+    workers : int, optional
+        Threads.
+    overwrite : bool
+        Replace an output of gnnseg that exists.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or there are more or fewer values than superpixels.
+    MemoryBudgetError
+        The budget is too small, before any work starts.
+    StateError
+        The output exists.
+    """
+    started = time.monotonic()
+    limit_arenas()
+    array, lattice = _open_slots(Path(slots))
+    table = open_values(values, (array.shape[0], *lattice.shape))
+    budget = default_budget() if memory is None else parse_size(memory)
+    threads = _fitting(array, table, lattice, budget, workers or default_workers())
+    settings = {
+        "slots": open_image(array, axes="ZYX").fingerprint(),
+        "step": lattice.step,
+        "values": table.fingerprint(),
+    }
+    inputs = (str(slots), str(values))
+    run = start_single(Path(out), KIND, settings, inputs=inputs, overwrite=overwrite)
+    ledger = Ledger()
+    try:
+        if not Path(out).exists():
+            with ledger.stage("paint"):
+                _paint(run, array, table, lattice, threads)
+            (run.folder / "painted.zarr").rename(out)
+        run.tidy(keep=False)
+    finally:
+        run.close()
+    return {
+        "output": str(out),
+        "pixels": int(np.prod(array.shape)),
+        "resumed": run.resumed,
+        "seconds": time.monotonic() - started,
+        "peak_rss_bytes": peak_rss(),
+        "stages": ledger.as_dict(),
+    }
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """Paints a block; a pure function of the slots and the values around it."""
+
+    slots: Any
+    table: ImageSource
+    lattice: Lattice
+    target: Any
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        write = task.block.write
+        cells, homes, first = homes_around(self.lattice, write)
+        covered = self.lattice.pixels(cells)
+        part = np.asarray(self.slots[(task.plane, *covered.slices)])
+        near = self.table.read(homes, task.plane)[0]
+        painted = paint_window(part, self.lattice.step, near, first, self.target.fill_value)
+        crop = write.relative_to(covered).slices
+        self.target[(task.plane, *write.slices)] = painted[crop]
+        return {}
+
+
+def _paint(run: Run, slots: Any, table: ImageSource, lattice: Lattice, workers: int) -> None:
+    target = _open_target(run, slots, table.dtype)
+    tiling = chunk_tiling(slots.shape, slots.chunks[-1], planes=slots.shape[0])
+    run.phase("paint", tiling, _Painter(slots, table, lattice, target), workers=workers)
+    target.attrs["gnnseg"] = {**dict(target.attrs["gnnseg"]), "complete": True}
+
+
+def _open_target(run: Run, slots: Any, dtype: Any) -> Any:
+    """The unfinished array; if it is not there, it is created and its marks are dropped."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+
+    path = run.folder / "painted.zarr"
+    if not path.exists():
+        run.forget("")
+        partial_path = run.folder / "painted.partial"
+        shutil.rmtree(partial_path, ignore_errors=True)
+        zarr.create_array(
+            str(partial_path),
+            shape=slots.shape,
+            chunks=slots.chunks,
+            dtype=dtype,
+            fill_value=np.nan if dtype.kind == "f" else unlabelled_value(dtype),
+            compressors=ZstdCodec(checksum=True),
+            attributes={
+                "gnnseg": {"kind": KIND, "format_version": FORMAT_VERSION, "complete": False}
+            },
+        )
+        partial_path.rename(path)
+    array: Any = zarr.open_array(str(path), mode="r+")
+    return array.with_config({"write_empty_chunks": True})
+
+
+def _fitting(slots: Any, table: ImageSource, lattice: Lattice, budget: int, workers: int) -> int:
+    """As many threads as fit the budget."""
+    side, itemsize = slots.chunks[-1], table.dtype.itemsize
+    homes = (side // lattice.step + 6) ** 2
+    each = 2.3 * (side + 2 * lattice.step) ** 2 * (1 + itemsize) + 2 * homes * itemsize
+    base = rss() + RUNTIME_BYTES
+    need = int((each + table.resident_bytes) * SAFETY)
+    if base + need > budget:
+        raise MemoryBudgetError(
+            f"painting chunks of {side} pixels needs about {format_size(base + need)} and the "
+            f"budget is {format_size(budget)}: use --memory {-(-(base + need) // 2**20)}MiB or more"
+        )
+    return min(workers, (budget - base) // need)
+
+
+def _open_slots(path: Path) -> tuple[Any, Lattice]:
+    import zarr
+
+    try:
+        group = zarr.open_group(path, mode="r")
+        about: Any = group.attrs["gnnseg"]
+        if about.get("kind") != SLOT_KIND or not about.get("complete"):
+            raise InputError(f"{path}: is no complete slot map; `gnnseg superpixels` makes one")
+        array: Any = group[SLOTS]
+        _, height, width = array.shape
+        return array, Lattice(height, width, int(about["step"]))
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is no readable slot map of gnnseg: {error}") from error
