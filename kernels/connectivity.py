@@ -10,6 +10,8 @@ looked at pixel by pixel; while they wait, their slots carry a mark.
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numba import njit
 
@@ -18,10 +20,12 @@ from gnnseg.kernels.slic import MASKED
 
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""
-_ORPHAN = np.uint8(32)
-"""Added to the slot of an orphan; above every slot, below `MASKED`."""
+_ORPHAN = np.uint8(40)
+"""Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""
+_SCRATCH = 2
+"""Bytes a pixel that the runs may take; where there are more, they are found in several bands."""
 _MAIN = -(1 << 31)
-"""Parent of the root of a main piece, and of masked runs; other roots hold minus their size."""
+"""Parent of the root of a main piece and of runs left out; other roots hold minus their size."""
 
 
 def connect(
@@ -49,15 +53,38 @@ def connect(
     index = np.int32 if slots.size < 1 << 31 else np.int64
     rows = np.zeros(slots.shape[0] + 1, np.int64)
     _count_runs(slots, step, rows)
+    scratch = int(rows[-1]) * (np.dtype(index).itemsize + 4)
+    bands = ceil(scratch / (_SCRATCH * slots.size))
+    size = -(-colour.shape[0] // bands)
+    for first in range(0, colour.shape[0], size):
+        _mark_orphans(slots, step, colour.shape[1], rows, first, first + size, index)
+    orphans = np.empty(_count_orphans(slots), index)
+    _list_orphans(slots, orphans)
+    return _adopt(work, step, rounds, colour, slots, orphans).astype(np.int64)
+
+
+def _mark_orphans(
+    slots: np.ndarray,
+    step: int,
+    cells_x: int,
+    rows: np.ndarray,
+    first: int,
+    last: int,
+    index: type[np.signedinteger],
+) -> None:
+    """Mark the orphans of the homes in the rows `first` to `last`; other homes are left out."""
+    y0 = max(first - 2 * REACH, 0) * step
+    y1 = min(last * step, slots.shape[0])
+    if y0 >= y1:
+        return
+    rows = rows[y0 : y1 + 1] - rows[y0]
     starts = np.empty(rows[-1] + 1, np.int32)
     parents = np.empty(rows[-1], index)
-    _find_pieces(slots, step, colour.shape[1], rows, starts, parents)
-    main = np.full(colour.shape[0] * colour.shape[1], -1, index)
-    orphans = np.empty(_choose_main(slots, step, rows, starts, parents, main), index)
-    _mark_orphans(slots, rows, starts, parents, orphans)
-    del starts, parents
-    left = _adopt(work, step, rounds, colour, slots, orphans)
-    return left.astype(np.int64)
+    band = np.array([y0, first, last])
+    _find_pieces(slots, step, cells_x, band, rows, starts, parents)
+    main = np.full((last - first) * cells_x, -1, index)
+    _choose_main(slots, step, cells_x, band, rows, starts, parents, main)
+    _mark_others(slots, y0, rows, starts, parents)
 
 
 @njit(nogil=True, cache=True)
@@ -75,11 +102,15 @@ def _count_runs(slots, step, rows):
 
 
 @njit(nogil=True, cache=True)
-def _home(slot, cell_y, cell_x, cells_x):
-    """Local id of a superpixel, on a lattice two cells wider all round; -1: masked."""
+def _home(slot, cell_y, cell_x, cells_x, band):
+    """A number for a superpixel whose home lies in the band; -1 for others and where masked."""
     slot = np.int64(slot)
-    home = (cell_y + REACH + slot // 5 - 2) * cells_x + cell_x + REACH + slot % 5 - 2
-    return home if slot != MASKED else -1
+    if slot == MASKED:
+        return -1
+    slot -= _ORPHAN if slot >= _ORPHAN else 0
+    row = cell_y + REACH + slot // 5 - 2
+    inside = band[1] <= row < band[2]
+    return (row - band[1]) * cells_x + cell_x + REACH + slot % 5 - 2 if inside else -1
 
 
 @njit(nogil=True, cache=True)
@@ -102,23 +133,25 @@ def _unite(parents, a, b):
         parents[second] = first
 
 
-@njit(nogil=True, cache=True)
-def _find_pieces(slots, step, cells_x, rows, starts, parents):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _find_pieces(slots, step, cells_x, band, rows, starts, parents):
     """Write the runs and unite those of a home that touch; roots hold minus the piece's size."""
-    height, width = slots.shape
+    width = slots.shape[1]
     homes = np.empty((2, width), np.int64)
-    for y in range(height):
-        first, last = rows[y], rows[y + 1]
+    for n in range(rows.size - 1):
+        y = band[0] + n
+        first, last = rows[n], rows[n + 1]
         # The next row overwrites the one start too many.
         list_across(slots[y], step, starts[first : last + 1])
         starts[last] = width
-        here, above = homes[y % 2], homes[1 - y % 2]
+        here, above = homes[n % 2], homes[1 - n % 2]
         for run in range(first, last):
             x = starts[run]
-            here[run - first] = _home(slots[y, x], y // step, x // step, cells_x)
-            parents[run] = x - starts[run + 1]
-        if y > 0:
-            _touch(here, above, rows[y - 1 : y + 2], starts, parents, width)
+            home = _home(slots[y, x], y // step, x // step, cells_x, band)
+            here[run - first] = home
+            parents[run] = x - starts[run + 1] if home >= 0 else _MAIN
+        if n > 0:
+            _touch(here, above, rows[n - 1 : n + 2], starts, parents, width)
 
 
 @njit(nogil=True, cache=True)
@@ -126,7 +159,7 @@ def _touch(here, above, rows, starts, parents, width):
     """Unite the runs of a row with those above; `starts` of the row above end where it ends."""
     i, j = rows[0], rows[1]
     while i < rows[1] and j < rows[2]:
-        if here[j - rows[1]] == above[i - rows[0]]:
+        if here[j - rows[1]] == above[i - rows[0]] >= 0:
             _unite(parents, i, j)
         end_i = starts[i + 1] if i + 1 < rows[1] else width
         end_j = starts[j + 1] if j + 1 < rows[2] else width
@@ -134,52 +167,55 @@ def _touch(here, above, rows, starts, parents, width):
         j += end_j <= end_i
 
 
-@njit(nogil=True, cache=True)
-def _choose_main(slots, step, rows, starts, parents, main):
-    """Turn the roots of the main pieces to `_MAIN`; return the number of pixels outside them.
-
-    `main` is a scratch: the best root of each home so far.
-    """
-    height = slots.shape[0]
-    orphans = 0
-    cells_x = -(-slots.shape[1] // step) + 2 * REACH
-    for y in range(height):
-        for run in range(rows[y], rows[y + 1]):
-            if parents[run] >= 0:
-                continue
-            x = starts[run]
-            home = _home(slots[y, x], y // step, x // step, cells_x)
-            if home < 0:
-                parents[run] = _MAIN
-                continue
-            best = main[home]
-            orphans -= parents[run]
-            if best < 0 or parents[run] < parents[best]:
-                main[home] = run
-    for home in range(main.size):
-        if main[home] >= 0:
-            orphans += parents[main[home]]
-            parents[main[home]] = _MAIN
-    return orphans
+@njit(nogil=True, cache=True, error_model="numpy")
+def _choose_main(slots, step, cells_x, band, rows, starts, parents, main):
+    """Turn the roots of the main pieces to `_MAIN`; `main` is a scratch, a root for each home."""
+    for n in range(rows.size - 1):
+        y = band[0] + n
+        for run in range(rows[n], rows[n + 1]):
+            if _MAIN < parents[run] < 0:
+                x = starts[run]
+                home = _home(slots[y, x], y // step, x // step, cells_x, band)
+                if main[home] < 0 or parents[run] < parents[main[home]]:
+                    main[home] = run
+    for run in main:
+        if run >= 0:
+            parents[run] = _MAIN
 
 
 @njit(nogil=True, cache=True)
-def _mark_orphans(slots, rows, starts, parents, orphans):
-    """Mark the pixels outside main pieces and list their flat indices."""
+def _mark_others(slots, y0, rows, starts, parents):
+    """Mark the pixels of runs that belong to no main piece."""
+    for n in range(rows.size - 1):
+        for run in range(rows[n], rows[n + 1]):
+            if parents[_root(parents, run)] != _MAIN:
+                end = starts[run + 1] if run + 1 < rows[n + 1] else slots.shape[1]
+                for x in range(starts[run], end):
+                    slots[y0 + n, x] += _ORPHAN
+
+
+@njit(nogil=True, cache=True)
+def _count_orphans(slots):
+    count = 0
+    for y in range(slots.shape[0]):
+        for x in range(slots.shape[1]):
+            count += (slots[y, x] >= _ORPHAN) & (slots[y, x] < MASKED)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _list_orphans(slots, orphans):
+    """Write the flat indices of the marked pixels."""
     height, width = slots.shape
     count = 0
     for y in range(height):
-        for run in range(rows[y], rows[y + 1]):
-            if parents[_root(parents, run)] == _MAIN:
-                continue
-            end = starts[run + 1] if run + 1 < rows[y + 1] else width
-            for x in range(starts[run], end):
-                slots[y, x] += _ORPHAN
+        for x in range(width):
+            if _ORPHAN <= slots[y, x] < MASKED:
                 orphans[count] = y * width + x
                 count += 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _adopt(work, step, rounds, colour, slots, orphans):
     """Let the orphans join, a synchronous round at a time; return those that are left."""
     width = slots.shape[1]
@@ -204,7 +240,7 @@ def _adopt(work, step, rounds, colour, slots, orphans):
     return left
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _choose(work, step, colour, slots, y, x):
     """Slot of the touching main piece nearest in colour, then lowest in id; `MASKED` if none."""
     height, width = slots.shape

@@ -56,7 +56,7 @@ def compute_slots(
     inner = _without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
     slots = np.ascontiguousarray(slots[part.slices])
-    smooth = np.ascontiguousarray(pixels.smooth[(slice(None), *part.slices)])
+    smooth = pixels.smooth[(slice(None), *part.slices)]
     colour = _around(colour, inner.relative_to(cells))
     left = connect(smooth, step, settings.orphan_rounds, colour, slots)
     y, x = np.divmod(left, slots.shape[1])
