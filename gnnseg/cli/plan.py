@@ -6,15 +6,17 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.cli.output import emit, warn
+from gnnseg.cli.output import emit, seconds, warn
 from gnnseg.execution import default_workers
 from gnnseg.memory import format_size
+from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import SegmentOptions, prepare
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
-    from gnnseg.pipeline.job import Job
+    from gnnseg.pipeline.estimate import estimate_seconds
+from gnnseg.pipeline.job import Job
 
 
 def print_plan(
@@ -34,6 +36,7 @@ def print_plan(
     )
     job = prepare(source, model, options, mask)
     result = {**_figures(job), "free_disk_bytes": _free(out), "output": str(out)}
+    result["estimated_seconds"] = estimate_seconds(job)
     needed, free = result["scratch_bytes"], result["free_disk_bytes"]
     if needed > free:
         warn(f"{format_size(free)} are free on the disk; the scratch may need more")
@@ -45,6 +48,7 @@ def print_plan(
         ("nodes", f"{result['nodes']:,}"),
         ("blocks", f"{result['blocks']:,} of {side} x {side} pixels, {at_a_time}"),
         ("memory", memory_of),
+        ("time", f"about {seconds(result['estimated_seconds'])}, judged by one piece of the image"),
         ("scratch", f"at most {format_size(needed)}, {format_size(free)} are free"),
         ("output", f"{out} (nothing is written now)"),
     ]

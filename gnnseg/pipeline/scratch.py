@@ -63,18 +63,31 @@ def open_scratch(
         shutil.rmtree(partial, ignore_errors=True)
         _create(zarr.open_group(partial, mode="w-"), grid, planes, scaling, model)
         partial.rename(run.scratch)
-    root: Any = zarr.open_group(run.scratch, mode="r+")
-    groups = () if model is None else model.network.groups
-    levels = 1 if model is None else model.num_levels
     try:
-        return Scratch(
-            root[SLOTS].with_config(_CONFIG),
-            [open_tables(root[f"graph_{n}"], grid.lattice.step << n) for n in range(levels)],
-            {g.output: root[f"state_{g.output}"].with_config(_CONFIG) for g in groups},
-        )
+        return _open(zarr.open_group(run.scratch, mode="r+"), grid, model)
     except KeyError:
         shutil.rmtree(run.scratch)
         return open_scratch(run, grid, planes, scaling, model)
+
+
+def scratch_in_memory(grid: Grid, scaling: Scaling, model: Model) -> Scratch:
+    """Arrays for one plane of a small image, which go with the object."""
+    import zarr
+
+    root = zarr.open_group({}, mode="w")
+    _create(root, grid, 1, scaling, model)
+    return _open(root, grid, model)
+
+
+def _open(root: Any, grid: Grid, model: Model | None) -> Scratch:
+    """The arrays; KeyError if one is missing."""
+    groups = () if model is None else model.network.groups
+    levels = 1 if model is None else model.num_levels
+    return Scratch(
+        root[SLOTS].with_config(_CONFIG),
+        [open_tables(root[f"graph_{n}"], grid.lattice.step << n) for n in range(levels)],
+        {g.output: root[f"state_{g.output}"].with_config(_CONFIG) for g in groups},
+    )
 
 
 def _create(root: Any, grid: Grid, planes: int, scaling: Scaling, model: Model | None) -> None:

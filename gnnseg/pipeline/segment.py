@@ -31,6 +31,7 @@ from gnnseg.pipeline.phases import (
     GroupPhase,
     PaintPhase,
     coarsen_phase,
+    one_torch_thread,
     regions_phase,
 )
 from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
@@ -203,16 +204,10 @@ class _Stream:
                 self._phase(f"level_{level}", tiling, work)
 
     def network(self) -> None:
-        """The groups of layers, each on one torch thread a block: the same bits everywhere."""
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        """The groups of layers."""
+        with one_torch_thread():
             for group in self.job.model.network.groups:
                 self._group(group)
-        finally:
-            torch.set_num_threads(threads)
 
     def _group(self, group: Any) -> None:
         job, name = self.job, f"network_{group.name}"

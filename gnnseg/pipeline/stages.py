@@ -96,17 +96,23 @@ def _write(image: Any, out: Path, kind: str, options: StageOptions) -> dict[str,
         run.close()
     return {
         "output": str(out),
-        "pixels": reader.lattice.bounds.size * source.num_planes,
-        "num_superpixels": totals["regions"],
-        "num_edges": totals["edges"],
-        "leftover_pixels": totals["leftover"],
-        "lattice": list(reader.lattice.shape),
-        "settings": asdict(reader.settings),
+        **_figures(reader, totals),
         "resumed": run.resumed,
         "seconds": time.monotonic() - started,
         "peak_rss_bytes": peak_rss(),
         "plan": plan.as_dict(),
         "stages": ledger.as_dict(),
+    }
+
+
+def _figures(reader: PixelReader, totals: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pixels": reader.lattice.bounds.size * reader.image.num_planes,
+        "num_superpixels": totals["regions"],
+        "num_edges": totals["edges"],
+        "leftover_pixels": totals["leftover"],
+        "lattice": list(reader.lattice.shape),
+        "settings": asdict(reader.settings),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -118,7 +119,16 @@ def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path)
     assert plan["blocks"] == 1
     assert plan["projected_bytes"] <= plan["memory_bytes"] == 2 * 2**30
     assert plan["scratch_bytes"] > 0
+    assert 0 < plan["estimated_seconds"] < 100
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_is_modest_about_time(gnnseg, image, model, tmp_path):
+    arguments = ["segment", image, "-m", model, "-o", tmp_path / "o.zarr", "--dry-run"]
+    shown = gnnseg(*arguments, "--probabilities").stdout
+    assert re.search(
+        r"^time +about [\d.]+ s, judged by one piece of the image$", shown, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("verb", ["superpixels", "graph"])

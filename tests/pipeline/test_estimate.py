@@ -1,0 +1,72 @@
+"""The estimate of time: real rates, scaled by pixels, nodes and threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gnnseg.io import open_image
+from gnnseg.pipeline import estimate
+from gnnseg.pipeline.estimate import estimate_seconds
+from gnnseg.pipeline.job import SegmentOptions, prepare
+
+
+def job_of(model, height, width, *, planes=1, **options):
+    shape = (planes, 3, height, width)
+    image = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), shape)
+    options = {"memory": 8 * 2**30, "workers": 2, "block": 1024, **options}
+    return prepare(open_image(image, axes="ZCYX"), model, SegmentOptions(**options))
+
+
+@pytest.fixture
+def fixed(monkeypatch):
+    """Rates of an imaginary machine."""
+
+    def measure(job, _reader):
+        names = [g.name for g in job.model.network.groups if g.level == 0]
+        return estimate._Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
+
+    monkeypatch.setattr(estimate, "_measure", measure)
+    monkeypatch.setattr(estimate, "_sample", lambda job: (job.reader, 0.0))
+    monkeypatch.setattr(estimate, "default_workers", lambda: 2)
+
+
+@pytest.mark.usefixtures("fixed")
+def test_it_grows_with_the_image_and_shrinks_with_threads(model):
+    base = estimate_seconds(job_of(model, 8192, 8192))
+    assert estimate_seconds(job_of(model, 16384, 16384)) == pytest.approx(4 * base, rel=0.15)
+    assert estimate_seconds(job_of(model, 8192, 8192, planes=3)) == pytest.approx(
+        3 * base, rel=0.15
+    )
+    assert estimate_seconds(job_of(model, 8192, 8192, workers=1)) == pytest.approx(
+        2 * base, rel=0.2
+    )
+    part = estimate_seconds(job_of(model, 8192, 8192, roi=((0, 1000), (0, 1000))))
+    assert part < base / 8
+
+
+@pytest.mark.usefixtures("fixed")
+def test_more_threads_than_processors_or_blocks_are_of_no_use(model):
+    base = estimate_seconds(job_of(model, 8192, 8192))
+    assert estimate_seconds(job_of(model, 8192, 8192, workers=9)) == pytest.approx(base, rel=0.01)
+    small = [estimate_seconds(job_of(model, 500, 500, workers=n)) for n in (1, 2)]
+    assert small[1] == pytest.approx(small[0], rel=0.05)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (192, 200), (1500, 900)])
+def test_it_is_positive_and_writes_nothing(model, tmp_path, monkeypatch, shape):
+    monkeypatch.chdir(tmp_path)
+    assert 0 < estimate_seconds(job_of(model, *shape, probabilities=True)) < 60
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sample_is_a_chunk_of_the_real_image_within_what_is_asked_for(model, pixels):
+    wide = np.tile(pixels[0], (1, 10, 10))
+    wide[:, :1200, :] = 0
+    options = SegmentOptions(memory=8 * 2**30, workers=1, roi=((1500, 1900), (0, 2000)))
+    job = prepare(open_image(wide, axes="CYX"), model, options)
+    reader, seconds = estimate._sample(job)
+    assert (reader.image.height, reader.image.width) == (736, 1024)
+    expected = wide[:, 1184:1920, 488:1512]
+    assert seconds > 0
+    np.testing.assert_array_equal(reader.image.read(reader.image.bounds), expected)
