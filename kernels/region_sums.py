@@ -1,4 +1,4 @@
-"""Sums over regions: count, position moments, channels, texture and a grey histogram.
+"""Sums over regions: count, position moments, channels, texture, histograms of grey and patterns.
 
 Everything is an integer sum, so parts of a region add up to the whole in any order. Planes are
 added up column by column, whatever region a column is in; where its region changes, the column's
@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.patterns import PATTERNS, pattern_row
 from gnnseg.kernels.runs import list_down
 from gnnseg.kernels.slic import MASKED
 
 GEOMETRY = 6
 """Leading sums: count, y, x, y*y, y*x, x*x, positions counted from the home cell's corner."""
-HISTOGRAM_BINS = 32
+GREY_BINS = 32
+"""Leading bins of a histogram; then come those of the patterns, for one distance after another."""
 VALUE, ALONG_X, ALONG_Y, FALLING, RISING, LAPLACIAN = range(6)
 """Rules for a plane: a channel's value, or a response on grey, each at a distance in pixels."""
 _STRIP = 2048
@@ -32,6 +34,7 @@ def region_sums(
     slots: np.ndarray,
     step: int,
     planes: np.ndarray,
+    rings: np.ndarray,
     grey_top: int,
     sums: np.ndarray,
     histogram: np.ndarray,
@@ -44,38 +47,43 @@ def region_sums(
     work : (C, H', W') int16
         Channels, below 4096.
     grey : (H' + 2 m, W' + 2 m) int16
-        Lightness with a margin `m` of at least the largest distance in `planes`.
+        Lightness with a margin `m` of at least the largest distance in `planes` and `rings`.
     slots : (H, W) uint8
         Slots of a window that starts at a corner of a cell.
     planes : (P, 2) int64
         Rule and channel (for `VALUE`) or distance (for the others).
+    rings : (D,) int64
+        Distances of the patterns (`gnnseg.kernels.patterns`), in pixels.
     grey_top : int
-        Largest grey value.
+        Largest grey value; a hundredth of it is what patterns take for a difference.
     sums : (cells_y, cells_x, GEOMETRY + 2 P) int64
         Geometry, then P sums, then P sums of squares; contiguous.
-    histogram : (cells_y, cells_x, HISTOGRAM_BINS) int32
+    histogram : (cells_y, cells_x, GREY_BINS + D * PATTERNS) int32
         Contiguous.
     corner : (y, x)
         Where in `work` the window starts.
     """
-    bins = (np.arange(grey_top + 1) * HISTOGRAM_BINS // (grey_top + 1)).astype(np.uint8)
-    table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1)
-    _sum_strips(work, grey, slots, step, planes, bins, corner, sums.shape[:2], table, bars)
+    bins = (np.arange(grey_top + 1) * GREY_BINS // (grey_top + 1)).astype(np.uint8)
+    table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1, histogram.shape[2])
+    kinds = planes, rings, bins, grey_top // 100
+    _sum_strips(work, grey, slots, step, kinds, corner, sums.shape[:2], table, bars)
 
 
 @njit(nogil=True, cache=True)
-def _sum_strips(work, grey, slots, step, planes, bins, corner, cells, table, bars):
+def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
     """Add a window, a strip of columns at a time, and of that a band of rows at a time.
 
     Of each column, `since` holds the row where its region begins, `homes` the region's row of the
     table (-1: none); `ends` lists the columns and homes that end in the band, from `rows` on.
     """
+    planes, rings, bins, contrast = kinds
     height, width = slots.shape
     size = -(-width // (-(-width // _STRIP) * 16)) * 16
     since, homes = np.empty(size, np.int32), np.empty(size, np.int32)
     listed = np.empty(size + 1, np.int32)
     ends, rows = np.empty((_BAND * size, 2), np.int32), np.zeros(_BAND + 1, np.int64)
     totals, values = np.zeros((len(planes), 2, size), np.int32), np.empty(size, np.int16)
+    codes = np.empty(size, np.uint8)
     margin = (grey.shape[0] - work.shape[1]) // 2
     for x0 in range(0, width, size):
         num = min(size, width - x0)
@@ -89,8 +97,12 @@ def _sum_strips(work, grey, slots, step, planes, bins, corner, cells, table, bar
                 rows[y - y0 + 1] = first + count
                 _turn(slots, y, x0, step, cells, listed[:count], since, homes, ends[first:], table)
                 if y < height:
-                    row = grey[margin + corner[0] + y, margin + left : margin + left + num]
-                    _count_grey(row, homes, bins, bars)
+                    at = margin + corner[0] + y, margin + left
+                    _grey_row(grey, at[0], at[1], bins, codes[:num])
+                    _count(codes[:num], homes, 0, bars)
+                    for n in range(rings.size):
+                        pattern_row(grey, at[0], at[1], rings[n], contrast, codes[:num])
+                        _count(codes[:num], homes, GREY_BINS + n * PATTERNS, bars)
             for k in range(len(planes)):
                 for y in range(y0, min(y0 + _BAND, height + 1)):
                     ended = ends[rows[y - y0] : rows[y - y0 + 1]]
@@ -144,10 +156,18 @@ def _geometry(total, y, x, n):
 
 
 @njit(nogil=True, cache=True)
-def _count_grey(grey, homes, bins, bars):
-    for x in range(grey.size):
+def _grey_row(grey, y, x, bins, codes):
+    here = grey[y, x:]
+    for n in range(codes.size):
+        codes[n] = bins[here[n]]
+
+
+@njit(nogil=True, cache=True)
+def _count(codes, homes, first, bars):
+    """Count each pixel's code, from bin `first` on."""
+    for x in range(codes.size):
         if homes[x] >= 0:
-            bars[np.int64(homes[x]) * HISTOGRAM_BINS + bins[grey[x]]] += 1
+            bars[homes[x], first + codes[x]] += 1
 
 
 @njit(nogil=True, cache=True)

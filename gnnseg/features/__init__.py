@@ -1,6 +1,6 @@
 """Region features: which planes are summed, and the numbers derived from the sums."""
 
 from gnnseg.features.derive import derive, feature_names
-from gnnseg.features.planes import Plane, plane_table, planes
+from gnnseg.features.planes import NUM_BINS, RINGS, Plane, plane_table, planes
 
-__all__ = ["Plane", "derive", "feature_names", "plane_table", "planes"]
+__all__ = ["NUM_BINS", "RINGS", "Plane", "derive", "feature_names", "plane_table", "planes"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnnseg.features.planes import Plane, planes
+from gnnseg.features.planes import RINGS, Plane, planes
 from gnnseg.kernels.deciles import deciles
-from gnnseg.kernels.region_sums import GEOMETRY
+from gnnseg.kernels.patterns import PATTERNS
+from gnnseg.kernels.region_sums import GEOMETRY, GREY_BINS
 
 DECILES = tuple(range(10, 100, 10))
+_PATTERNS = tuple(f"pattern_{ring}_{k}" for ring in RINGS for k in range(PATTERNS))
 _SHAPE = ("area", "shift_y", "shift_x", "spread_y", "spread_x", "slant")
 _BORDER = ("boundary", "contrast")
 _PLACE = ("place_y", "place_x")
@@ -21,6 +23,7 @@ def feature_names(num_channels: int, *, lab: bool) -> tuple[str, ...]:
         *(f"mean_{name}" for name in names),
         *(f"std_{name}" for name in names),
         *(f"decile_{percent}" for percent in DECILES),
+        *_PATTERNS,
         *_SHAPE,
         *_BORDER,
         *_PLACE,
@@ -43,7 +46,7 @@ def derive(
     Parameters
     ----------
     sums, histogram
-        (N, 6 + 2 P) and (N, 32) from `gnnseg.kernels.region_sums`.
+        (N, 6 + 2 P) and (N, 32 + 10 D) from `gnnseg.kernels.region_sums`.
     boundary, contrast : (N,)
         Pixel sides shared with other regions, and the grey differences summed over them.
     place : (N, 2) float64
@@ -56,7 +59,8 @@ def derive(
 
     Notes
     -----
-    `mean_*`, `std_*`, `decile_*` and `contrast` are shares of the grey scale; `area` is in cells,
+    `mean_*`, `std_*`, `decile_*` and `contrast` are shares of the grey scale, `pattern_*` shares of
+    the region's pixels; `area` is in cells,
     `shift_*` (from the middle of the home cell), `spread_*` and `boundary` in cell sides, `slant`
     is the covariance of y and x in cells.
     """
@@ -64,7 +68,8 @@ def derive(
     count = np.maximum(totals[:, :1], 1)
     scale = 1.0 / (100 * unit)
     num = len(rows)
-    out = np.empty((len(sums), 2 * num + len(DECILES) + len(_SHAPE + _BORDER + _PLACE)), np.float32)
+    rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER + _PLACE)
+    out = np.empty((len(sums), 2 * num + rest), np.float32)
     mean = totals[:, GEOMETRY : GEOMETRY + num] / count
     spread = totals[:, GEOMETRY + num :] / count - mean * mean
     out[:, :num] = mean * scale
@@ -72,7 +77,8 @@ def derive(
     for column, values in zip(
         out[:, 2 * num :].T,
         (
-            *_deciles(histogram).T,
+            *_deciles(histogram[:, :GREY_BINS]).T,
+            *(histogram[:, GREY_BINS:] / count).T,
             *_shape(totals[:, :GEOMETRY], step),
             boundary / (4.0 * step),
             contrast / np.maximum(boundary, 1) * scale,

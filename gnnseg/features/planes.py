@@ -1,4 +1,4 @@
-"""The table of planes: each is summed over every region, plain and squared.
+"""The table of planes: each is summed over every region, plain and squared; and the pattern rings.
 
 A new texture is one more row here and, if its rule is new, one more rule in
 `gnnseg.kernels.region_sums`.
@@ -10,10 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnnseg.kernels.region_sums import ALONG_X, ALONG_Y, FALLING, LAPLACIAN, RISING, VALUE
+from gnnseg.kernels.patterns import PATTERNS
+from gnnseg.kernels.region_sums import (
+    ALONG_X,
+    ALONG_Y,
+    FALLING,
+    GREY_BINS,
+    LAPLACIAN,
+    RISING,
+    VALUE,
+)
 
 DISTANCES = (1, 2, 4)
 """Scales of the texture filters, in pixels."""
+RINGS = (2,)
+"""Distances at which local binary patterns are counted, in pixels."""
+NUM_BINS = GREY_BINS + len(RINGS) * PATTERNS
+"""Columns of a region's histogram: of grey, then of the patterns of each ring."""
 _TEXTURES = {
     "along_x": ALONG_X,
     "along_y": ALONG_Y,

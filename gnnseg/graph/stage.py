@@ -9,11 +9,11 @@ import numpy as np
 
 from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.features import derive, feature_names, plane_table, planes
+from gnnseg.features import NUM_BINS, RINGS, derive, feature_names, plane_table, planes
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import FINE_REACH, RegionTable
 from gnnseg.kernels.adjacency import CODES, adjacency
-from gnnseg.kernels.region_sums import GEOMETRY, HISTOGRAM_BINS, region_sums
+from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
 from gnnseg.superpixels.reader import TEXTURE_MARGIN
 from gnnseg.superpixels.stage import DEFAULT_BLOCK
@@ -85,13 +85,14 @@ def add_up(
     totals = Totals(
         window=near,
         sums=np.zeros((*near.shape, GEOMETRY + 2 * len(rows)), np.int64),
-        histogram=np.zeros((*near.shape, HISTOGRAM_BINS), np.int32),
+        histogram=np.zeros((*near.shape, NUM_BINS), np.int32),
         contact=np.zeros((*near.shape, CODES), np.int32),
         contrast=np.zeros((*near.shape, CODES), np.int32),
         boundary=np.zeros(near.shape, np.int32),
     )
     work, grey, slots = pixels.work, pixels.grey, pixels.slots
-    region_sums(work, grey, slots, step, rows, scaling.top, totals.sums, totals.histogram, corner)
+    kinds, out = (rows, np.array(RINGS)), (totals.sums, totals.histogram)
+    region_sums(work, grey, slots, step, *kinds, scaling.top, *out, corner)
     beyond = corner[0] + TEXTURE_MARGIN, corner[1] + TEXTURE_MARGIN
     adjacency(grey, slots, step, totals.contact, totals.contrast, totals.boundary, beyond)
     return totals

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnnseg.features import derive, feature_names, plane_table, planes
+from gnnseg.features import NUM_BINS, derive, feature_names, plane_table, planes
 from gnnseg.graph import RegionGraph, region_graph, whole_table
 from gnnseg.io import open_image
-from gnnseg.kernels.region_sums import GEOMETRY, HISTOGRAM_BINS
+from gnnseg.kernels.patterns import PATTERNS
+from gnnseg.kernels.region_sums import GEOMETRY, GREY_BINS
 from gnnseg.superpixels import SlicSettings, make_reader, superpixels
 
 STEP = 8
@@ -48,7 +49,7 @@ def test_deciles_are_right_to_a_bin(example, percent):
         return np.percentile(values, percent, method="inverted_cdf")
 
     expected = by_region(ids, pixels.work[0] / 800, decile, lattice.num_cells)
-    assert np.abs(features[f"decile_{percent}"] - expected).max() <= 1 / HISTOGRAM_BINS + 1e-3
+    assert np.abs(features[f"decile_{percent}"] - expected).max() <= 1 / GREY_BINS + 1e-3
 
 
 def test_shape_and_place(example):
@@ -72,6 +73,13 @@ def test_shape_and_place(example):
     np.testing.assert_allclose(features["slant"], slant, atol=1e-5)
 
 
+def test_patterns_are_shares_of_the_pixels(example):
+    _, _, features, _ = example
+    shares = np.stack([features[f"pattern_2_{k}"] for k in range(PATTERNS)])
+    np.testing.assert_allclose(shares.sum(axis=0), features["area"] > 0, atol=1e-5)
+    assert (shares > 0).sum() > shares.shape[1]
+
+
 def test_boundary_counts_the_sides(example):
     ids, _, features, lattice = example
     expected = np.zeros(lattice.num_cells)
@@ -89,7 +97,7 @@ def test_names_and_columns_agree(channels, lab):
     assert plane_table(rows).shape == (len(rows), 2)
     nothing = derive(
         np.zeros((4, GEOMETRY + 2 * len(rows)), np.int64),
-        np.zeros((4, HISTOGRAM_BINS), np.int32),
+        np.zeros((4, NUM_BINS), np.int32),
         np.zeros(4),
         np.zeros(4),
         np.full((4, 2), 0.5),
@@ -103,7 +111,7 @@ def test_names_and_columns_agree(channels, lab):
 
 
 def test_deciles_of_a_known_histogram():
-    histogram = np.zeros((1, HISTOGRAM_BINS), np.int32)
+    histogram = np.zeros((1, NUM_BINS), np.int32)
     histogram[0, 3] = 100
     rows = planes(1, lab=False)
     sums = np.zeros((1, GEOMETRY + 2 * len(rows)), np.int64)
@@ -113,7 +121,7 @@ def test_deciles_of_a_known_histogram():
     )
     names = feature_names(1, lab=False)
     got = [x[0, names.index(f"decile_{p}")] for p in range(10, 100, 10)]
-    np.testing.assert_allclose(got, (3 + np.arange(1, 10) / 10) / HISTOGRAM_BINS, rtol=1e-6)
+    np.testing.assert_allclose(got, (3 + np.arange(1, 10) / 10) / GREY_BINS, rtol=1e-6)
 
 
 def test_features_do_not_depend_on_the_other_regions():
@@ -126,7 +134,7 @@ def test_features_do_not_depend_on_the_other_regions():
     rng = np.random.default_rng(0)
     rows = planes(1, lab=False)
     sums = rng.integers(0, 10**5, (50, GEOMETRY + 2 * len(rows)))
-    histogram = rng.integers(0, 9, (50, HISTOGRAM_BINS)).astype(np.int32)
+    histogram = rng.integers(0, 9, (50, NUM_BINS)).astype(np.int32)
     boundary, contrast = rng.integers(1, 99, 50), rng.integers(0, 999, 50)
     place = rng.random((50, 2))
 

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnseg.features import plane_table, planes
+from gnnseg.features import RINGS, plane_table, planes
+from gnnseg.kernels.patterns import PATTERNS
 from gnnseg.kernels.region_sums import (
     ALONG_X,
     ALONG_Y,
     FALLING,
     GEOMETRY,
-    HISTOGRAM_BINS,
+    GREY_BINS,
     LAPLACIAN,
     RISING,
     VALUE,
@@ -62,9 +63,26 @@ def oracle(work, grey, slots, *, step, table, top):
     num = cells[0] * cells[1]
     columns = [np.bincount(ids, term[kept], num) for term in terms]
     centre = grey[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.int64)
-    bins = centre[kept] * HISTOGRAM_BINS // (top + 1)
-    histogram = np.bincount(ids * HISTOGRAM_BINS + bins, minlength=num * HISTOGRAM_BINS)
-    return np.stack(columns, -1).reshape(*cells, -1), histogram.reshape(*cells, -1)
+    bins = centre[kept] * GREY_BINS // (top + 1)
+    bars = [np.bincount(ids * GREY_BINS + bins, minlength=num * GREY_BINS).reshape(num, -1)]
+    for ring in RINGS:
+        codes = pattern_image(grey, ring, top // 100)[kept]
+        counts = np.bincount(ids * PATTERNS + codes, minlength=num * PATTERNS)
+        bars.append(counts.reshape(num, -1))
+    histogram = np.concatenate(bars, axis=1).reshape(*cells, -1)
+    return np.stack(columns, -1).reshape(*cells, -1), histogram
+
+
+def pattern_image(grey, distance, contrast):
+    """The pattern of every pixel within the margin, by the definition."""
+    wide = grey.astype(np.int64)
+    height, width = (size - 2 * MARGIN for size in grey.shape)
+    sides = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
+    corners = [(MARGIN + dy * distance, MARGIN + dx * distance) for dy, dx in [*sides, (0, 0)]]
+    *ring, centre = (wide[y : y + height, x : x + width] for y, x in corners)
+    bits = np.stack([level > centre + contrast for level in ring])
+    changes = (bits != np.roll(bits, 1, axis=0)).sum(axis=0)
+    return np.where(changes <= 2, bits.sum(axis=0), PATTERNS - 1)
 
 
 def random_window(rng, channels, top, height, width):
@@ -82,7 +100,8 @@ def check(work, grey, slots, *, step, top, corner=(0, 0)):
     expected = oracle(*part, slots, step=step, table=table, top=top)
     sums = np.zeros(expected[0].shape, np.int64)
     histogram = np.zeros(expected[1].shape, np.int32)
-    region_sums(work, grey, slots, step, table, top, sums, histogram, corner)
+    rings = np.array(RINGS)
+    region_sums(work, grey, slots, step, table, rings, top, sums, histogram, corner)
     np.testing.assert_array_equal(sums, expected[0])
     np.testing.assert_array_equal(histogram, expected[1])
 
@@ -124,8 +143,9 @@ def test_sums_of_the_largest_values_do_not_overflow():
     slots = np.full((step, step), 12, np.uint8)
     table = plane_table(planes(3, lab=True))
     sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
-    histogram = np.zeros((1, 1, HISTOGRAM_BINS), np.int32)
-    region_sums(work, grey, slots, step, table, 800, sums, histogram)
+    histogram = np.zeros((1, 1, GREY_BINS), np.int32)
+    none = np.array([], np.int64)
+    region_sums(work, grey, slots, step, table, none, 800, sums, histogram)
     assert sums[0, 0, GEOMETRY + len(table)] == step * step * value**2
     assert histogram[0, 0, -1] == step * step
 
@@ -135,8 +155,9 @@ def test_sums_add_up():
     work, grey = np.ones((1, 4, 4), np.int16), np.ones((12, 12), np.int16)
     table = plane_table(planes(1, lab=False))
     sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
-    histogram = np.zeros((1, 1, HISTOGRAM_BINS), np.int32)
+    histogram = np.zeros((1, 1, GREY_BINS + PATTERNS), np.int32)
     slots = np.full((4, 4), 12, np.uint8)
     for _ in range(2):
-        region_sums(work, grey, slots, 4, table, 800, sums, histogram)
-    assert sums[0, 0, 0] == histogram.sum() == 32
+        region_sums(work, grey, slots, 4, table, np.array([3]), 800, sums, histogram)
+    assert sums[0, 0, 0] == histogram[..., :GREY_BINS].sum() == 32
+    assert histogram[0, 0, GREY_BINS] == 32  # nothing is brighter
