@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.errors import MemoryBudgetError, UsageError
-from gnnseg.features import feature_names, planes
+from gnnseg.features import NUM_BINS, feature_names, planes
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import format_size
 
@@ -23,8 +23,10 @@ MAX_GROUP_CELLS = 256
 """Cells on a side of a block of nodes, likewise."""
 SAFETY = 1.15
 """Margin on every estimate, for the allocator and the readers."""
-RUNTIME_BYTES = 80 * 2**20
+RUNTIME_BYTES = 96 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
+SCRATCH_BYTES = 6 * 2**20
+"""Strips of rows and columns and the regions described at once, whatever the block."""
 NODE_BYTES = 200
 """Area, moment, position and indices of a node, as tables and as tensors."""
 EDGE_BYTES = 60
@@ -65,21 +67,35 @@ class Plan:
 
 
 def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
-    """Peak of one block of pixels on its way to slots and tables."""
+    """Peak of one block of pixels on its way to slots and tables: the largest of its moments."""
     settings, scaling = reader.settings, reader.scaling
-    step, channels = settings.step, scaling.num_channels
-    inner = chunks * grid.chunk
-    read = _cells(grid, inner + 2 * (settings.slot_halo + SUM_HALO))
-    near = _cells(grid, inner + 2 * SUM_HALO)
+    channels, area = scaling.num_channels, settings.step**2
+    halos = (settings.slot_halo + SUM_HALO, settings.slot_halo - settings.slic_halo + SUM_HALO)
+    read, pieces, near, write = (
+        _cells(grid, chunks * grid.chunk + 2 * halo) for halo in (*halos, SUM_HALO, 0)
+    )
     num_planes = len(planes(channels, lab=scaling.lab))
     num_features = len(feature_names(channels, lab=scaling.lab))
-    extra = (2 * channels if settings.sigma > 0 else 0) + (2 if reader.mask is not None else 0)
-    held = read * step**2 * (2 * channels + 4 + extra)
-    reading = read * step**2 * channels * (reader.image.dtype.itemsize + 2)
-    clustering = read * (step**2 * (2 * channels + 16) + (2 * channels + 6) * 8)
-    sums = near * (step**2 * (2 * channels + 5) + (6 + 2 * num_planes) * 8 + 32 * 4 + 25 * 16)
-    deriving = (6 + 5 * num_planes + 2 * 32 + 2.5 * num_features) * 8
-    return int(held + max(reading, clustering, sums + _cells(grid, inner) * deriving))
+    smoothed = 2 * channels if settings.sigma > 0 else 0
+    held = read * area * (2 * channels + smoothed + 3)  # channels, grey, slots
+    tables = near * ((6 + 2 * num_planes) * 8 + NUM_BINS * 4 + 2 * 25 * 4 + 4)
+    moments = (
+        read * area * _native_bytes(reader),
+        # The channels with their margin and without; where they are not Lab, their mean.
+        read * area * (4 * channels + smoothed + 4 + (0 if scaling.lab or channels == 1 else 7)),
+        held + read * (area + area * (2 * channels + 1) / settings.stride**2 + 16 * channels + 48),
+        held + pieces * area * 8,  # slots, runs, orphans
+        held + pieces * area + near * area + tables,
+        (pieces + near) * area + tables + write * (4 * num_features + 200),
+    )
+    return int(max(moments) + SCRATCH_BYTES)
+
+
+def _native_bytes(reader: PixelReader) -> int:
+    """Bytes that a pixel takes while it is read, put in order of channels, and scaled."""
+    size = reader.image.dtype.itemsize
+    wide = 4 if reader.image.dtype == "float16" else 0
+    return reader.scaling.num_channels * max(2 * size, size + wide + 2) + 1
 
 
 def _cells(grid: Grid, side: int) -> int:
