@@ -28,10 +28,12 @@ _EDGES = ("area", "moment", "contact", "contrast")
 
 
 def regions_phase(reader: PixelReader, scratch: Scratch, task: Task) -> dict[str, Any]:
-    """Slots and level-0 tables of a block of cells."""
+    """Slots and tables of a block of cells, those of the next coarser level with them."""
     part = compute_regions(reader, task.plane, task.block)
     scratch.slots[(task.plane, *part.pixels.slices)] = part.slots
     scratch.tables[0].write(task.plane, part.table)
+    if len(scratch.tables) > 1:
+        scratch.tables[1].write(task.plane, part.table.coarsen())
     edges = int((part.table.contact > 0).sum())
     return {
         "leftover": part.num_leftover,

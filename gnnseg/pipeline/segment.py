@@ -186,7 +186,7 @@ class _Stream:
     need: Required
 
     def regions(self) -> None:
-        """Pixels to slots and level-0 tables."""
+        """Pixels to slots and the tables of the two finest levels."""
         job = self.job
         chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
         self.progress.remember("regions", chunks)
@@ -195,10 +195,10 @@ class _Stream:
             self._phase("regions", self._tiling(self.need.tables[0], 0, chunks, halo), work)
 
     def levels(self) -> None:
-        """Tables of the coarse levels, each from the one below."""
+        """Tables of the other levels, each from the one below."""
         job = self.job
         with self.ledger.stage("levels"):
-            for level in range(1, job.model.num_levels):
+            for level in range(2, job.model.num_levels):
                 tiling = self._tiling(self.need.tables[level], level, COARSE_CHUNKS, 0)
                 work = partial(coarsen_phase, level, job.grid, self.scratch)
                 self._phase(f"level_{level}", tiling, work)

@@ -42,8 +42,12 @@ class Grid:
         return chunk_cells(self.lattice.step)
 
     def chunk_at(self, level: int) -> int:
-        """Cells on a side of a chunk of a level: the same pixels, down to `MIN_COARSE_CELLS`."""
-        return max(min(self.chunk, MIN_COARSE_CELLS), self.chunk >> level)
+        """Cells on a side of a chunk of a level: the same pixels, down to `MIN_COARSE_CELLS`.
+
+        Of level 1 always the same pixels: a block of level 0 writes both.
+        """
+        least = 1 if level <= 1 else min(self.chunk, MIN_COARSE_CELLS)
+        return max(least, self.chunk >> level)
 
     def cells(self, level: int) -> Window:
         """All cells of a level."""

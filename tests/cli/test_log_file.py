@@ -43,7 +43,7 @@ def test_a_segmentation_logs_every_stage(gnnseg, image, model, tmp_path):
     lines = [text for _, text in events(log)]
     assert re.match(r"gnnseg \S+: segment .*--log-file", lines[0])
     assert re.match(r"exit code 0 after [\d.]+ s, peak memory [\d.]+ MiB", lines[-1])
-    for stage in ("regions", "level_1", "network_down_0", "paint", "finish"):
+    for stage in ("regions", "level_2", "network_down_0", "paint", "finish"):
         start = lines.index(f"{stage}: started")
         ended = [text for text in lines[start:] if text.startswith(f"{stage}: ended after ")]
         assert re.search(r"after [\d.]+ s, peak memory [\d.]+ MiB$", ended[0])
