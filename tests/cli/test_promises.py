@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from gnnseg.memory import parse_size
 
@@ -93,6 +94,25 @@ def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, t
     assert sum(p.stat().st_mtime < restart for p in slots) >= before
 
 
+def test_a_run_killed_in_one_phase_after_the_other_goes_on(
+    program, gnnseg_json, image, model, whole, tmp_path
+):
+    command, env = program
+    out = tmp_path / "labels.zarr"
+    arguments = ["segment", image, "-m", model, "-o", out, "--block", BLOCK, "--workers", 2]
+    for phase, number in (("regions", 15), ("network_down_0", 1), ("paint", 5)):
+        process = subprocess.Popen([*command, *map(str, arguments)], env=env)
+        wait_for_marks(process, out, number, phase)
+        process.kill()
+        process.wait()
+    assert gnnseg_json(*arguments)["resumed"] is True
+    assert chunks(out) == chunks(whole)
+    tables = [path.with_name(path.name + ".classes.json") for path in (out, whole)]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    about = gnnseg_json("info", tmp_path / "labels.zarr.gnnseg")
+    assert (about["complete"], about["blocks"]) == (True, 16)
+
+
 @pytest.mark.parametrize("verb", ["superpixels", "graph"])
 def test_a_killed_stage_goes_on(program, gnnseg_json, image, verb, tmp_path):
     command, env = program
@@ -128,12 +148,8 @@ def test_other_settings_do_not_go_on(program, gnnseg, image, model, tmp_path):
     assert "label_offset" in gnnseg(*arguments, "--label-offset", 1, code=4).stderr
 
 
-def test_the_memory_stays_below_what_was_asked_for(gnnseg, program, make_image, model, tmp_path):
-    image = make_image(4200, 4200)
-    arguments = ["segment", image, "-m", model, "-o", tmp_path / "labels.zarr"]
-    refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
-    least = re.search(r"use --memory (\d+MiB)", refused)[1]
-    # The peak of the process by its own account of itself, asked for when it ends.
+def peak_of(program, arguments):
+    """The result of a command, and the peak of its process by its own account of itself."""
     watch = (
         "import atexit, sys\n"
         "def peak():\n"
@@ -142,10 +158,43 @@ def test_the_memory_stays_below_what_was_asked_for(gnnseg, program, make_image, 
         "atexit.register(peak)\n"
         "from gnnseg.cli import main; main()"
     )
-    command = [sys.executable, "-c", watch, *map(str, arguments), "--memory", least, "--json"]
+    command = [sys.executable, "-c", watch, *map(str, arguments), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=program[1])
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", done.stderr)[1]) * 1024
-    found = json.loads(done.stdout)
+    return json.loads(done.stdout), peak
+
+
+def test_the_memory_stays_below_what_was_asked_for(gnnseg, program, make_image, model, tmp_path):
+    image = make_image(4200, 4200)
+    arguments = ["segment", image, "-m", model, "-o", tmp_path / "labels.zarr"]
+    refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
+    least = re.search(r"use --memory (\d+MiB)", refused)[1]
+    found, peak = peak_of(program, [*arguments, "--memory", least])
     assert peak <= parse_size(least)
     assert abs(found["peak_rss_bytes"] - peak) < 20e6
     assert found["plan"]["projected_bytes"] <= parse_size(least)
+
+
+def test_painting_holds_neither_all_values_nor_all_pixels(gnnseg, program, tmp_path):
+    side, step = 8000, 2
+    slots, values, out = (tmp_path / name for name in ("slots.zarr", "values.npy", "out.zarr"))
+    about = {"kind": "slot_map", "format_version": 1, "complete": True, "step": step}
+    group = zarr.create_group(str(slots), attributes={"gnnseg": about})
+    own_cell = {"dtype": "uint8", "fill_value": 12}
+    group.create_array("slots", shape=(1, side, side), chunks=(1, 1024, 1024), **own_cell)
+    table = np.lib.format.open_memmap(values, "w+", np.float64, (side // step, side // step))
+    table[:] = np.arange(side // step)
+    table.flush()
+    arguments = ["paint", slots, values, "-o", out]
+    refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
+    least = re.search(r"use --memory (\d+MiB)", refused)[1]
+    small = tmp_path / "small.zarr"
+    group = zarr.create_group(str(small), attributes={"gnnseg": about})
+    group.create_array("slots", shape=(1, 4, 4), chunks=(1, 4, 4), **own_cell)
+    np.save(tmp_path / "small.npy", np.zeros(4))
+    _, base = peak_of(program, ["paint", small, tmp_path / "small.npy", "-o", tmp_path / "s.zarr"])
+    _, peak = peak_of(program, [*arguments, "--memory", least])
+    assert peak <= parse_size(least)
+    assert peak - base < table.nbytes / 2
+    row = zarr.open_array(str(out), mode="r")[0, 5000]
+    np.testing.assert_array_equal(row, np.arange(side) // step)
