@@ -37,6 +37,34 @@ class OmeZarr(StrEnum):
     v04 = "0.4"
 
 
+RoiText = Annotated[
+    str | None,
+    typer.Option(
+        "--roi", metavar="Y0:Y1,X0:X1", help="Only this part: the crop of the whole result."
+    ),
+]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="Also write OUT.probabilities.zarr.")
+]
+LabelOffset = Annotated[
+    int,
+    typer.Option(
+        "--label-offset",
+        parser=whole(0, 65_000),
+        metavar="N",
+        help="Added to every class: viewers show 0 as transparent.",
+    ),
+]
+Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", metavar="DIR", help="Keep slots, graph and states in this folder."),
+]
+OmeVersion = Annotated[
+    OmeZarr, typer.Option("--ome-version", help="Of *.zarr; 0.4 (Zarr 2) for older programs.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")]
+
+
 def segment(
     image: ImagePath,
     *,
@@ -45,36 +73,14 @@ def segment(
     memory: Memory = None,
     block: BlockSize = None,
     workers: Workers = None,
-    roi: Annotated[
-        str | None,
-        typer.Option(
-            "--roi", metavar="Y0:Y1,X0:X1", help="Only this part: the crop of the whole result."
-        ),
-    ] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also write OUT.probabilities.zarr.")
-    ] = False,
+    roi: RoiText = None,
+    probabilities: Probabilities = False,
     mask: MaskPath = None,
-    label_offset: Annotated[
-        int,
-        typer.Option(
-            "--label-offset",
-            parser=whole(0, 65_000),
-            metavar="N",
-            help="Added to every class: viewers show 0 as transparent.",
-        ),
-    ] = 0,
-    keep: Annotated[
-        Path | None,
-        typer.Option("--keep", metavar="DIR", help="Keep slots, graph and states in this folder."),
-    ] = None,
-    ome_version: Annotated[
-        OmeZarr, typer.Option("--ome-version", help="Of *.zarr; 0.4 (Zarr 2) for older programs.")
-    ] = OmeZarr.v05,
+    label_offset: LabelOffset = 0,
+    keep: Keep = None,
+    ome_version: OmeVersion = OmeZarr.v05,
     overwrite: Overwrite = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Segment an image of any size into OME-Zarr, TIFF or PNG labels.

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseg.blocks import Window, blocks
+from gnnseg.errors import DiskError
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.marks import Marks
 from gnnseg.pipeline.tiling import Tiling, chunk_tiling
@@ -69,6 +70,28 @@ def test_a_line_that_was_cut_short_is_dropped_wherever_it_was_cut(tmp_path):
     for cut in range(whole.index(b"\n")):
         path.write_bytes(whole[:cut])
         assert filled(path, [1]).count == 1
+
+
+def test_a_full_disk_is_an_error_and_half_a_line_is_no_mark(tmp_path):
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def write(self, line):
+            return self.file.write(line[:5])
+
+        def close(self):
+            self.file.close()
+
+    path = tmp_path / "paint.jsonl"
+    marks = Marks.open(path, TILING)
+    marks.add(3, {})
+    marks._file = Full(marks._file)
+    with pytest.raises(DiskError, match="full"):
+        marks.add(4, {})
+    marks.close()
+    assert 4 not in marks
+    assert filled(path, [5]).count == 2
 
 
 def test_garbage_at_the_end_is_dropped(tmp_path):
