@@ -39,9 +39,7 @@ class Marks:
         Marks of blocks of another size are dropped, unless these were all done.
         """
         marks = cls.read(path)
-        if marks is None or marks.key[:-1] != tiling.key[:-1] or not (
-            marks.key == tiling.key or marks.complete
-        ):  # fmt: skip
+        if marks is None or not marks.fit(tiling):
             with replacing(path) as partial:
                 partial.write_bytes(_line({"tiling": tiling.key, "blocks": tiling.count}))
             marks = cls(path, tiling.key, tiling.count)
@@ -89,6 +87,11 @@ class Marks:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+    def fit(self, tiling: Tiling) -> bool:
+        """Whether what is marked is done for blocks of a tiling too."""
+        *area, size = tiling.key
+        return self.key[:-1] == area and (self.key[-1] == size or self.complete)
 
     def _note(self, index: int, result: Mapping[str, Any]) -> None:
         if index in self:
