@@ -14,6 +14,7 @@ _EXPONENT = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*(?:([KMGTP])(I?))?(B?)", re.IGNORECASE | re.ASCII)
 
 # From glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
@@ -96,18 +97,19 @@ def reset_peak_rss() -> bool:
     return True
 
 
-def limit_arenas(arenas: int = 2, mmap_threshold: int = 2**20) -> bool:
-    """Let freed big arrays go back to the system: few malloc arenas, a fixed mmap threshold.
+def reuse_freed_memory() -> bool:
+    """Let the allocator keep freed arrays for the next ones, in few arenas, until `trim`.
 
-    Without it glibc keeps an arena per thread and raises the threshold up to 32 MiB by itself, so
-    that a process of many threads holds far more than its live arrays. Returns False, and does
-    nothing, where the C library is not glibc.
+    By default glibc maps every large array anew, and each of its pages costs a fault when it is
+    first written: a third of the time of small loops. Returns False, and does nothing, where the C
+    library is not glibc.
     """
     libc = _glibc()
     if libc is None:
         return False
-    done = libc.mallopt(_M_ARENA_MAX, arenas), libc.mallopt(_M_MMAP_THRESHOLD, mmap_threshold)
-    return all(done)
+    mapped = libc.mallopt(_M_MMAP_THRESHOLD, 2**30) or libc.mallopt(_M_MMAP_THRESHOLD, 2**25)
+    rest = libc.mallopt(_M_ARENA_MAX, 2), libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    return bool(mapped and all(rest))
 
 
 def trim() -> bool:

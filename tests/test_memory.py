@@ -130,17 +130,17 @@ print(memory.reset_peak_rss(), before, memory.peak_rss())
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc only")
-def test_freed_arrays_go_back_to_the_system():
+def test_freed_arrays_are_used_again():
     code = """
+import resource
 from gnnseg import memory
-print(memory.limit_arenas())
-for _ in range(3):                         # glibc would raise its threshold to 20 MiB here
-    block = bytearray(20 * 2**20); del block
-start = memory.rss()
-blocks = [bytearray(2 * 2**20) for _ in range(50)]
-keep = blocks[-1]; del blocks
-print(memory.rss() - start); memory.trim()
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def fill(): bytearray(40 * 2**20)
+print(memory.reuse_freed_memory())
+fill(); start = faults(); fill(); print(faults() - start)
+before = memory.rss(); memory.trim(); print(before - memory.rss())
 """
-    done, kept = run(code)
+    done, new, given_back = run(code)
     assert done == "True"
-    assert int(kept) < 8 * 2**20
+    assert int(new) < 1000  # of 10,000 pages
+    assert int(given_back) > 30 * 2**20

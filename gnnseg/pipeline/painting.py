@@ -16,7 +16,7 @@ from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
 from gnnseg.io.values import open_values
 from gnnseg.ledger import Ledger
-from gnnseg.memory import default_budget, format_size, limit_arenas, parse_size, peak_rss, rss
+from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reuse_freed_memory, rss
 from gnnseg.paint import homes_around, paint_window
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY
@@ -66,7 +66,7 @@ def paint_file(
         The output exists.
     """
     started = time.monotonic()
-    limit_arenas()
+    reuse_freed_memory()
     array, lattice = _open_slots(Path(slots))
     table = open_values(values, (array.shape[0], *lattice.shape))
     budget = default_budget() if memory is None else parse_size(memory)

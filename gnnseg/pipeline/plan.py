@@ -21,8 +21,8 @@ MAX_CHUNKS = 4
 """Chunks on a side of a block: beyond, the halo saves little more."""
 MAX_GROUP_CELLS = 256
 """Cells on a side of a block of nodes, likewise."""
-SAFETY = 1.15
-"""Margin on every estimate, for the allocator and the readers."""
+SAFETY = 1.4
+"""Margin on every estimate, for the readers and for what the allocator keeps between arrays."""
 RUNTIME_BYTES = 96 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
 SCRATCH_BYTES = 6 * 2**20

@@ -21,7 +21,7 @@ from gnnseg.io import (
 )
 from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
-from gnnseg.memory import default_budget, limit_arenas, parse_size, peak_rss
+from gnnseg.memory import default_budget, parse_size, peak_rss, reuse_freed_memory, trim
 from gnnseg.models import Model, load_model
 from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.job import Job, SegmentOptions, prepare
@@ -102,7 +102,7 @@ def segment(
     StateError
         The output exists, or an unfinished run of other settings does.
     """
-    limit_arenas()
+    reuse_freed_memory()
     net = model if isinstance(model, Model) else load_model(model)
     source = open_image(image)
     options = SegmentOptions(
@@ -252,6 +252,7 @@ class _Stream:
 
     def _phase(self, name: str, tiling: Tiling, work: Callable[[Task], dict[str, Any]]) -> None:
         self.progress.phase(name, tiling, work, workers=self.job.plan.workers)
+        trim()
 
 
 def _downsample(source: Any, target: Any, task: Task) -> dict[str, Any]:
