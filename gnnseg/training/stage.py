@@ -13,6 +13,7 @@ import torch
 
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.errors import InputError
+from gnnseg.memory import reuse_freed_memory
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
@@ -74,6 +75,7 @@ def train(
     config = config or make_config(**settings)
     dataset = _dataset(images, labels, classes, val)
     started = time.monotonic()
+    reuse_freed_memory()
     limited = config.max_minutes
     torch.manual_seed(config.seed)
     train_items, val_items = dataset.split("train"), dataset.split("val")
