@@ -23,7 +23,7 @@ from gnnseg.kernels.region_sums import (
 
 DISTANCES = (1, 2, 4)
 """Scales of the texture filters, in pixels."""
-RINGS = (2,)
+RINGS = (1, 2, 4)
 """Distances at which local binary patterns are counted, in pixels."""
 NUM_BINS = GREY_BINS + len(RINGS) * PATTERNS
 """Columns of a region's histogram: of grey, then of the patterns of each ring."""
