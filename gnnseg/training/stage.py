@@ -13,7 +13,7 @@ import torch
 
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.errors import InputError
-from gnnseg.memory import reuse_freed_memory
+from gnnseg.memory import reuse_freed_memory, trim
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
@@ -93,6 +93,7 @@ def train(
         left = limited - (time.monotonic() - started) / 60
         config = config.model_copy(update={"max_minutes": max(left, 0.01)})
     batches, val_batches = _batches(model, samples), _batches(model, val_samples)
+    trim()
     trainer = Trainer(model.network, batches, [group[0] for group in val_batches], config)
     history = trainer.run()
     model.training.update(_record(config, history, dataset, time.monotonic() - started))
@@ -153,13 +154,27 @@ def _new_model(
         classes=dataset.classes,
         pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
     )
-    tables = [sample.table for group in samples for sample in group]
-    rows = [table.x[table.area > 0][:, model.columns] for table in tables]
-    x = np.concatenate(rows).astype(np.float64)
-    std = x.std(axis=0)
-    object.__setattr__(model, "mean", x.mean(axis=0).astype(np.float32))
+    mean, std = _statistics([sample for group in samples for sample in group], model.columns)
+    object.__setattr__(model, "mean", mean.astype(np.float32))
     object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))
     return model
+
+
+def _statistics(samples: Sequence[Sample], columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of some features, (F,) float64, over the regions of samples."""
+    count, mean, square = 0, np.zeros(len(columns)), np.zeros(len(columns))
+    for sample in samples:
+        table = sample.table
+        x = table.x[table.area > 0][:, columns].astype(np.float64)
+        if len(x) == 0:
+            continue
+        # Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983, eq. 1.5.
+        away = x.mean(axis=0) - mean
+        share = len(x) / (count + len(x))
+        square += ((x - x.mean(axis=0)) ** 2).sum(axis=0) + away**2 * count * share
+        mean += away * share
+        count += len(x)
+    return mean, np.sqrt(square / max(count, 1))
 
 
 def _record(

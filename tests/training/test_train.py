@@ -17,6 +17,7 @@ from gnnseg.superpixels import PixelReader, fit_scaling
 from gnnseg.training import make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.samples import make_samples
+from gnnseg.training.stage import _statistics
 
 SMALL = {
     "default": {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]},
@@ -46,6 +47,18 @@ def test_the_same_seed_gives_the_same_bits(dataset, preset):
         np.testing.assert_array_equal(weights(again)[name], array, err_msg=name)
     assert again.training["history"] == first.training["history"]
     np.testing.assert_array_equal(again.mean, first.mean)
+
+
+def test_features_are_standardised_by_all_regions(dataset):
+    config = make_config(step=8, n_iter=1)
+    items = dataset.split("train")
+    scaling = fit_scaling([item.open_image() for item in items])
+    groups = make_samples(items, scaling, config, num_classes=3)
+    tables = [sample.table for group in groups for sample in group]
+    x = np.concatenate([table.x[table.area > 0] for table in tables]).astype(np.float64)
+    mean, std = _statistics([s for group in groups for s in group], [3, 0])
+    np.testing.assert_allclose(mean, x[:, [3, 0]].mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(std, x[:, [3, 0]].std(axis=0), rtol=1e-12)
 
 
 def test_training_leaves_the_random_state_of_its_caller_out_of_it(dataset):
