@@ -156,7 +156,7 @@ def _scaled(job: Job, rates: _Rates) -> dict[str, float]:
     chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
     tiling = job.grid.tiling(need.tables[0], 0, chunks=chunks, halo=halo, planes=planes)
     seconds = {"regions": _over(tiling, threads) * step**2 * rates.pixel}
-    coarse = sum(window.size for level, window in need.tables.items() if level > 0)
+    coarse = sum(window.size for level, window in need.tables.items() if level > 1)
     seconds["levels"] = coarse * planes * rates.coarse / threads
     for group in job.model.network.groups:
         chunks = job.plan.group_chunks(job.model, group, job.grid, rates.density)
