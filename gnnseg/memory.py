@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +19,7 @@ _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*(?:([KMGTP])(I?))?(B?)", re.IGNO
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
+_MOST_MAPPED = 2**25
 
 
 def parse_size(size: str | int) -> int:
@@ -97,19 +100,29 @@ def reset_peak_rss() -> bool:
     return True
 
 
-def reuse_freed_memory() -> bool:
+@contextmanager
+def reused_memory() -> Iterator[None]:
     """Let the allocator keep freed arrays for the next ones, in few arenas, until `trim`.
 
     By default glibc maps every large array anew, and each of its pages costs a fault when it is
-    first written: a third of the time of small loops. Returns False, and does nothing, where the C
-    library is not glibc.
+    first written: a third of the time of small loops. Afterwards all is given back, and the limits
+    are those that glibc's own would have grown to. Does nothing where the C library is not glibc.
     """
     libc = _glibc()
     if libc is None:
-        return False
-    mapped = libc.mallopt(_M_MMAP_THRESHOLD, 2**30) or libc.mallopt(_M_MMAP_THRESHOLD, 2**25)
-    rest = libc.mallopt(_M_ARENA_MAX, 2), libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    return bool(mapped and all(rest))
+        yield
+        return
+    if not libc.mallopt(_M_MMAP_THRESHOLD, 2**30):
+        libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MAPPED)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(_M_ARENA_MAX, 2)
+    try:
+        yield
+    finally:
+        libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MAPPED)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _MOST_MAPPED)
+        libc.mallopt(_M_ARENA_MAX, 0)
+        libc.malloc_trim(0)
 
 
 def trim() -> bool:

@@ -136,11 +136,13 @@ import resource
 from gnnseg import memory
 def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def fill(): bytearray(40 * 2**20)
-print(memory.reuse_freed_memory())
-fill(); start = faults(); fill(); print(faults() - start)
-before = memory.rss(); memory.trim(); print(before - memory.rss())
+with memory.reused_memory():
+    fill(); start = faults(); fill(); print(faults() - start)
+    before = memory.rss()
+print(before - memory.rss())
+fill(); print(memory.rss() - before)
 """
-    done, new, given_back = run(code)
-    assert done == "True"
-    assert int(new) < 1000  # of 10,000 pages
-    assert int(given_back) > 30 * 2**20
+    new, given_back, kept = map(int, run(code))
+    assert new < 1000  # of 10,000 pages
+    assert given_back > 30 * 2**20
+    assert kept < 0

@@ -89,9 +89,8 @@ def segment(
     labels depend neither on --memory nor on --block and --workers.
     """
     from gnnseg.io import open_image, output_kind
-    from gnnseg.memory import default_budget, parse_size, reuse_freed_memory
+    from gnnseg.memory import default_budget, parse_size
 
-    reuse_freed_memory()
     part = None if roi is None else parse_roi(roi)
     budget = default_budget() if memory is None else parse_size(memory)
     _check_keep(keep)

@@ -16,6 +16,7 @@ from gnnseg.blocks import Block, Window
 from gnnseg.execution import default_workers
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io import label_dtype, open_image
+from gnnseg.memory import reused_memory
 from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.phases import (
     GroupPhase,
@@ -53,6 +54,7 @@ class _Rates:
     density: float
 
 
+@reused_memory()
 def estimate_seconds(job: Job) -> float:
     """Seconds that a prepared job will take, about; writes nothing, takes a few seconds."""
     reader, reading = _sample(job)

@@ -16,7 +16,7 @@ from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
 from gnnseg.io.values import open_values
 from gnnseg.ledger import Ledger
-from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reuse_freed_memory, rss
+from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reused_memory, rss
 from gnnseg.paint import homes_around, paint_window
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY
@@ -28,6 +28,7 @@ KIND = "painted"
 FORMAT_VERSION = 1
 
 
+@reused_memory()
 def paint_file(
     slots: str | Path,
     values: str | Path,
@@ -66,7 +67,6 @@ def paint_file(
         The output exists.
     """
     started = time.monotonic()
-    reuse_freed_memory()
     array, lattice = _open_slots(Path(slots))
     table = open_values(values, (array.shape[0], *lattice.shape))
     budget = default_budget() if memory is None else parse_size(memory)

@@ -21,7 +21,7 @@ from gnnseg.io import (
 )
 from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
-from gnnseg.memory import default_budget, parse_size, peak_rss, reuse_freed_memory, trim
+from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, trim
 from gnnseg.models import Model, load_model
 from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.job import Job, SegmentOptions, prepare
@@ -40,6 +40,7 @@ from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
 from gnnseg.pipeline.windows import Required, required
 
 
+@reused_memory()
 def segment(
     image: Any,
     model: Model | str | Path,
@@ -102,7 +103,6 @@ def segment(
     StateError
         The output exists, or an unfinished run of other settings does.
     """
-    reuse_freed_memory()
     net = model if isinstance(model, Model) else load_model(model)
     source = open_image(image)
     options = SegmentOptions(

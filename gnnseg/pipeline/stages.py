@@ -14,7 +14,7 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.graph.store import KIND as GRAPH_KIND
 from gnnseg.io import open_image
 from gnnseg.ledger import Ledger
-from gnnseg.memory import default_budget, parse_size, peak_rss, reuse_freed_memory, rss
+from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, rss
 from gnnseg.pipeline.phases import regions_phase
 from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
 from gnnseg.pipeline.scratch import SLOTS, open_scratch
@@ -71,9 +71,9 @@ def write_graph(image: Any, out: str | Path, **options: Any) -> dict[str, Any]:
     return _write(image, Path(out), GRAPH_KIND, StageOptions(**options))
 
 
+@reused_memory()
 def _write(image: Any, out: Path, kind: str, options: StageOptions) -> dict[str, Any]:
     started = time.monotonic()
-    reuse_freed_memory()
     source = open_image(image)
     reader = make_reader(source, settings=options.slic(source), mask=options.mask)
     make = _planner(reader, options)

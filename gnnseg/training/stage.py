@@ -13,7 +13,7 @@ import torch
 
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.errors import InputError
-from gnnseg.memory import reuse_freed_memory, trim
+from gnnseg.memory import reused_memory, trim
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
@@ -32,6 +32,7 @@ FIXED_VIEW_IMAGES = 100
 """From this many images of one size on, the position in the image is taken to mean something."""
 
 
+@reused_memory()
 def train(
     images: Any,
     labels: Any = None,
@@ -75,7 +76,6 @@ def train(
     config = config or make_config(**settings)
     dataset = _dataset(images, labels, classes, val)
     started = time.monotonic()
-    reuse_freed_memory()
     limited = config.max_minutes
     torch.manual_seed(config.seed)
     train_items, val_items = dataset.split("train"), dataset.split("val")
