@@ -125,10 +125,10 @@ def reused_memory() -> Iterator[None]:
         libc.malloc_trim(0)
 
 
-def trim() -> bool:
-    """Give freed memory back to the system; False where nothing was given or it is not glibc."""
+def trim(above: int = 0) -> bool:
+    """Give freed memory back to the system, if more than `above` bytes are held; whether it did."""
     libc = _glibc()
-    return libc is not None and bool(libc.malloc_trim(0))
+    return libc is not None and rss() > above and bool(libc.malloc_trim(0))
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -14,6 +14,7 @@ from gnnseg.errors import StateError
 from gnnseg.execution import run_tasks
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.log import LOGGER
+from gnnseg.memory import trim
 from gnnseg.pipeline.marks import SUFFIX, Marks
 from gnnseg.pipeline.tiling import Task, Tiling
 from gnnseg.progress import progress_bar
@@ -96,8 +97,13 @@ class Run:
         work: Callable[[Task], dict[str, Any]],
         *,
         workers: int,
+        most_kept: int | None = None,
     ) -> dict[str, Any]:
-        """Run the blocks of a phase that are not yet done; what all of them returned, added up."""
+        """Run the blocks of a phase that are not yet done; what all of them returned, added up.
+
+        Freed memory goes back to the system after the phase, and after a block where more than
+        `most_kept` bytes are held.
+        """
         marks = Marks.open(self._marks(name), tiling)
         if marks.count:
             LOGGER.info("%s: %d of %d blocks are done already", name, marks.count, marks.size)
@@ -107,12 +113,15 @@ class Run:
 
                 def done(task: Task, result: dict[str, Any]) -> None:
                     marks.add(task.index, result)
+                    if most_kept is not None:
+                        trim(above=most_kept)
                     bar.advance()
 
                 if not marks.complete:
                     run_tasks(work, tiling.tasks(done=marks), workers=workers, done=done)
         finally:
             marks.close()
+        trim()
         self._totals[name] = marks.totals
         return marks.totals
 

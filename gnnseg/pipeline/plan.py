@@ -23,6 +23,8 @@ MAX_GROUP_CELLS = 256
 """Cells on a side of a block of nodes, likewise."""
 SAFETY = 1.4
 """Margin on every estimate, for the readers and for what the allocator keeps between arrays."""
+KEPT = 0.88
+"""Share of the budget beyond which freed memory goes back to the system after a block."""
 RUNTIME_BYTES = 96 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
 SCRATCH_BYTES = 6 * 2**20
@@ -41,6 +43,7 @@ MOST_EDGES = 24
 class Plan:
     """Threads, the bytes each may take, block sizes in chunks, and what to expect of it all."""
 
+    budget_bytes: int
     workers: int
     share_bytes: int
     region_chunks: int
@@ -49,6 +52,11 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def most_kept(self) -> int:
+        """Bytes held, freed ones included, that still leave room for what a block adds."""
+        return int(KEPT * self.budget_bytes)
 
     def group_chunks(
         self, model: Model, group: Group, grid: Grid, density: float, kept: int | None = None
@@ -157,6 +165,7 @@ def make_plan(
             break
         chunks = fixed or _largest(lambda n: region_bytes(reader, grid, n), share)
         plan = Plan(
+            budget_bytes=budget,
             workers=threads,
             share_bytes=share,
             region_chunks=chunks,

@@ -21,7 +21,7 @@ from gnnseg.io import (
 )
 from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
-from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, trim
+from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
 from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.job import Job, SegmentOptions, prepare
@@ -251,8 +251,8 @@ class _Stream:
         return self.job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=planes)
 
     def _phase(self, name: str, tiling: Tiling, work: Callable[[Task], dict[str, Any]]) -> None:
-        self.progress.phase(name, tiling, work, workers=self.job.plan.workers)
-        trim()
+        plan = self.job.plan
+        self.progress.phase(name, tiling, work, workers=plan.workers, most_kept=plan.most_kept)
 
 
 def _downsample(source: Any, target: Any, task: Task) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _regions(reader: PixelReader, plan: Plan, run: Run) -> None:
         planes=planes,
     )
     work = partial(regions_phase, reader, scratch)
-    run.phase("regions", tiling, work, workers=plan.workers)
+    run.phase("regions", tiling, work, workers=plan.workers, most_kept=plan.most_kept)
 
 
 def _slot_map(run: Run) -> Path:
