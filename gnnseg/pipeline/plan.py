@@ -122,9 +122,18 @@ def group_bytes(
     fine = group.level == 0
     reads = len(feature_names(model.scaling.num_channels, lab=model.scaling.lab)) if fine else 0
     tables = (25 if fine else 9) * 8 * 2 + NODE_BYTES
-    states = 4 * (2 * reads + 10 * max(group.width, group.channels))
+    states = 4 * (2 * reads + 10 * max(group.width, group.channels)) + _input_bytes(model, group)
     edges = min(density, MOST_EDGES if fine else COARSE_EDGES) if group.halo else 0
     return int(nodes * (tables + states + edges * (EDGE_BYTES + group.edge_bytes)))
+
+
+def _input_bytes(model: Model, group: Group) -> int:
+    """What the states that a group reads take for each of its nodes: as read, and once more."""
+    channels = {other.output: other.channels for other in model.network.groups}
+    return sum(
+        8 * channels.get(name, 0) * max(1, 4 ** (group.level - level))
+        for name, level in group.inputs
+    )
 
 
 def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:
