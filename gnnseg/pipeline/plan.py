@@ -25,7 +25,7 @@ SAFETY = 1.4
 """Margin on every estimate, for the readers and for what the allocator keeps between arrays."""
 KEPT = 0.88
 """Share of the budget beyond which freed memory goes back to the system after a block."""
-RUNTIME_BYTES = 96 * 2**20
+RUNTIME_BYTES = 128 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
 SCRATCH_BYTES = 6 * 2**20
 """Strips of rows and columns and the regions described at once, whatever the block."""
