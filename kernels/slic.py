@@ -225,7 +225,7 @@ def _spread(hy, size, step, stride, space, colour, place, active, view):
     home's y in quarters, the spatial cost along x from the columns of the cell to the right of the
     home, of its own and of the cell to the left (infinite where there is no home), and its colour.
     """
-    away = np.arange(size) * np.float32(QUARTERS * stride)
+    away = (QUARTERS * stride * np.arange(size)).astype(np.float32)
     weight, ceiling = space[0], space[1]
     for cell in range(active.shape[1] + 2):
         hx = cell - 1

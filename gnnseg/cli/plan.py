@@ -15,8 +15,7 @@ from gnnseg.pipeline.job import SegmentOptions, prepare
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
-    from gnnseg.pipeline.estimate import estimate_seconds
-from gnnseg.pipeline.job import Job
+    from gnnseg.pipeline.job import Job
 
 
 def print_plan(

@@ -17,6 +17,7 @@ from gnnseg.io.small import read_labels, read_rgb, write_label_png, write_rgb_pn
 from gnnseg.io.source import ImageSource
 from gnnseg.io.zarr_output import (
     ZarrOutput,
+    check_ours,
     is_complete,
     mark_complete,
     open_output,
@@ -27,6 +28,7 @@ __all__ = [
     "ClassInfo",
     "ImageSource",
     "ZarrOutput",
+    "check_ours",
     "create_label_zarr",
     "create_probability_zarr",
     "default_colors",

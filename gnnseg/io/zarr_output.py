@@ -114,22 +114,24 @@ def _check_free(path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise StateError(f"{path}: exists; choose another name, or allow overwriting")
-    _check_ours(path)
+    check_ours(path)
 
 
-def _check_ours(path: Path) -> dict[str, Any]:
+def check_ours(path: Path) -> None:
+    """Raise StateError if something is there that is no Zarr output of gnnseg."""
+    if not os.path.lexists(path):
+        return
     about = None if path.is_symlink() or not path.is_dir() else gnnseg_attributes(path)
     if about is None:
         raise StateError(f"{path}: exists and is no output of gnnseg, so it is not replaced")
-    return about
 
 
 def remove_output(path: str | Path) -> None:
     """Delete a Zarr output of gnnseg; anything else there is left alone, with a StateError."""
     path = Path(path)
+    check_ours(path)
     if not os.path.lexists(path):
         return
-    _check_ours(path)
     # Renamed first, so that a deletion cut short leaves no output that looks whole.
     doomed = path.with_name(f".{path.name}.{uuid4().hex}.partial")
     with disk_errors(path):

@@ -41,6 +41,8 @@ class Group:
         Width of the layers inside; memory follows from it.
     edge_bytes : int
         Held for each edge beside its index and attributes.
+    edges : int or None
+        Directed edges of each node, where they are not those of touching regions.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Group:
     channels: int
     width: int
     edge_bytes: int = 0
+    edges: int | None = None
 
 
 class NodeClassifier(Protocol):

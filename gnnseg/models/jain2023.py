@@ -52,6 +52,7 @@ class Jain2023(nn.Module):
                 num_classes,
                 hidden,
                 16 * hidden,
+                NEIGHBOURS + 1,
             ),
         )
 

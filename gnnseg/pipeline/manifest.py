@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from gnnseg.errors import StateError
+from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import run_tasks
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.log import LOGGER
@@ -19,7 +19,7 @@ from gnnseg.pipeline.marks import SUFFIX, Marks
 from gnnseg.pipeline.tiling import Task, Tiling
 from gnnseg.progress import progress_bar
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MARKS, BLOCKS = "done", "blocks.jsonl"
 
 
@@ -42,6 +42,11 @@ class Run:
         return self.folder / "scratch.zarr"
 
     @property
+    def complete(self) -> bool:
+        """Whether the output of this very run is whole."""
+        return self.manifest.get("complete") is True
+
+    @property
     def plan(self) -> dict[str, int]:
         return self.manifest["plan"]
 
@@ -59,20 +64,16 @@ class Run:
         resumed = folder.exists()
         if not resumed:
             _create(folder, settings)
-        manifest = read_manifest(folder)
-        found = manifest.get("settings", {})
-        if manifest.get("format_version") != FORMAT_VERSION:
-            raise StateError(
-                f"{folder}: an earlier run has the format {manifest.get('format_version')} and "
-                f"this version writes {FORMAT_VERSION}: use --overwrite to start anew"
-            )
-        if found != settings:
-            different = sorted(k for k in {*found, *settings} if found.get(k) != settings.get(k))
-            raise StateError(
-                f"{folder}: an earlier run had other settings or another input "
-                f"({', '.join(different)}): use --overwrite to start anew"
-            )
-        run = cls(folder, manifest, resumed, _lock=_lock(folder))
+        read_manifest(folder)
+        lock = _lock(folder)
+        manifest = read_manifest(folder)  # now that nobody else changes it
+        try:
+            _check_manifest(folder, manifest, settings)
+        except StateError:
+            if lock is not None:
+                lock.close()
+            raise
+        run = cls(folder, manifest, resumed, _lock=lock)
         (folder / MARKS).mkdir(exist_ok=True)
         return run
 
@@ -141,12 +142,8 @@ class Run:
     def tidy(self, *, keep: bool) -> None:
         """Drop scratch (unless kept) and marks, in this order: marks say that work is left."""
         if not keep:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-        doomed = self.folder / f"{MARKS}.partial"
-        shutil.rmtree(doomed, ignore_errors=True)
-        with disk_errors(self.folder):
-            (self.folder / MARKS).rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+            _remove(self.scratch)
+        _remove(self.folder / MARKS)
         self.close()
 
     def close(self) -> None:
@@ -162,6 +159,32 @@ class Run:
 def is_unfinished(folder: Path) -> bool:
     """Whether a run's folder has something left to do or to tidy up."""
     return (folder / MARKS).exists()
+
+
+def _check_manifest(folder: Path, manifest: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raise StateError for a run of another format, other settings or another input."""
+    found = manifest.get("settings", {})
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise StateError(
+            f"{folder}: an earlier run has the format {manifest.get('format_version')} and "
+            f"this version writes {FORMAT_VERSION}: use --overwrite to start anew"
+        )
+    if found != settings:
+        different = sorted(k for k in {*found, *settings} if found.get(k) != settings.get(k))
+        raise StateError(
+            f"{folder}: an earlier run had other settings or another input "
+            f"({', '.join(different)}): use --overwrite to start anew"
+        )
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder of a run, renamed first: half deleted, it must not look whole."""
+    doomed = folder.with_name(f"{folder.name}.doomed")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if folder.exists():
+        with disk_errors(folder):
+            folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _create(folder: Path, settings: dict[str, Any]) -> None:
@@ -213,6 +236,20 @@ def check_run(folder: Path) -> None:
         handle = _lock(folder)
         if handle is not None:
             handle.close()
+
+
+def check_inputs(names: Iterable[str], outputs: Iterable[Path]) -> None:
+    """Raise UsageError if a named input is one of the outputs, or lies in one."""
+    paths = {path.resolve(): path for path in outputs}
+    for name in names:
+        found = Path(name)
+        if not found.exists():
+            continue  # an array
+        for place in (found.resolve(), *found.resolve().parents):
+            if place in paths:
+                raise UsageError(
+                    f"{paths[place]}: is an input of this run or holds one; choose another output"
+                )
 
 
 def remove_run(folder: Path) -> None:

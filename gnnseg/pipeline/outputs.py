@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import (
     ZarrOutput,
+    check_ours,
     create_label_zarr,
     create_probability_zarr,
     export_png,
@@ -22,7 +23,7 @@ from gnnseg.io import (
 )
 from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.io.export import MAX_PNG_PIXELS
-from gnnseg.pipeline.manifest import check_run, is_unfinished, remove_run
+from gnnseg.pipeline.manifest import check_inputs, check_run, is_unfinished, remove_run
 
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
@@ -59,9 +60,8 @@ class Outputs:
     def check(self, job: Job) -> None:
         """Raise for what this output cannot hold, or for inputs that it would replace."""
         image, mask = job.reader.image, job.reader.mask
-        for source in (image, mask):
-            if source is not None and self.out.exists() and _same(source.name, self.out):
-                raise UsageError(f"{self.out}: is an input of this run; choose another output")
+        names = [source.name for source in (image, mask) if source is not None]
+        check_inputs(names, (self.out, self.probabilities, self.folder))
         values = job.model.classes.num_classes + job.options.label_offset
         if not job.model.classes.num_classes <= values <= MAX_LABELS:
             raise UsageError(
@@ -82,6 +82,7 @@ class Outputs:
         check_run(self.folder)
         if self.out.is_file() and not self.folder.exists():
             raise StateError(f"{self.out}: exists and is no output of gnnseg; move it away")
+        check_ours(self.probabilities)
         if self.out.is_dir():
             remove_output(self.out)
         remove_output(self.probabilities)
@@ -148,9 +149,3 @@ class Outputs:
             export_tiff(self.labels, self.out, overwrite=True)
         elif self.kind == "png":
             export_png(self.labels, self.out, overwrite=True)
-
-
-def _same(name: str, path: Path) -> bool:
-    """Whether a source's name leads to that file or folder."""
-    found = Path(name)
-    return found.exists() and found.resolve() == path.resolve()

@@ -78,6 +78,7 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     """Peak of one block of pixels on its way to slots and tables: the largest of its moments."""
     settings, scaling = reader.settings, reader.scaling
     channels, area = scaling.num_channels, settings.step**2
+    thin = (-(-settings.step // settings.stride)) ** 2
     halos = (settings.slot_halo + SUM_HALO, settings.slot_halo - settings.slic_halo + SUM_HALO)
     read, pieces, near, write = (
         _cells(grid, chunks * grid.chunk + 2 * halo) for halo in (*halos, SUM_HALO, 0)
@@ -91,7 +92,7 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
         read * area * _native_bytes(reader),
         # The channels with their margin and without; where they are not Lab, their mean.
         read * area * (4 * channels + smoothed + 4 + (0 if scaling.lab or channels == 1 else 7)),
-        held + read * (area + area * (2 * channels + 1) / settings.stride**2 + 16 * channels + 48),
+        held + read * (area + thin * (2 * channels + 1) + 16 * channels + 48),
         held + pieces * area * 8,  # slots, runs, orphans
         held + pieces * area + near * area + tables,
         (pieces + near) * area + tables + write * (4 * num_features + 200),
@@ -123,7 +124,8 @@ def group_bytes(
     reads = len(feature_names(model.scaling.num_channels, lab=model.scaling.lab)) if fine else 0
     tables = (25 if fine else 9) * 8 * 2 + NODE_BYTES
     states = 4 * (2 * reads + 10 * max(group.width, group.channels)) + _input_bytes(model, group)
-    edges = min(density, MOST_EDGES if fine else COARSE_EDGES) if group.halo else 0
+    edges = group.edges or (min(density, MOST_EDGES) if fine else COARSE_EDGES)
+    edges = edges if group.halo else 0
     return int(nodes * (tables + states + edges * (EDGE_BYTES + group.edge_bytes)))
 
 

@@ -124,19 +124,21 @@ def run(job: Job, out: Path) -> dict[str, Any]:
     started = time.monotonic()
     outputs = Outputs.at(out)
     outputs.check(job)
+    settings = job.settings()  # reads the image: what is damaged fails before anything is removed
     outputs.clear(overwrite=job.options.overwrite)
-    progress = Run.start(outputs.folder, job.settings())
+    progress = Run.start(outputs.folder, settings)
     ledger = Ledger()
     try:
         job = job.resumed(progress)
-        if job.options.overwrite or not is_complete(out):
+        whole = progress.complete and is_complete(out) and progress.totals("paint")
+        if not whole:
             _work(job, outputs, progress, ledger)
         regions = progress.totals("regions")
         table = class_table(progress.totals("paint"), job.model.classes, job.reader.image)
         write_class_table(table, out)
-        progress.tidy(keep=job.options.keep)
         if outputs.kind != "zarr":
             remove_output(outputs.labels)
+        progress.tidy(keep=job.options.keep)
     finally:
         progress.close()
     return {
@@ -165,10 +167,10 @@ def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
     stream.network()
     stream.paint(outputs)
     with ledger.stage("finish"):
-        progress.record("paint")
         if job.options.keep:
             mark_graphs_complete(progress.scratch, job.model.num_levels)
         outputs.finish(job)
+        progress.record("paint")
 
 
 COARSE_CHUNKS = 2

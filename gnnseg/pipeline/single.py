@@ -8,7 +8,7 @@ from typing import Any
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import is_complete, remove_output
-from gnnseg.pipeline.manifest import Run, check_run, is_unfinished, remove_run
+from gnnseg.pipeline.manifest import Run, check_inputs, check_run, is_unfinished, remove_run
 
 SLOT_KIND = "slot_map"
 
@@ -27,8 +27,7 @@ def start_single(
     if not out.parent.is_dir():
         raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
     folder = out.with_name(out.name + ".gnnseg")
-    if out.exists() and out.resolve() in {Path(name).resolve() for name in inputs}:
-        raise UsageError(f"{out}: is an input of this run; choose another output")
+    check_inputs(inputs, (out, folder))
     if overwrite:
         check_run(folder)
         remove_output(out)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnnseg.features import NUM_BINS, derive, feature_names, plane_table, planes
+from gnnseg.features import NUM_BINS, RINGS, derive, feature_names, plane_table, planes
+from gnnseg.features.planes import DISTANCES
 from gnnseg.graph import RegionGraph, region_graph, whole_table
 from gnnseg.io import open_image
 from gnnseg.kernels.patterns import PATTERNS
 from gnnseg.kernels.region_sums import GEOMETRY, GREY_BINS
 from gnnseg.superpixels import SlicSettings, make_reader, superpixels
+from gnnseg.superpixels.reader import TEXTURE_MARGIN
 
 STEP = 8
 
@@ -147,3 +149,7 @@ def test_features_do_not_depend_on_the_other_regions():
     whole = derived(slice(None))
     for n in range(50):
         np.testing.assert_array_equal(derived(slice(n, n + 1))[0], whole[n])
+
+
+def test_the_margin_of_a_block_holds_the_filters():
+    assert max(*RINGS, *DISTANCES) <= TEXTURE_MARGIN

@@ -141,6 +141,74 @@ def test_what_is_not_ours_is_never_replaced(model, image, tmp_path):
     gnnseg.segment(image, model, tmp_path / "labels.png", overwrite=True)
 
 
+def test_the_output_of_another_run_is_not_taken_for_the_end(model, pixels, tmp_path, monkeypatch):
+    first, second = (open_image(array, axes="CYX") for array in (pixels[0], pixels[0][..., ::-1]))
+    out, other = tmp_path / "labels.tif", tmp_path / "other.tif"
+    gnnseg.segment(first, model, out)
+    gnnseg.segment(second, model, other)
+    stopped_in(
+        monkeypatch,
+        Outputs,
+        "finish",
+        lambda: gnnseg.segment(second, model, out, overwrite=True),
+    )
+    gnnseg.segment(second, model, out)
+    bounds = second.bounds
+    np.testing.assert_array_equal(open_image(out).read(bounds), open_image(other).read(bounds))
+
+
+def test_scratch_that_is_half_deleted_is_not_used(model, image, whole, tmp_path, monkeypatch):
+    out = tmp_path / "labels.zarr"
+
+    def call():
+        return gnnseg.segment(image, model, out)
+
+    def half(path, **_rest):
+        (chunk,) = (Path(path) / "state_logits").rglob("c/0/0/0/0")
+        chunk.unlink()
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gnnseg.pipeline.manifest.shutil, "rmtree", half_of_scratch(half))
+        with pytest.raises(StoppedError):
+            call()
+    shutil.rmtree(out)
+    call()
+    np.testing.assert_array_equal(labels_of(out), whole)
+
+
+def half_of_scratch(half):
+    """`rmtree` that stops in the middle of the scratch, by whatever name it goes."""
+    remove = shutil.rmtree
+
+    def work(path, **options):
+        if "scratch.zarr" in str(path) and Path(path).exists():
+            half(path)
+        remove(path, **options)
+
+    return work
+
+
+@pytest.mark.parametrize("suffix", ["", ".gnnseg", ".probabilities.zarr"])
+def test_an_input_inside_an_output_is_never_deleted(model, tmp_path, suffix):
+    folder = tmp_path / f"labels.zarr{suffix}"
+    folder.mkdir()
+    photo = folder / "photo.png"
+    write_rgb_png(photo, np.zeros((192, 200, 3), np.uint8))
+    with pytest.raises(UsageError, match="input"):
+        gnnseg.segment(photo, model, tmp_path / "labels.zarr", overwrite=True)
+    assert photo.exists()
+
+
+def test_nothing_is_removed_before_all_may_be(model, image, whole, tmp_path):
+    out, foreign = tmp_path / "labels.zarr", tmp_path / "labels.zarr.probabilities.zarr"
+    gnnseg.segment(image, model, out)
+    foreign.mkdir()
+    with pytest.raises(StateError, match="no output of gnnseg"):
+        gnnseg.segment(image, model, out, overwrite=True)
+    np.testing.assert_array_equal(labels_of(out), whole)
+
+
 def test_impossible_outputs_are_refused_before_any_work(model, image, pixels, tmp_path):
     stack = open_image(np.stack(pixels), axes="ZCYX")
     with pytest.raises(UsageError, match="one plane"):
