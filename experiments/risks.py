@@ -62,6 +62,7 @@ def layer(side: int) -> dict[str, object]:
     from gnnseg.graph import RegionGraph, RegionTable
     from gnnseg.models.layers import EdgeGatedConv
 
+    torch.set_num_threads(1)  # as in a segmentation
     table = RegionTable.empty(Window(0, side, 0, side), 16, 0, 2)
     table.area[:] = 256
     table.contact[..., [7, 11, 13, 17, 6, 18]] = 16
