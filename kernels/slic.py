@@ -11,6 +11,8 @@ from numba import njit
 
 OWN = 12
 """Slot of a pixel whose superpixel is its own cell's; slot = 5 * (dy + 2) + (dx + 2)."""
+MIDDLE = 4
+"""The own cell among the 3 x 3 homes, counted in raster order."""
 MASKED = 254
 """Slot of a pixel that belongs to no superpixel."""
 QUARTERS = 4
@@ -269,7 +271,7 @@ def _nearest(pixels, rows, homes, n, space, found):
         _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found)
         return
     for x in range(n):
-        best, nearest = np.float32(EXACT), np.int32(4)
+        best, nearest = np.float32(EXACT), np.int32(MIDDLE)
         for k in range(9):
             away = rows[k] - homes[k, 0, x]
             cost = min(ceiling, np.rint(weight * (away * away))) + homes[k, 1, x]
@@ -287,7 +289,7 @@ def _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found):
     """The same for any number of channels, a stream for each."""
     best = np.full(n, EXACT, np.float32)
     cost = np.empty(n, np.float32)
-    found[:] = 4
+    found[:] = MIDDLE
     for k in range(9):
         for x in range(n):
             away = rows[k] - homes[k, 0, x]
@@ -306,7 +308,7 @@ def _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found):
 def _store(found, slots):
     """Write slots for a row of nearest homes, counted 0 to 8."""
     for x in range(slots.size):
-        slot = 5 * (found[x] // 3 + 1) + found[x] % 3 + 1
+        slot = OWN + 5 * (found[x] // 3 - 1) + found[x] % 3 - 1
         slots[x] = slot if slots[x] != MASKED else MASKED
 
 

@@ -44,15 +44,15 @@ class Jain2023(nn.Module):
         self.dropout = Dropout(dropout)
         self.groups = (
             Group(
-                "jain2023",
-                0,
-                LAYERS * REACH,
-                ((FEATURES, 0),),
-                LOGITS,
-                num_classes,
-                hidden,
-                16 * hidden,
-                NEIGHBOURS + 1,
+                name="jain2023",
+                level=0,
+                halo=LAYERS * REACH,
+                inputs=((FEATURES, 0),),
+                output=LOGITS,
+                channels=num_classes,
+                width=hidden,
+                edge_bytes=16 * hidden,
+                edges=NEIGHBOURS + 1,
             ),
         )
 
