@@ -261,8 +261,7 @@ def _choose(work, step, colour, slots, y, x):
         home = colour[cell_y + REACH + away_y, cell_x + REACH + away_x]
         cost = np.int64(0)
         for c in range(work.shape[0]):
-            difference = np.int64(work[c, y, x]) - home[c]
-            cost += difference * difference
+            cost += abs(np.int64(work[c, y, x]) - home[c])
         # Ids of homes rise with their slots as seen from one pixel.
         own = 5 * (away_y + 2) + away_x + 2
         if best == MASKED or cost < best_cost or (cost == best_cost and own < best):

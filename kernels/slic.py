@@ -1,7 +1,8 @@
 """SLIC pinned to a lattice: every pixel joins one of the 3 x 3 homes around its own cell.
 
 After Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE
-TPAMI 34(11), 2012, with integer arithmetic and a fixed home for each cluster.
+TPAMI 34(11), 2012, with a fixed home for each cluster and sums of absolute differences for
+distances: positions are channels like the others, and all arithmetic fits 16-bit integers.
 """
 
 from __future__ import annotations
@@ -10,31 +11,24 @@ import numpy as np
 from numba import njit
 
 OWN = 12
-"""Slot of a pixel whose superpixel is its own cell's; slot = 5 * (dy + 2) + (dx + 2)."""
-MIDDLE = 4
-"""The own cell among the 3 x 3 homes, counted in raster order."""
+"""Slot of a pixel whose superpixel is its own cell's; slot = 5 * (dy + 2) + dx + 2."""
 MASKED = 254
 """Slot of a pixel that belongs to no superpixel."""
 QUARTERS = 4
 """Centres are kept in quarters of a pixel."""
-EXACT = 1 << 24
-"""float32 holds every integer below this one."""
-FEW = 3
-"""Up to so many channels are compared in one pass."""
-STRIP = 128
-"""Pixels of a row that are worked on at once: what they look at stays in the nearest cache."""
-HALF, LOW = 32, (1 << 32) - 1
-"""Two sums share a 64-bit word."""
-SPACES = 4
-"""Leading rows of a view: y, and three spatial costs along x."""
-
-
-def spatial_cost(weight: float, ceiling: int) -> np.ndarray:
-    """Constants of the cost of a distance along one axis: (2,) float32.
-
-    The cost of `d` pixels is `weight * d ** 2`, rounded to an integer and cut at `ceiling`.
-    """
-    return np.array([weight / QUARTERS**2, ceiling], np.float32)
+SPAN = 16384
+"""Largest sum of the ranges of the channels."""
+HEAVIEST = 2000
+"""Largest cost of a distance of one step along one axis."""
+_AXIS = 3 * HEAVIEST + 1  # largest cost of a distance between a pixel and a home
+_NOWHERE = (1 << 16) - 1 - SPAN - _AXIS  # of the distance to a home that there is not
+_FIRST = 6  # slot of the first of the nine homes
+_FEW = 4  # up to so many channels, the loops are compiled for their number
+_STRIP = 256  # pixels of a row worked on at once: what they look at stays in the nearest cache
+_SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
+_CODES = 20  # slots of the nine homes, and one more than the last for masked pixels
+_BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait for the other
+_HALF, _LOW = 32, (1 << 32) - 1  # two sums share a 64-bit word
 
 
 def slic(
@@ -42,7 +36,7 @@ def slic(
     step: int,
     n_iter: int,
     stride: int,
-    space: np.ndarray,
+    weight: float,
     slots: np.ndarray,
     colour: np.ndarray,
     place: np.ndarray,
@@ -50,18 +44,23 @@ def slic(
 ) -> None:
     """Cluster one window, in place.
 
+    The distance of a pixel from a home is the sum of the absolute differences of their channels
+    and of their positions along each axis, the latter times `weight` and rounded.
+
     Parameters
     ----------
     work : (C, H, W) int16
-        Working channels, not negative; the window starts at a corner of a cell.
+        Working channels, not negative; their ranges add up to at most `SPAN`. The window starts
+        at a corner of a cell.
     step : int
         Cell size in pixels.
     n_iter : int
         Rounds of assignment and update before the last assignment.
     stride : int
         The rounds look at every `stride`-th row and column of a cell; the last assignment at all.
-    space : (2,) float32
-        From `spatial_cost`. Largest colour distance plus twice its ceiling must stay below 2**24.
+    weight : float
+        What a distance of one pixel along one axis costs, in units of the channels; at most
+        `HEAVIEST / step`.
     slots : (H, W) uint8
         In: `MASKED` where a pixel takes no part, anything else elsewhere. Out: slots.
     colour : (cells_y, cells_x, C) int32
@@ -73,19 +72,29 @@ def slic(
         compute right, two more a round, so that `2 * n_iter + 1` rows of cells get no slots.
     """
     cells = colour.shape[:2]
+    few = (0,) * len(work) if len(work) <= _FEW else ()
+    ruler = _ruler(step, weight)
     active = np.zeros(cells, np.bool_)
     sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
-    _seed(work, step, slots, colour, place, active)
-    thinned = work, slots, step
+    sample = work, slots, step, 1
     if n_iter > 0 and stride > 1:
-        thinned = _thin(work, step, stride), _thin(slots[None], step, stride)[0], -(-step // stride)
+        thin = _thin(work, step, stride), _thin(slots[None], step, stride)[0]
+        sample = *thin, -(-step // stride), stride
+    _seed(*sample, step, colour, place, active)
+    _seed_rest(work, slots, step, colour, place, active)
     for round_ in range(n_iter):
         part = _inner(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        _assign(*thinned, step, stride, space, colour, place, active, sums, part)
-        _update(sums, step, stride, colour, place)
+        _assign(*sample, step, ruler, colour, place, active, sums, part, few)
+        _update(sums, step, sample[3], colour, place)
     part = _inner(cells, 2 * n_iter + 1, open_sides)
-    _assign(work, slots, step, step, 1, space, colour, place, active, sums[:0], part)
+    _assign(work, slots, step, 1, step, ruler, colour, place, active, sums[:0], part, few)
+
+
+def _ruler(step: int, weight: float) -> np.ndarray:
+    """Where a quarter pixel stands on the scale of the costs, from two cells before: int16."""
+    quarters = np.arange(5 * QUARTERS * step + 1, dtype=np.float32)
+    return np.rint(np.float32(weight / QUARTERS) * quarters).astype(np.int16)
 
 
 @njit(nogil=True, cache=True)
@@ -95,11 +104,22 @@ def _thin(array, step, stride):
     rows = np.array([y for y in range(height) if y % step % stride == 0])
     columns = np.array([x for x in range(width) if x % step % stride == 0])
     out = np.empty((array.shape[0], rows.size, columns.size), array.dtype)
+    halved = stride == 2 and step % 2 == 0
     for n in range(array.shape[0]):
         for y in range(rows.size):
-            for x in range(columns.size):
-                out[n, y, x] = array[n, rows[y], columns[x]]
+            row = array[n, rows[y]]
+            if halved:
+                _halve(row, out[n, y])
+            else:
+                for x in range(columns.size):
+                    out[n, y, x] = row[columns[x]]
     return out
+
+
+@njit(nogil=True, cache=True)
+def _halve(row, out):
+    for x in range(out.size):
+        out[x] = row[2 * x]
 
 
 def _inner(
@@ -116,25 +136,29 @@ def _mean(total, count):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _seed(work, step, slots, colour, place, active):
-    """A cell starts with the mean of its own pixels: what lies there, wherever a block ends."""
+def _seed(work, slots, size, stride, step, colour, place, active):
+    """A cell starts with the mean of its own pixels: what lies there, wherever a block ends.
+
+    `work` and `slots` hold cells of `size` x `size` pixels that lie `stride` apart.
+    """
     channels, height, width = work.shape
     column = np.empty((channels + 2, width), np.int32)  # count, y and channels down each column
     total = np.empty(channels + 3, np.int64)
     for cy in range(active.shape[0]):
         column[:] = 0
-        for y in range(cy * step, min(cy * step + step, height)):
-            _add_row(work, slots, y, y - (cy - 1) * step, column)
+        for y in range(cy * size, min(cy * size + size, height)):
+            _add_row(work, slots, y, step + (y - cy * size) * stride, column)
         for cx in range(active.shape[1]):
             total[:] = 0
-            for x in range(cx * step, min(cx * step + step, width)):
+            for x in range(cx * size, min(cx * size + size, width)):
                 total[0] += column[0, x]
                 total[1] += column[1, x]
-                total[2] += np.int64(column[0, x]) * (x - (cx - 1) * step)
+                total[2] += np.int64(column[0, x]) * (step + (x - cx * size) * stride)
                 for c in range(channels):
                     total[3 + c] += column[2 + c, x]
             active[cy, cx] = total[0] > 0
-            _centre(total, step, 0, colour[cy, cx], place[cy, cx])
+            shift = QUARTERS * (stride - 1) // 2  # the middle of what a pixel stands for
+            _centre(total, step, shift, colour[cy, cx], place[cy, cx])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -147,6 +171,28 @@ def _add_row(work, slots, y, away, column):
     for c in range(work.shape[0]):
         for x in range(slots.shape[1]):
             column[2 + c, x] += work[c, y, x] if slots[y, x] != MASKED else 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _seed_rest(work, slots, step, colour, place, active):
+    """Seed the cells of which only pixels that no round looks at take part."""
+    channels, height, width = work.shape
+    total = np.empty(channels + 3, np.int64)
+    for cy in range(active.shape[0]):
+        for cx in range(active.shape[1]):
+            if active[cy, cx]:
+                continue
+            total[:] = 0
+            for y in range(cy * step, min(cy * step + step, height)):
+                for x in range(cx * step, min(cx * step + step, width)):
+                    if slots[y, x] != MASKED:
+                        total[0] += 1
+                        total[1] += y - (cy - 1) * step
+                        total[2] += x - (cx - 1) * step
+                        for c in range(channels):
+                            total[3 + c] += work[c, y, x]
+            active[cy, cx] = total[0] > 0
+            _centre(total, step, 0, colour[cy, cx], place[cy, cx])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -176,73 +222,71 @@ def _update(sums, step, stride, colour, place):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _assign(work, slots, size, step, stride, space, colour, place, active, sums, part):
+def _assign(work, slots, size, stride, step, ruler, colour, place, active, sums, part, few):
     """Give each pixel its nearest home; among equals the first in raster order.
 
-    `work` and `slots` hold cells of `size` x `size` pixels that lie `stride` apart. What the homes
-    of a row of cells look like from each column is spread out once (`_spread`), so that the inner
-    loops are long plain streams of float32. With `sums`, the pixels are added up there; without
-    (`sums` empty), they get their slots.
+    What the homes of a row of cells look like from each column is spread out once (`_spread`), so
+    that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
+    added up there; without (`sums` empty), they get their slots. `few` has an item for each
+    channel, or none when there are many.
     """
     channels, height, width = work.shape
-    views = np.empty((3, SPACES + channels, (active.shape[1] + 2) * size), np.float32)
-    planes = max(channels | 1, FEW)  # odd, for `_pack`
-    homes = np.zeros((9, 2 + planes, STRIP), np.float32)
-    pixels = np.zeros((planes, STRIP), np.float32)
-    found = np.empty(STRIP, np.int32)
-    rows = np.empty(9, np.float32)
-    packed = np.empty(((3 + planes) // 2, STRIP), np.int64)
-    local = np.zeros((STRIP // size + 2, 9, packed.shape[0]), np.int64)
-    inside = (np.arange(width) % size).astype(np.int32)
-    cell = (np.arange(width) // size).astype(np.int32)
+    views = np.empty((3, _SPACES + channels, (active.shape[1] + 2) * size), np.uint16)
+    homes = np.empty((9, 2 + channels, _STRIP), np.uint16)
+    found = np.empty(_STRIP, np.uint8)
+    packed = np.empty((channels // 2 + 1, _STRIP), np.int64)
+    local = np.zeros((_BANKS, _STRIP // size + 2, _CODES, packed.shape[0] + 1), np.int64)
+    cells, parts = np.empty(_STRIP, np.uint32), np.empty(_STRIP, np.uint32)
+    away = (np.arange(width) % size * stride).astype(np.int32)
+    pixels = np.empty((channels, _STRIP), np.uint16)
     first, last = part[2] * size, min(part[3] * size, width)
     for hy in range(part[0] - 1, part[0] + 1):
-        _spread(hy, size, step, stride, space, colour, place, active, views[hy % 3])
+        _spread(hy, size, stride, step, ruler, colour, place, active, views[hy % 3])
     for cy in range(part[0], part[1]):
-        _spread(cy + 1, size, step, stride, space, colour, place, active, views[(cy + 1) % 3])
-        for x0 in range(first, last, STRIP):
-            n = min(STRIP, last - x0)
+        _spread(cy + 1, size, stride, step, ruler, colour, place, active, views[(cy + 1) % 3])
+        for x0 in range(first, last, _STRIP):
+            n = min(_STRIP, last - x0)
             _line_up(views, cy, x0, n, size, homes)
+            _list_cells(x0, size, local, cells)
             for y in range(cy * size, min(cy * size + size, height)):
+                down = (y - cy * size) * stride
                 for c in range(channels):
-                    for x in range(n):
-                        pixels[c, x] = work[c, y, x0 + x]
-                for k in range(9):
-                    rows[k] = QUARTERS * (stride * (y - cy * size) - step * (k // 3 - 2))
-                _nearest(pixels, rows, homes, n, space, found)
-                if sums.size > 0:
-                    _pack(pixels, slots[y, x0 : x0 + n], y - cy * size, inside[x0:], packed)
-                    _accumulate(packed, found[:n], cell[x0:], x0 // size, local)
-                else:
+                    _copy(work[c, y, x0:], pixels[c], n)
+                at = np.uint16(ruler[QUARTERS * (2 * step + down)])
+                _nearest(pixels, at, homes, found[:n], few)
+                if sums.size == 0:
                     _store(found, slots[y, x0 : x0 + n])
+                else:
+                    _pack(pixels, away[x0 : x0 + n], packed)
+                    _address(found, slots[y, x0 : x0 + n], cells, local, parts)
+                    _accumulate(packed, 1 | down << _HALF, parts[:n], local.reshape(-1), few)
             if sums.size > 0:
-                _hand_over(local, cy, x0 // size, step, stride, sums)
+                _hand_over(local, cy, x0 // size, step, sums)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _spread(hy, size, step, stride, space, colour, place, active, view):
+def _spread(hy, size, stride, step, ruler, colour, place, active, view):
     """Write what a row of homes looks like from each column of pixels.
 
-    `view` has a cell of `size` columns for each home and one more at either end. Its rows are the
-    home's y in quarters, the spatial cost along x from the columns of the cell to the right of the
-    home, of its own and of the cell to the left (infinite where there is no home), and its colour.
+    `view` has a cell of `size` columns for each home and one more at either end. Its rows are where
+    the home stands on the ruler along y for pixels of the row of cells below, of its own, and of
+    that above; the cost along x from the columns of the cell to the right, of its own, and of that
+    to the left; and its colour.
     """
-    away = (QUARTERS * stride * np.arange(size)).astype(np.float32)
-    weight, ceiling = space[0], space[1]
     for cell in range(active.shape[1] + 2):
         hx = cell - 1
         part = view[:, cell * size : (cell + 1) * size]
         if not (0 <= hy < active.shape[0] and 0 <= hx < active.shape[1] and active[hy, hx]):
-            part[:] = np.inf
+            part[:] = 0
+            part[3:6] = _NOWHERE
             continue
-        part[0] = place[hy, hx, 0]
         for k in range(3):
-            centre = np.float32(place[hy, hx, 1] + QUARTERS * step * (k - 2))
+            part[k] = ruler[place[hy, hx, 0] + k * QUARTERS * step]
+            centre = ruler[place[hy, hx, 1] + k * QUARTERS * step]
             for x in range(size):
-                distance = away[x] - centre
-                part[1 + k, x] = min(ceiling, np.rint(weight * (distance * distance)))
+                part[3 + k, x] = abs(ruler[QUARTERS * (2 * step + x * stride)] - centre)
         for c in range(colour.shape[2]):
-            part[SPACES + c] = colour[hy, hx, c]
+            part[_SPACES + c] = colour[hy, hx, c]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -251,10 +295,10 @@ def _line_up(views, cy, x0, n, size, homes):
     for k in range(9):
         view = views[(cy + k // 3 - 1) % 3]
         start = x0 + k % 3 * size
-        _copy(view[0, start:], homes[k, 0], n)
-        _copy(view[1 + k % 3, start:], homes[k, 1], n)
-        for c in range(view.shape[0] - SPACES):
-            _copy(view[SPACES + c, start:], homes[k, 2 + c], n)
+        _copy(view[k // 3, start:], homes[k, 0], n)
+        _copy(view[3 + k % 3, start:], homes[k, 1], n)
+        for c in range(view.shape[0] - _SPACES):
+            _copy(view[_SPACES + c, start:], homes[k, 2 + c], n)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -264,94 +308,119 @@ def _copy(source, target, n):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest(pixels, rows, homes, n, space, found):
-    """Write which of nine homes is nearest to each of `n` pixels of a row."""
-    weight, ceiling = space[0], space[1]
-    if pixels.shape[0] > FEW:
-        _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found)
-        return
-    for x in range(n):
-        best, nearest = np.float32(EXACT), np.int32(MIDDLE)
-        for k in range(9):
-            away = rows[k] - homes[k, 0, x]
-            cost = min(ceiling, np.rint(weight * (away * away))) + homes[k, 1, x]
-            for c in range(FEW):
-                difference = pixels[c, x] - homes[k, 2 + c, x]
-                cost += difference * difference
-            nearer = cost < best
-            best = cost if nearer else best
-            nearest = np.int32(k) if nearer else nearest
-        found[x] = nearest
+def _apart(a, b):
+    """Absolute difference of two numbers below 2**15."""
+    return np.uint16(abs(np.int16(a - b)))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_of_many(pixels, rows, homes, n, weight, ceiling, found):
+def _nearest(pixels, y, homes, out, few):
+    """Write the slot of the nearest of nine homes for each pixel of a row at `y` on the ruler."""
+    if len(few) == 0:
+        _nearest_of_many(pixels, y, homes, out)
+        return
+    for x in range(out.size):
+        best, nearest = np.uint16(65535), np.uint16(OWN)
+        for k in range(9):
+            cost = np.uint16(homes[k, 1, x] + _apart(y, homes[k, 0, x]))
+            for c in range(len(few)):
+                cost = np.uint16(cost + _apart(pixels[c, x], homes[k, 2 + c, x]))
+            nearer = cost < best
+            best = cost if nearer else best
+            nearest = np.uint16(_FIRST + 5 * (k // 3) + k % 3) if nearer else nearest
+        out[x] = nearest
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _nearest_of_many(pixels, y, homes, out):
     """The same for any number of channels, a stream for each."""
-    best = np.full(n, EXACT, np.float32)
-    cost = np.empty(n, np.float32)
-    found[:] = MIDDLE
+    best = np.full(out.size, 65535, np.uint16)
+    out[:] = OWN
+    cost = np.empty(out.size, np.uint16)
     for k in range(9):
-        for x in range(n):
-            away = rows[k] - homes[k, 0, x]
-            cost[x] = min(ceiling, np.rint(weight * (away * away))) + homes[k, 1, x]
+        for x in range(out.size):
+            cost[x] = homes[k, 1, x] + _apart(y, homes[k, 0, x])
         for c in range(pixels.shape[0]):
-            for x in range(n):
-                difference = pixels[c, x] - homes[k, 2 + c, x]
-                cost[x] += difference * difference
-        for x in range(n):
+            for x in range(out.size):
+                cost[x] += _apart(pixels[c, x], homes[k, 2 + c, x])
+        slot = np.uint8(_FIRST + 5 * (k // 3) + k % 3)
+        for x in range(out.size):
             nearer = cost[x] < best[x]
             best[x] = cost[x] if nearer else best[x]
-            found[x] = k if nearer else found[x]
+            out[x] = slot if nearer else out[x]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _store(found, slots):
-    """Write slots for a row of nearest homes, counted 0 to 8."""
+    """Write the slots of a row; masked pixels stay masked."""
     for x in range(slots.size):
-        slot = OWN + 5 * (found[x] // 3 - 1) + found[x] % 3 - 1
-        slots[x] = slot if slots[x] != MASKED else MASKED
+        slots[x] = found[x] if slots[x] != MASKED else MASKED
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _pack(pixels, slots, y, inside, packed):
-    """Write 1, y, x (both within the cell) and channels of a row of pixels, two to a 64-bit word.
+def _pack(pixels, away, packed):
+    """Write x (within the cell) and channels of a row of pixels, two to a 64-bit word.
 
-    A sum over a cell stays below 2**31 in each half. A masked pixel has zeros.
+    A sum over a cell stays below 2**31 in each half.
     """
+    for x in range(away.size):
+        packed[0, x] = np.int64(away[x]) | np.int64(pixels[0, x]) << _HALF
+    for word in range(1, packed.shape[0]):
+        low = pixels[2 * word - 1]
+        high = pixels[min(2 * word, pixels.shape[0] - 1)]  # the last once more, in an odd number
+        for x in range(away.size):
+            packed[word, x] = np.int64(low[x]) | np.int64(high[x]) << _HALF
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _list_cells(x0, size, local, cells):
+    """Write where in `local` the sums of each column's cell begin."""
+    banks, num, codes, words = local.shape
+    for x in range(cells.size):
+        cell = (x0 + x) // size - x0 // size
+        cells[x] = (x % banks * num + cell) * codes * words
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _address(found, slots, cells, local, parts):
+    """Write where in `local` each pixel of a row is added up: those masked where none is looked."""
+    codes, words = np.uint32(local.shape[2]), np.uint32(local.shape[3])
     for x in range(slots.size):
-        taken = np.int64(slots[x] != MASKED)
-        packed[0, x] = taken * (1 | y << HALF)
-        packed[1, x] = taken * (inside[x] | np.int64(pixels[0, x]) << HALF)
-    for word in range(2, packed.shape[0]):
-        low, high = pixels[2 * word - 3], pixels[2 * word - 2]
-        for x in range(slots.size):
-            taken = np.int64(slots[x] != MASKED)
-            packed[word, x] = taken * (np.int64(low[x]) | np.int64(high[x]) << HALF)
+        code = np.uint32(found[x]) if slots[x] != MASKED else codes - np.uint32(1)
+        parts[x] = cells[x] + np.uint32(code * words)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _accumulate(packed, found, cell, first, local):
-    """Add a row of packed pixels to the sums of a strip's cells by home."""
-    for x in range(found.size):
-        total = local[np.uint32(cell[x] - first), np.uint32(found[x])]
-        for word in range(packed.shape[0]):
-            total[word] += packed[word, x]
+def _accumulate(packed, count_and_y, parts, local, few):
+    """Add a row of packed pixels to the sums of a strip's cells by slot."""
+    if len(few) == 0:
+        for x in range(parts.size):
+            local[parts[x]] += count_and_y
+            for word in range(packed.shape[0]):
+                local[parts[x] + 1 + word] += packed[word, x]
+        return
+    for x in range(parts.size):
+        part = np.uint64(parts[x])
+        local[part] += count_and_y
+        for word in range(len(few) // 2 + 1):
+            local[part + np.uint64(1 + word)] += packed[word, x]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _hand_over(local, cy, cx, step, stride, sums):
+def _hand_over(local, cy, cx, step, sums):
     """Add a strip's sums to those of the homes, whose positions count from one cell before."""
-    for cell in range(local.shape[0]):
+    for cell in range(local.shape[1]):
         for k in range(9):
-            part = local[cell, k]
-            count = part[0] & LOW
+            dy, dx = k // 3 - 1, k % 3 - 1
+            part = local[0, cell, OWN + 5 * dy + dx]
+            part += local[1, cell, OWN + 5 * dy + dx]
+            count = part[0] & _LOW
             if count > 0:
-                dy, dx = k // 3 - 1, k % 3 - 1
                 total = sums[cy + dy, cx + cell + dx]
                 total[0] += count
-                total[1] += count * (1 - dy) * step + (part[0] >> HALF) * stride
-                total[2] += count * (1 - dx) * step + (part[1] & LOW) * stride
+                total[1] += count * (1 - dy) * step + (part[0] >> _HALF)
+                total[2] += count * (1 - dx) * step + (part[1] & _LOW)
                 for c in range(total.size - 3):
-                    word = part[(c + 3) // 2]
-                    total[3 + c] += word & LOW if c % 2 else word >> HALF
+                    word = part[1 + (c + 1) // 2]
+                    total[3 + c] += word & _LOW if c % 2 else word >> _HALF
     local[:] = 0

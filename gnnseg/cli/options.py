@@ -93,7 +93,7 @@ Segments = Annotated[
 ]
 Compactness = Annotated[
     float,
-    typer.Option("--compactness", min=0, metavar="C", help="Weight of space against colour."),
+    typer.Option("--compactness", min=0, max=196, metavar="C", help="Weight of space against colour."),
 ]
 Iterations = Annotated[
     int, typer.Option("--n-iter", parser=whole(0, 100), metavar="T", help="Rounds of SLIC.")
@@ -113,8 +113,8 @@ OptionTable = tuple[tuple[str, Any, Any], ...]
 STAGE_OPTIONS: OptionTable = (
     ("step", Step, None),
     ("n_segments", Segments, None),
-    ("compactness", Compactness, 7.0),
-    ("n_iter", Iterations, 3),
+    ("compactness", Compactness, 4.0),
+    ("n_iter", Iterations, 2),
     ("sigma", Sigma, 0.0),
     ("mask", MaskPath, None),
     ("memory", Memory, None),

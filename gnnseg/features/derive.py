@@ -16,9 +16,9 @@ _BORDER = ("boundary", "contrast")
 _PLACE = ("place_y", "place_x")
 
 
-def feature_names(num_channels: int, *, lab: bool) -> tuple[str, ...]:
+def feature_names(num_channels: int, *, rgb: bool) -> tuple[str, ...]:
     """Names of the columns that `derive` gives, in order."""
-    names = [plane.name for plane in planes(num_channels, lab=lab)]
+    names = [plane.name for plane in planes(num_channels, rgb=rgb)]
     return (
         *(f"mean_{name}" for name in names),
         *(f"std_{name}" for name in names),
@@ -39,7 +39,7 @@ def derive(
     *,
     rows: list[Plane],
     step: int,
-    unit: int,
+    top: int,
 ) -> np.ndarray:
     """Features of regions: (N, F) float32, zero for empty regions.
 
@@ -54,8 +54,8 @@ def derive(
     rows : list of Plane
     step : int
         Cell size in pixels.
-    unit : int
-        Working units to a hundredth of the scale: means and deviations are given as shares.
+    top : int
+        Largest grey value: means and deviations are given as shares of it.
 
     Notes
     -----
@@ -66,7 +66,7 @@ def derive(
     """
     totals = sums.astype(np.float64)
     count = np.maximum(totals[:, :1], 1)
-    scale = 1.0 / (100 * unit)
+    scale = 1.0 / top
     num = len(rows)
     rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER + _PLACE)
     out = np.empty((len(sums), 2 * num + rest), np.float32)

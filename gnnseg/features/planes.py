@@ -45,13 +45,13 @@ class Plane:
     argument: int
 
 
-def planes(num_channels: int, *, lab: bool) -> list[Plane]:
+def planes(num_channels: int, *, rgb: bool) -> list[Plane]:
     """Planes of an image: its channels, then the textures of its grey at each scale.
 
-    >>> [plane.name for plane in planes(3, lab=True)][:4]
-    ['L', 'a', 'b', 'along_x_1']
+    >>> [plane.name for plane in planes(3, rgb=True)][:4]
+    ['light', 'red_green', 'yellow_blue', 'along_x_1']
     """
-    names = ["L", "a", "b"] if lab else [f"channel_{c}" for c in range(num_channels)]
+    names = ["light", "red_green", "yellow_blue"] if rgb else [f"channel_{c}" for c in range(num_channels)]
     values = [Plane(name, VALUE, channel) for channel, name in enumerate(names)]
     textures = [
         Plane(f"{name}_{distance}", rule, distance)

@@ -81,7 +81,7 @@ def add_up(
     `corner` (y, x) is where in the channels and in the grey of `pixels` these begin.
     """
     step, scaling = reader.settings.step, reader.scaling
-    rows = plane_table(planes(scaling.num_channels, lab=scaling.lab))
+    rows = plane_table(planes(scaling.num_channels, rgb=scaling.rgb))
     totals = Totals(
         window=near,
         sums=np.zeros((*near.shape, GEOMETRY + 2 * len(rows)), np.int64),
@@ -102,7 +102,7 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
     """The table of the homes in `write`, a part of the window of their totals."""
     scaling = reader.scaling
     part = write.relative_to(totals.window).slices
-    names = feature_names(scaling.num_channels, lab=scaling.lab)
+    names = feature_names(scaling.num_channels, rgb=scaling.rgb)
     table = RegionTable(
         window=write,
         cell=reader.settings.step,
@@ -125,9 +125,9 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
             totals.boundary[part][some].reshape(num),
             contrast[some].reshape(num),
             place[some].reshape(num, 2),
-            rows=planes(scaling.num_channels, lab=scaling.lab),
+            rows=planes(scaling.num_channels, rgb=scaling.rgb),
             step=reader.settings.step,
-            unit=scaling.unit,
+            top=scaling.top,
         ).reshape(x.shape)
     return table
 
@@ -168,7 +168,7 @@ def region_graph(
     return RegionGraph.from_table(
         table,
         contrast_top=scaling.top,
-        feature_names=feature_names(scaling.num_channels, lab=scaling.lab),
+        feature_names=feature_names(scaling.num_channels, rgb=scaling.rgb),
     )
 
 
@@ -177,7 +177,7 @@ def whole_table(
 ) -> tuple[np.ndarray, RegionTable]:
     """Slots (Y, X) and the table of a whole plane, in memory."""
     lattice, scaling = reader.lattice, reader.scaling
-    num_features = len(feature_names(scaling.num_channels, lab=scaling.lab))
+    num_features = len(feature_names(scaling.num_channels, rgb=scaling.rgb))
     slots = np.empty((lattice.height, lattice.width), np.uint8)
     whole = RegionTable.empty(lattice.cells, lattice.step, num_features, FINE_REACH)
 

@@ -16,7 +16,7 @@ from gnnseg.io.classes import ClassInfo
 from gnnseg.models.model import Model
 from gnnseg.superpixels import Scaling, SlicSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEY = "gnnseg"
 _MEAN, _STD = "features.mean", "features.std"
 
@@ -105,7 +105,7 @@ def _restore(header: Any, tensors: dict[str, Any]) -> Model:
         preset=header["preset"],
         options=header["options"],
         settings=SlicSettings(**header["settings"]),
-        scaling=Scaling(_floats(scaling["low"]), _floats(scaling["high"]), scaling["lab"]),
+        scaling=Scaling(_floats(scaling["low"]), _floats(scaling["high"]), scaling["rgb"]),
         features=tuple(header["features"]),
         mean=tensors.pop(_MEAN).numpy(),
         std=tensors.pop(_STD).numpy(),

@@ -67,7 +67,7 @@ class Model:
     @property
     def columns(self) -> list[int]:
         """Where the model's features stand among those of the region table."""
-        names = feature_names(self.scaling.num_channels, lab=self.scaling.lab)
+        names = feature_names(self.scaling.num_channels, rgb=self.scaling.rgb)
         return [names.index(name) for name in self.features]
 
     @property

@@ -52,7 +52,7 @@ def get_preset(name: str) -> Preset:
 
 def select_features(preset: Preset, scaling: Scaling, *, place: bool) -> tuple[str, ...]:
     """Names of the features that a preset reads; `place` keeps the position in the image."""
-    names = feature_names(scaling.num_channels, lab=scaling.lab)
+    names = feature_names(scaling.num_channels, rgb=scaling.rgb)
     if preset.features == "grey":
         grey = names[0].removeprefix("mean_")
         keep = (f"mean_{grey}", f"std_{grey}")

@@ -83,15 +83,15 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     read, pieces, near, write = (
         _cells(grid, chunks * grid.chunk + 2 * halo) for halo in (*halos, SUM_HALO, 0)
     )
-    num_planes = len(planes(channels, lab=scaling.lab))
-    num_features = len(feature_names(channels, lab=scaling.lab))
+    num_planes = len(planes(channels, rgb=scaling.rgb))
+    num_features = len(feature_names(channels, rgb=scaling.rgb))
     smoothed = 2 * channels if settings.sigma > 0 else 0
     held = read * area * (2 * channels + smoothed + 3)  # channels, grey, slots
     tables = near * ((6 + 2 * num_planes) * 8 + NUM_BINS * 4 + 2 * 25 * 4 + 4)
     moments = (
         read * area * _native_bytes(reader),
-        # The channels with their margin and without; where they are not Lab, their mean.
-        read * area * (4 * channels + smoothed + 4 + (0 if scaling.lab or channels == 1 else 7)),
+        # The channels with their margin and without; where they are no colours, their mean.
+        read * area * (4 * channels + smoothed + 4 + (0 if scaling.rgb or channels == 1 else 7)),
         held + read * (area + thin * (2 * channels + 1) + 16 * channels + 48),
         held + pieces * area * 8,  # slots, runs, orphans
         held + pieces * area + near * area + tables,
@@ -121,7 +121,7 @@ def group_bytes(
     bounds = grid.cells(group.level).shape
     nodes = min(side, bounds[0]) * min(side, bounds[1])
     fine = group.level == 0
-    reads = len(feature_names(model.scaling.num_channels, lab=model.scaling.lab)) if fine else 0
+    reads = len(feature_names(model.scaling.num_channels, rgb=model.scaling.rgb)) if fine else 0
     tables = (25 if fine else 9) * 8 * 2 + NODE_BYTES
     states = 4 * (2 * reads + 10 * max(group.width, group.channels)) + _input_bytes(model, group)
     edges = group.edges or (min(density, MOST_EDGES) if fine else COARSE_EDGES)
@@ -232,7 +232,7 @@ def _yield(reader: PixelReader, grid: Grid, chunks: int) -> float:
 
 def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:
     """Disk that slots, tables and states take beside the output, at most."""
-    features = len(feature_names(reader.scaling.num_channels, lab=reader.scaling.lab))
+    features = len(feature_names(reader.scaling.num_channels, rgb=reader.scaling.rgb))
     cells = grid.cells(0).size
     total = reader.lattice.bounds.size + cells * (features * 4 + 24 + 25 * 8)
     groups = model.network.groups if model is not None else ()

@@ -122,7 +122,7 @@ def _create_slots(root: Any, grid: Grid, planes: int) -> None:
 
 
 def _create_tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: int) -> None:
-    names = feature_names(scaling.num_channels, lab=scaling.lab) if level == 0 else ()
+    names = feature_names(scaling.num_channels, rgb=scaling.rgb) if level == 0 else ()
     group, cell = root.create_group(f"graph_{level}"), grid.lattice.step << level
     describe(group, cell=cell, contrast_top=scaling.top, names=names)
     create_tables(

@@ -92,7 +92,7 @@ class PixelReader:
 
     def _grey(self, work: np.ndarray) -> np.ndarray:
         """Lightness, in an array of its own: a view would hold all channels."""
-        if self.scaling.lab or work.shape[0] == 1:
+        if self.scaling.rgb or work.shape[0] == 1:
             return work[0].copy()
         return (work.sum(axis=0, dtype=np.int32) // work.shape[0]).astype(np.int16)
 

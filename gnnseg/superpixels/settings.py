@@ -7,28 +7,32 @@ from typing import Any
 
 from gnnseg.blocks import step_for
 from gnnseg.errors import UsageError
+from gnnseg.kernels.colour import TOP
+from gnnseg.kernels.slic import HEAVIEST
+
+MOST_COMPACT = HEAVIEST * 100 // TOP
 
 
 @dataclass(frozen=True)
 class SlicSettings:
     """How superpixels are made; names as in scikit-image's `slic`.
 
-    `step` is the cell size in pixels, `compactness` weighs space against colour (in units of CIE
-    Lab at one step), `n_iter` the rounds, `sigma` the smoothing in pixels, `stride` the spacing of
+    `step` is the cell size in pixels, `compactness` what a distance of one step costs (in hundredths
+    of the grey scale), `n_iter` the rounds, `sigma` the smoothing in pixels, `stride` the spacing of
     the pixels looked at in all rounds but the last, `rounds` how far orphan pixels may look for a
     main piece (default: `step`).
     """
 
     step: int = 16
-    compactness: float = 7.0
-    n_iter: int = 3
+    compactness: float = 4.0
+    n_iter: int = 2
     sigma: float = 0.0
     stride: int = 2
     rounds: int | None = None
 
     def __post_init__(self) -> None:
         _check("step", self.step, 2, 256)
-        _check("compactness", self.compactness, 0.0, 1e4)
+        _check("compactness", self.compactness, 0.0, MOST_COMPACT)
         _check("n_iter", self.n_iter, 0, 100)
         _check("sigma", self.sigma, 0.0, 32.0)
         _check("stride", self.stride, 1, self.step)

@@ -10,7 +10,7 @@ import numpy as np
 from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity import REACH, connect
-from gnnseg.kernels.slic import MASKED, slic, spatial_cost
+from gnnseg.kernels.slic import MASKED, slic
 from gnnseg.superpixels.reader import PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
@@ -47,12 +47,11 @@ def compute_slots(
     step = settings.step
     colour = np.zeros((*cells.shape, scaling.num_channels), np.int32)
     place = np.zeros((*cells.shape, 2), np.int32)
-    weight = (settings.compactness * scaling.unit / step) ** 2
-    space = spatial_cost(weight, scaling.space_ceiling)
+    weight = settings.compactness * scaling.top / (100 * step)
     slots = pixels.slots.copy()
     bounds = lattice.cells
     sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
-    slic(pixels.smooth, step, settings.n_iter, settings.stride, space, slots, colour, place, sides)
+    slic(pixels.smooth, step, settings.n_iter, settings.stride, weight, slots, colour, place, sides)
     inner = _without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
     slots = np.ascontiguousarray(slots[part.slices])
@@ -167,8 +166,8 @@ def superpixels(
     *,
     step: int | None = None,
     n_segments: int | None = None,
-    compactness: float = 7.0,
-    n_iter: int = 3,
+    compactness: float = SlicSettings.compactness,
+    n_iter: int = SlicSettings.n_iter,
     sigma: float = 0.0,
     mask: Any = None,
     block: int = DEFAULT_BLOCK,
@@ -183,7 +182,7 @@ def superpixels(
     step, n_segments : int, optional
         Cell size in pixels (default 16), or how many superpixels (the nearest lattice is taken).
     compactness, n_iter, sigma
-        As in `skimage.segmentation.slic`; compactness in units of CIE Lab.
+        As in `skimage.segmentation.slic`; compactness in hundredths of the grey scale.
     mask : array, path or ImageSource, optional
         Zero where pixels take no part.
     block, workers : int, optional

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.models.presets import get_preset
 from gnnseg.superpixels import SlicSettings
+from gnnseg.superpixels.settings import MOST_COMPACT
 
 
 class TrainConfig(BaseModel):
@@ -22,8 +23,8 @@ class TrainConfig(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the network, over those of the preset."""
     step: int = Field(8, ge=2, le=256)
-    compactness: float = Field(7.0, ge=0)
-    n_iter: int = Field(3, ge=0, le=100)
+    compactness: float = Field(SlicSettings.compactness, ge=0, le=MOST_COMPACT)
+    n_iter: int = Field(SlicSettings.n_iter, ge=0, le=100)
     sigma: float = Field(0.0, ge=0, le=32)
     place: Literal["auto", "yes", "no"] = "auto"
     """Whether the position in the image is a feature; `auto`: for a fixed field of view."""

@@ -93,8 +93,8 @@ def test_boundary_counts_the_sides(example):
 
 @pytest.mark.parametrize(("channels", "lab"), [(1, False), (3, True), (5, False)])
 def test_names_and_columns_agree(channels, lab):
-    names = feature_names(channels, lab=lab)
-    rows = planes(channels, lab=lab)
+    names = feature_names(channels, rgb=rgb)
+    rows = planes(channels, rgb=rgb)
     assert len(set(names)) == len(names)
     assert plane_table(rows).shape == (len(rows), 2)
     nothing = derive(
@@ -115,13 +115,13 @@ def test_names_and_columns_agree(channels, lab):
 def test_deciles_of_a_known_histogram():
     histogram = np.zeros((1, NUM_BINS), np.int32)
     histogram[0, 3] = 100
-    rows = planes(1, lab=False)
+    rows = planes(1, rgb=False)
     sums = np.zeros((1, GEOMETRY + 2 * len(rows)), np.int64)
     sums[0, 0] = 100
     x = derive(
         sums, histogram, np.zeros(1), np.zeros(1), np.zeros((1, 2)), rows=rows, step=STEP, unit=8
     )
-    names = feature_names(1, lab=False)
+    names = feature_names(1, rgb=False)
     got = [x[0, names.index(f"decile_{p}")] for p in range(10, 100, 10)]
     np.testing.assert_allclose(got, (3 + np.arange(1, 10) / 10) / GREY_BINS, rtol=1e-6)
 
@@ -134,7 +134,7 @@ def test_features_do_not_depend_on_the_other_regions():
     graph = RegionGraph.from_table(table)
     assert np.isfinite(graph.x).all()
     rng = np.random.default_rng(0)
-    rows = planes(1, lab=False)
+    rows = planes(1, rgb=False)
     sums = rng.integers(0, 10**5, (50, GEOMETRY + 2 * len(rows)))
     histogram = rng.integers(0, 9, (50, NUM_BINS)).astype(np.int32)
     boundary, contrast = rng.integers(1, 99, 50), rng.integers(0, 999, 50)

@@ -37,7 +37,7 @@ deep = rng.integers(0, 60000, (2, 17, 1)).astype(np.uint16)
 check(deep, step=4)
 real = rng.standard_normal((1, 1, 29)).astype(np.float32)
 real[0, 0, ::5] = np.nan
-check(real, step=4, compactness=1e4)
+check(real, step=4, compactness=196.0)
 """
 
 

@@ -1,101 +1,86 @@
-"""Colour conversion and scaling against scikit-image and NumPy."""
+"""Scaling and opponent colours against NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from skimage.color import rgb2lab
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gnnseg.kernels.colour import (
-    CURVE,
-    LAB_OFFSET,
-    LAB_UNIT,
-    LEVELS,
-    LINEAR,
-    MATRIX,
-    rgb_to_lab,
-    scale_by_table,
-    scale_linear,
-)
+from gnnseg.kernels.colour import NEUTRAL, TOP, scale_floats, scale_integers
 
-LIGHT = np.stack([LINEAR] * 3)
+INTEGERS = [np.int8, np.uint8, np.int16, np.uint16]
 
 
-def lab_of(levels):
-    out = np.empty(levels.shape, np.int16)
-    rgb_to_lab(levels, LIGHT, out)
-    assert out.min() >= 0
-    return out.astype(float) / LAB_UNIT - np.array([0, LAB_OFFSET, LAB_OFFSET])[:, None, None]
-
-
-def test_lab_is_that_of_scikit_image():
-    rng = np.random.default_rng(0)
-    levels = rng.integers(0, LEVELS, (3, 100, 100)).astype(np.int16)
-    levels[:, :20] //= 20  # dark pixels, where the curve is steepest
-    difference = np.abs(lab_of(levels) - rgb2lab(levels / (LEVELS - 1), channel_axis=0))
-    assert difference[0].max() < 0.2
-    assert difference[1:].max() < 0.6
-    assert difference.mean() < 0.08
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_each_channel_has_its_own_table(dtype):
-    """Native values through tables of light are their levels through `LINEAR`, rule by rule."""
-    rng = np.random.default_rng(4)
-    limit = np.iinfo(dtype).max
-    pixels = rng.integers(0, limit, (3, 30, 41), endpoint=True).astype(dtype)
-    levels = rng.integers(0, LEVELS, (3, limit + 1))
+def scaled(pixels, low, high, *, top=TOP, rgb=False):
     out = np.empty(pixels.shape, np.int16)
-    rgb_to_lab(pixels, LINEAR[levels], out)
-    light = np.stack([LINEAR[levels[c, pixels[c]]] for c in range(3)]).astype(int)
-    fx, fy, fz = CURVE[np.tensordot(MATRIX, light, 1) >> 14].astype(int)
-    half = 1 << 11
-    lightness = np.maximum((116 * LAB_UNIT * fy + half >> 12) - 16 * LAB_UNIT, 0)
-    np.testing.assert_array_equal(out[0], lightness)
-    a, b = 500 * LAB_UNIT * (fx - fy), 200 * LAB_UNIT * (fy - fz)
-    np.testing.assert_array_equal(out[1], (a + half >> 12) + LAB_OFFSET * LAB_UNIT)
-    np.testing.assert_array_equal(out[2], (b + half >> 12) + LAB_OFFSET * LAB_UNIT)
+    scale_integers(pixels, np.array(low, float), np.array(high, float), top, rgb, out)
+    return out
 
 
-def test_grey_has_no_colour_and_white_is_a_hundred():
-    levels = np.broadcast_to(np.arange(LEVELS, dtype=np.int16), (3, 1, LEVELS)).copy()
-    lab = lab_of(levels)
-    np.testing.assert_array_equal(lab[1:], 0)
-    assert (lab[0, 0, 0], lab[0, 0, -1]) == (0, 100)
-    assert (np.diff(lab[0, 0]) >= 0).all()
+def levels(pixels, low, high, top):
+    """The documented rule in exact arithmetic, before rounding."""
+    low, high = (np.array(end, float)[:, None, None] for end in (low, high))
+    return np.clip((pixels - low) * top / (high - low), 0, top)
 
 
-def test_lab_in_place_is_the_same():
-    levels = np.random.default_rng(1).integers(0, LEVELS, (3, 9, 7)).astype(np.int16)
-    out = np.empty_like(levels)
-    rgb_to_lab(levels, LIGHT, out)
-    rgb_to_lab(levels, LIGHT, levels)
-    np.testing.assert_array_equal(levels, out)
+@settings(max_examples=60)
+@given(st.data())
+def test_integers_are_scaled_and_rounded(data):
+    dtype = data.draw(st.sampled_from(INTEGERS))
+    limits = np.iinfo(dtype)
+    span = st.floats(1, 70_000)
+    low = [data.draw(st.floats(limits.min - 9, limits.max - 1)) for _ in range(2)]
+    high = [start + data.draw(span) for start in low]
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    pixels = rng.integers(limits.min, limits.max, (2, 7, 40), endpoint=True).astype(dtype)
+    pixels[:, 0, :20] = np.clip(np.rint(low)[:, None] + np.arange(20), limits.min, limits.max)
+    top = data.draw(st.sampled_from([10, 255, TOP]))
+    out = scaled(pixels, low, high, top=top)
+    assert np.abs(out - levels(pixels, low, high, top)).max() < 0.6
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_table_is_looked_up_by_channel(dtype):
-    rng = np.random.default_rng(2)
-    limit = np.iinfo(dtype).max
-    pixels = rng.integers(0, limit, (3, 8, 5), endpoint=True).astype(dtype)
-    table = rng.integers(0, 1000, (3, limit + 1)).astype(np.int16)
+def test_eight_bits_are_exact():
+    values = np.arange(256, dtype=np.uint8)[None, None]
+    np.testing.assert_array_equal(scaled(values, [0], [255])[0, 0], 4 * np.arange(256))
+
+
+def test_a_range_without_length_is_one_long():
+    values = np.arange(256, dtype=np.uint8)[None, None]
+    np.testing.assert_array_equal(scaled(values, [7], [7])[0, 0], TOP * (values[0, 0] > 7))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_opponent_colours(dtype):
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (3, 30, 41)).astype(dtype)
+    pixels[:, 0, :8] = 255 * np.indices((2, 2, 2)).reshape(3, 8)
     out = np.empty(pixels.shape, np.int16)
-    scale_by_table(pixels, table, out)
-    np.testing.assert_array_equal(out, [table[c][pixels[c]] for c in range(3)])
+    low, high = np.zeros(3), np.full(3, 255.0)
+    if dtype == np.uint8:
+        scale_integers(pixels, low, high, TOP, True, out)
+    else:
+        scale_floats(pixels, low, high, TOP, True, np.ones((30, 41), bool), out)
+    red, green, blue = pixels.astype(int)
+    np.testing.assert_array_equal(out[0], red + 2 * green + blue)
+    np.testing.assert_array_equal(out[1], NEUTRAL + 8 * (red - green))
+    np.testing.assert_array_equal(out[2], NEUTRAL + 4 * (red + green - 2 * blue))
+    assert (out.min(), out[0].max(), out.max()) == (0, TOP, 2 * NEUTRAL)
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint32, np.int64, np.float32, np.float64])
-def test_other_types_are_scaled_linearly(dtype):
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.float32, np.float64])
+def test_other_types_are_scaled_in_floats(dtype):
     rng = np.random.default_rng(3)
     pixels = rng.uniform(0, 120, (2, 20, 30)).astype(dtype)
     if pixels.dtype.kind == "f":
         pixels[0, 2, 3], pixels[1, 4, 5], pixels[1, 6, 7] = np.nan, np.inf, -np.inf
     low, high = np.array([10.0, 20.0]), np.array([90.0, 100.0])
-    gain = 800 / (high - low)
     valid, out = np.ones((20, 30), bool), np.empty(pixels.shape, np.int16)
-    scale_linear(pixels, low, gain, 800, valid, out)
+    valid[0] = False  # stays so
+    scale_floats(pixels, low, high, 800, False, valid, out)
     finite = np.isfinite(pixels)
-    exact = np.clip((pixels.astype(np.float64) - low[:, None, None]) * gain[:, None, None], 0, 800)
-    expected = np.floor(np.where(finite, exact, 0) + 0.5)
-    np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(valid, finite.all(axis=0))
+    exact = levels(np.where(finite, pixels, -1.0).astype(np.float64), low, high, 800)
+    np.testing.assert_array_equal(out, np.floor(exact + 0.5))
+    expected = finite.all(axis=0)
+    expected[0] = False
+    np.testing.assert_array_equal(valid, expected)

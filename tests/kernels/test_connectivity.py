@@ -46,7 +46,7 @@ def best_home(work, colour, homes, inside, pixel, *, step):
             continue
         home = homes[ny, nx]
         if np.abs(home - own).max() <= 2:
-            cost = ((work[:, y, x].astype(int) - colour[tuple(home + REACH)]) ** 2).sum()
+            cost = np.abs(work[:, y, x].astype(int) - colour[tuple(home + REACH)]).sum()
             found.append((cost, *home.tolist()))
     return min(found)[1:] if found else None
 

@@ -93,7 +93,7 @@ def random_window(rng, channels, top, height, width):
 
 def check(work, grey, slots, *, step, top, corner=(0, 0)):
     """Compare the sums of the part of `work` and `grey` that `slots` covers from `corner` on."""
-    table = plane_table(planes(len(work), lab=False))
+    table = plane_table(planes(len(work), rgb=False))
     y, x = corner
     y1, x1 = y + slots.shape[0], x + slots.shape[1]
     part = work[:, y:y1, x:x1], grey[y : y1 + 2 * MARGIN, x : x1 + 2 * MARGIN]
@@ -141,7 +141,7 @@ def test_sums_of_the_largest_values_do_not_overflow():
     work = np.full((3, step, step), value, np.int16)
     grey = np.full((step + 2 * MARGIN, step + 2 * MARGIN), 800, np.int16)
     slots = np.full((step, step), 12, np.uint8)
-    table = plane_table(planes(3, lab=True))
+    table = plane_table(planes(3, rgb=True))
     sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
     histogram = np.zeros((1, 1, GREY_BINS), np.int32)
     none = np.array([], np.int64)
@@ -153,7 +153,7 @@ def test_sums_of_the_largest_values_do_not_overflow():
 def test_sums_add_up():
     """A second call adds to what is there."""
     work, grey = np.ones((1, 4, 4), np.int16), np.ones((12, 12), np.int16)
-    table = plane_table(planes(1, lab=False))
+    table = plane_table(planes(1, rgb=False))
     sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
     histogram = np.zeros((1, 1, GREY_BINS + PATTERNS), np.int32)
     slots = np.full((4, 4), 12, np.uint8)

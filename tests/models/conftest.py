@@ -13,7 +13,7 @@ from gnnseg.io import ClassInfo
 from gnnseg.models import Model, get_preset, select_features
 from gnnseg.superpixels import Scaling, SlicSettings
 
-SCALING = Scaling((0.0,) * 3, (255.0,) * 3, lab=True)
+SCALING = Scaling((0.0,) * 3, (255.0,) * 3, rgb=True)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def make_table():
     def make(seed, height, width, *, empty=0.1):
         rng = np.random.default_rng(seed)
         window = Window(0, height, 0, width)
-        table = RegionTable.empty(window, 8, len(feature_names(3, lab=True)), 2)
+        table = RegionTable.empty(window, 8, len(feature_names(3, rgb=True)), 2)
         table.area[:] = rng.integers(1, 100, window.shape) * (rng.random(window.shape) >= empty)
         occupied = table.area > 0
         table.x[:] = rng.random(table.x.shape) * occupied[..., None]

@@ -8,7 +8,7 @@ import pytest
 from gnnseg.blocks import Lattice, Window, blocks
 from gnnseg.io import open_image
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import MASKED, OWN, slic, spatial_cost
+from gnnseg.kernels.slic import MASKED, OWN, slic
 from gnnseg.superpixels import PixelReader, Scaling, SlicSettings
 
 SIDE = 205
@@ -34,8 +34,8 @@ def cluster(work, settings):
     slots = np.zeros(work.shape[1:], np.uint8)
     colour = np.zeros((*cells, len(work)), np.int32)
     place = np.zeros((*cells, 2), np.int32)
-    table = spatial_cost((settings.compactness * 8 / settings.step) ** 2, 10**6)
-    slic(work, settings.step, settings.n_iter, settings.stride, table, slots, colour, place)
+    weight = settings.compactness * 10 / settings.step
+    slic(work, settings.step, settings.n_iter, settings.stride, weight, slots, colour, place)
     return slots, colour
 
 
@@ -162,7 +162,7 @@ def test_smoothing_reads_its_radius(sigma):
     """What lies at the filter's radius counts, and nothing beyond."""
     radius = int(np.ceil(3 * sigma))
     settings = SlicSettings(step=4, sigma=sigma)
-    scaling = Scaling((0.0,), (800.0,), lab=False)
+    scaling = Scaling((0.0,), (800.0,), rgb=False)
     window = Window(48, 96, 48, 96)
     rng = np.random.default_rng(0)
     image = rng.integers(0, 801, (SIDE, SIDE)).astype(np.uint16)

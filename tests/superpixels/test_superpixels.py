@@ -11,7 +11,7 @@ from skimage.measure import label
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import InputError, UsageError
 from gnnseg.io import open_image
-from gnnseg.kernels.slic import MASKED, slic, spatial_cost
+from gnnseg.kernels.slic import MASKED, slic
 from gnnseg.superpixels import Scaling, SlicSettings, Superpixels, superpixels
 from gnnseg.superpixels.stage import DEFAULT_BLOCK, make_reader
 
@@ -52,7 +52,7 @@ def test_before_orphans_move_homes_are_one_cell_away():
     work = np.random.default_rng(0).integers(0, 800, (1, 50, 47)).astype(np.int16)
     slots = np.zeros((50, 47), np.uint8)
     colour, place = np.zeros((10, 10, 1), np.int32), np.zeros((10, 10, 2), np.int32)
-    slic(work, 5, 3, 1, spatial_cost(0.01, 10**6), slots, colour, place)
+    slic(work, 5, 3, 1, 0.01, slots, colour, place)
     assert np.abs(offsets(slots)).max() == 1
 
 
@@ -166,7 +166,7 @@ def test_every_type_of_pixel(dtype):
 
 def test_grey_images_fit_a_scaling_of_colours():
     grey = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
-    scaling = Scaling((0.0,) * 3, (255.0,) * 3, lab=True)
+    scaling = Scaling((0.0,) * 3, (255.0,) * 3, rgb=True)
     reader = make_reader(grey, settings=SlicSettings(step=5), scaling=scaling)
     colours = make_reader(
         np.repeat(grey[..., None], 3, axis=2), settings=SlicSettings(step=5), scaling=scaling
