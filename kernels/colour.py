@@ -20,7 +20,13 @@ _HALF = 1 << (_SHIFT - 1)
 
 
 def scale_integers(
-    pixels: np.ndarray, low: np.ndarray, high: np.ndarray, top: int, rgb: bool, out: np.ndarray
+    pixels: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    top: int,
+    rgb: bool,
+    out: np.ndarray,
+    corner: tuple[int, int] = (0, 0),
 ) -> None:
     """Map integers of at most 16 bits to `(v - low) * top / (high - low)` in 0 .. top, rounded.
 
@@ -35,7 +41,9 @@ def scale_integers(
         At most `TOP`.
     rgb : bool
         Three channels become lightness, red against green, and yellow against blue.
-    out : (C, H, W) int16
+    out : (C, H', W') int16
+    corner : (y, x)
+        Where in `out` the first pixel lies; the rest is not touched.
     """
     high = np.maximum(high, low + 1.0)
     limits = np.iinfo(pixels.dtype)
@@ -43,18 +51,19 @@ def scale_integers(
     gain = np.rint((top << _SHIFT) / (high - low))
     offset = np.rint((first - low) * gain) + _HALF
     constants = np.stack([first, last, gain, offset], axis=1).astype(np.int32)
-    _scale_integers(pixels, constants, np.int32(top), rgb, out)
+    _scale_integers(pixels, constants, np.int32(top), rgb, out, corner)
 
 
 @njit(nogil=True, cache=True)
-def _scale_integers(pixels, constants, top, rgb, out):
-    channels, height, _ = pixels.shape
+def _scale_integers(pixels, constants, top, rgb, out, corner):
+    channels, height, width = pixels.shape
     for y in range(height):
+        rows = out[:, corner[0] + y, corner[1] : corner[1] + width]
         for c in range(channels):
             first, last, gain, offset = constants[c]
-            _scale_row(pixels[c, y], first, last, gain, offset, top, out[c, y])
+            _scale_row(pixels[c, y], first, last, gain, offset, top, rows[c])
         if rgb:
-            _oppose(out[0, y], out[1, y], out[2, y])
+            _oppose(rows[0], rows[1], rows[2])
 
 
 @njit(nogil=True, cache=True)
@@ -83,23 +92,25 @@ def scale_floats(
     rgb: bool,
     valid: np.ndarray,
     out: np.ndarray,
+    corner: tuple[int, int] = (0, 0),
 ) -> None:
     """The same for any other type of numbers, in float64.
 
     `valid` (H, W) bool is cleared where a channel is not finite.
     """
     gain = top / np.where(high > low, high - low, 1.0)
-    _scale_floats(pixels, low, gain, float(top), rgb, valid, out)
+    _scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
 
 
 @njit(nogil=True, cache=True)
-def _scale_floats(pixels, low, gain, top, rgb, valid, out):
-    channels, height, _ = pixels.shape
+def _scale_floats(pixels, low, gain, top, rgb, valid, out, corner):
+    channels, height, width = pixels.shape
     for y in range(height):
+        rows = out[:, corner[0] + y, corner[1] : corner[1] + width]
         for c in range(channels):
-            _scale_row_of_floats(pixels[c, y], low[c], gain[c], top, valid[y], out[c, y])
+            _scale_row_of_floats(pixels[c, y], low[c], gain[c], top, valid[y], rows[c])
         if rgb:
-            _oppose(out[0, y], out[1, y], out[2, y])
+            _oppose(rows[0], rows[1], rows[2])
 
 
 @njit(nogil=True, cache=True)

@@ -29,21 +29,28 @@ _MAIN = -(1 << 31)
 
 
 def connect(
-    work: np.ndarray, step: int, rounds: int, colour: np.ndarray, slots: np.ndarray
+    work: np.ndarray,
+    step: int,
+    rounds: int,
+    colour: np.ndarray,
+    slots: np.ndarray,
+    corner: tuple[int, int] = (0, 0),
 ) -> np.ndarray:
     """Reassign orphan pixels of one window, in place.
 
     Parameters
     ----------
-    work : (C, H, W) int16
-        Working channels; the window starts at a corner of a cell.
+    work : (C, H', W') int16
+        Working channels.
     step, rounds : int
         Cell size in pixels; how many rounds of joining at most.
     colour : (cells_y + 4, cells_x + 4, C) int32
         Mean colour of each superpixel, two cells wider all round than the window: pixels may belong
         to homes outside.
     slots : (H, W) uint8
-        Slots, changed in place.
+        Slots of a window that starts at a corner of a cell, changed in place.
+    corner : (y, x)
+        Where in `work` the window starts.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def connect(
         _mark_orphans(slots, step, colour.shape[1], rows, first, first + size, index)
     orphans = np.empty(_count_orphans(slots), index)
     _list_orphans(slots, orphans)
-    return _adopt(work, step, rounds, colour, slots, orphans).astype(np.int64)
+    return _adopt(work, corner, step, rounds, colour, slots, orphans).astype(np.int64)
 
 
 def _mark_orphans(
@@ -216,7 +223,7 @@ def _list_orphans(slots, orphans):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _adopt(work, step, rounds, colour, slots, orphans):
+def _adopt(work, corner, step, rounds, colour, slots, orphans):
     """Let the orphans join, a synchronous round at a time; return those that are left."""
     width = slots.shape[1]
     chosen = np.empty(orphans.size, np.uint8)
@@ -224,7 +231,7 @@ def _adopt(work, step, rounds, colour, slots, orphans):
     for _ in range(rounds):
         for n in range(left.size):
             y, x = left[n] // width, left[n] % width
-            chosen[n] = _choose(work, step, colour, slots, y, x)
+            chosen[n] = _choose(work, corner, step, colour, slots, y, x)
         waiting = 0
         for n in range(left.size):
             if chosen[n] == MASKED:
@@ -241,7 +248,7 @@ def _adopt(work, step, rounds, colour, slots, orphans):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _choose(work, step, colour, slots, y, x):
+def _choose(work, corner, step, colour, slots, y, x):
     """Slot of the touching main piece nearest in colour, then lowest in id; `MASKED` if none."""
     height, width = slots.shape
     cell_y, cell_x = y // step, x // step
@@ -261,7 +268,7 @@ def _choose(work, step, colour, slots, y, x):
         home = colour[cell_y + REACH + away_y, cell_x + REACH + away_x]
         cost = np.int64(0)
         for c in range(work.shape[0]):
-            cost += abs(np.int64(work[c, y, x]) - home[c])
+            cost += abs(np.int64(work[c, corner[0] + y, corner[1] + x]) - home[c])
         # Ids of homes rise with their slots as seen from one pixel.
         own = 5 * (away_y + 2) + away_x + 2
         if best == MASKED or cost < best_cost or (cost == best_cost and own < best):

@@ -38,16 +38,17 @@ def region_sums(
     grey_top: int,
     sums: np.ndarray,
     histogram: np.ndarray,
-    corner: tuple[int, int] = (0, 0),
+    corner: tuple[int, int],
 ) -> None:
     """Add the pixels of a window to the sums of their regions.
 
     Parameters
     ----------
     work : (C, H', W') int16
-        Channels, below 4096.
-    grey : (H' + 2 m, W' + 2 m) int16
-        Lightness with a margin `m` of at least the largest distance in `planes` and `rings`.
+        Channels, below 4096, of the window and of a margin around it of at least the largest
+        distance in `planes` and `rings`.
+    grey : (H', W') int16
+        Lightness.
     slots : (H, W) uint8
         Slots of a window that starts at a corner of a cell.
     planes : (P, 2) int64
@@ -61,7 +62,7 @@ def region_sums(
     histogram : (cells_y, cells_x, GREY_BINS + D * PATTERNS) int32
         Contiguous.
     corner : (y, x)
-        Where in `work` the window starts.
+        Where in `work` and `grey` the window starts.
     """
     bins = (np.arange(grey_top + 1) * GREY_BINS // (grey_top + 1)).astype(np.uint8)
     table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1, histogram.shape[2])
@@ -84,7 +85,6 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
     ends, rows = np.empty((_BAND * size, 2), np.int32), np.zeros(_BAND + 1, np.int64)
     totals, values = np.zeros((len(planes), 2, size), np.int32), np.empty(size, np.int16)
     codes = np.empty(size, np.uint8)
-    margin = (grey.shape[0] - work.shape[1]) // 2
     for x0 in range(0, width, size):
         num = min(size, width - x0)
         left = corner[1] + x0
@@ -97,11 +97,10 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
                 rows[y - y0 + 1] = first + count
                 _turn(slots, y, x0, step, cells, listed[:count], since, homes, ends[first:], table)
                 if y < height:
-                    at = margin + corner[0] + y, margin + left
-                    _grey_row(grey, at[0], at[1], bins, codes[:num])
+                    _grey_row(grey, corner[0] + y, left, bins, codes[:num])
                     _count(codes[:num], homes, 0, bars)
                     for n in range(rings.size):
-                        pattern_row(grey, at[0], at[1], rings[n], contrast, codes[:num])
+                        pattern_row(grey, corner[0] + y, left, rings[n], contrast, codes[:num])
                         _count(codes[:num], homes, GREY_BINS + n * PATTERNS, bars)
             for k in range(len(planes)):
                 for y in range(y0, min(y0 + _BAND, height + 1)):
@@ -109,7 +108,7 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
                     _hand_over(ended, totals[k, 0], totals[k, 1], k, table)
                     if y < height:
                         row = values[:num]
-                        _plane_row(work, grey, corner[0] + y, left, margin, planes[k], row)
+                        _plane_row(work, grey, corner[0] + y, left, planes[k], row)
                         _accumulate(row, totals[k, 0], totals[k, 1])
 
 
@@ -192,7 +191,7 @@ def _accumulate(values, first, second):
 
 
 @njit(nogil=True, cache=True)
-def _plane_row(work, grey, y, x, margin, plane, values):
+def _plane_row(work, grey, y, x, plane, values):
     """Write a row of a plane, from pixel (y, x) of the channels."""
     rule, d = plane[0], plane[1]
     width = values.size
@@ -201,7 +200,6 @@ def _plane_row(work, grey, y, x, margin, plane, values):
         for n in range(width):
             values[n] = channel[n]
         return
-    y, x = y + margin, x + margin
     here, above, below = grey[y], grey[y - d], grey[y + d]
     if rule == ALONG_X:
         _difference(here[x + d :], here[x - d :], values)

@@ -2,7 +2,8 @@
 
 After Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE
 TPAMI 34(11), 2012, with a fixed home for each cluster and sums of absolute differences for
-distances: positions are channels like the others, and all arithmetic fits 16-bit integers.
+distances: positions are channels like the others, and all arithmetic fits 16-bit integers. Pixels
+are compared after a 3 x 3 binomial filter, so that noise does not fray the superpixels.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def slic(
     slots: np.ndarray,
     colour: np.ndarray,
     place: np.ndarray,
+    corner: tuple[int, int] = (1, 1),
     open_sides: tuple[bool, bool, bool, bool] = (False, False, False, False),
 ) -> None:
     """Cluster one window, in place.
@@ -49,9 +51,9 @@ def slic(
 
     Parameters
     ----------
-    work : (C, H, W) int16
-        Working channels, not negative; their ranges add up to at most `SPAN`. The window starts
-        at a corner of a cell.
+    work : (C, H', W') int16
+        Working channels from 0 to 4095; their ranges add up to at most `SPAN`. They hold the window
+        and at least one pixel around it.
     step : int
         Cell size in pixels.
     n_iter : int
@@ -62,11 +64,13 @@ def slic(
         What a distance of one pixel along one axis costs, in units of the channels; at most
         `HEAVIEST / step`.
     slots : (H, W) uint8
-        In: `MASKED` where a pixel takes no part, anything else elsewhere. Out: slots.
+        The window starts at a corner of a cell. In: `MASKED` where a pixel takes no part, anything else elsewhere. Out: slots.
     colour : (cells_y, cells_x, C) int32
         Out: mean colour of each superpixel.
     place : (cells_y, cells_x, 2) int32
         Out: centre in quarter pixels from one cell above and left of the home cell.
+    corner : (y, x)
+        Where in `work` the window starts.
     open_sides : (top, bottom, left, right)
         Sides on which the image goes on. There, each round leaves out the cells that it could not
         compute right, two more a round, so that `2 * n_iter + 1` rows of cells get no slots.
@@ -76,19 +80,18 @@ def slic(
     ruler = _ruler(step, weight)
     active = np.zeros(cells, np.bool_)
     sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
-    sample = work, slots, step, 1
-    if n_iter > 0 and stride > 1:
-        thin = _thin(work, step, stride), _thin(slots[None], step, stride)[0]
-        sample = *thin, -(-step // stride), stride
-    _seed(*sample, step, colour, place, active)
-    _seed_rest(work, slots, step, colour, place, active)
+    stride = stride if n_iter > 0 else 1
+    sample = _sample(work, corner, slots, step, stride)
+    _seed(*sample, step, stride, colour, place, active)
+    _seed_rest(work, corner, slots, step, colour, place, active)
     for round_ in range(n_iter):
         part = _inner(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        _assign(*sample, step, ruler, colour, place, active, sums, part, few)
-        _update(sums, step, sample[3], colour, place)
+        _assign(*sample, (-1, -1), step, stride, ruler, colour, place, active, sums, part, few)
+        _update(sums, step, stride, colour, place)
+    del sample
     part = _inner(cells, 2 * n_iter + 1, open_sides)
-    _assign(work, slots, step, 1, step, ruler, colour, place, active, sums[:0], part, few)
+    _assign(work, slots, corner, step, 1, ruler, colour, place, active, sums[:0], part, few)
 
 
 def _ruler(step: int, weight: float) -> np.ndarray:
@@ -98,28 +101,43 @@ def _ruler(step: int, weight: float) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _thin(array, step, stride):
-    """Every `stride`-th row and column of each cell of an (n, H, W) array."""
-    _, height, width = array.shape
-    rows = np.array([y for y in range(height) if y % step % stride == 0])
-    columns = np.array([x for x in range(width) if x % step % stride == 0])
-    out = np.empty((array.shape[0], rows.size, columns.size), array.dtype)
-    halved = stride == 2 and step % 2 == 0
-    for n in range(array.shape[0]):
-        for y in range(rows.size):
-            row = array[n, rows[y]]
-            if halved:
-                _halve(row, out[n, y])
-            else:
-                for x in range(columns.size):
-                    out[n, y, x] = row[columns[x]]
-    return out
+def _soften(channel, y, x, n, column, out):
+    """Write the filtered values of `n` pixels of a row of a channel, from pixel (y, x) on."""
+    above, here, below = channel[y - 1, x - 1 :], channel[y, x - 1 :], channel[y + 1, x - 1 :]
+    for k in range(n + 2):
+        column[k] = np.uint16(above[k] + 2 * here[k] + below[k])
+    middle, right = column[1:], column[2:]
+    for k in range(n):
+        out[k] = np.uint16(column[k] + 2 * middle[k] + right[k] + 8) >> np.uint16(4)
 
 
 @njit(nogil=True, cache=True)
-def _halve(row, out):
-    for x in range(out.size):
-        out[x] = row[2 * x]
+def _sample(work, corner, slots, step, stride):
+    """Every `stride`-th row and column of each cell: channels, filtered, and slots."""
+    height, width = slots.shape
+    rows = np.array([y for y in range(height) if y % step % stride == 0])
+    columns = np.array([x for x in range(width) if x % step % stride == 0])
+    channels = np.empty((work.shape[0], rows.size, columns.size), np.uint16)
+    taken = np.empty((rows.size, columns.size), np.uint8)
+    row, scratch = np.empty(width, np.uint16), np.empty(width + 2, np.uint16)
+    halved = stride == 2 and step % 2 == 0
+    for y in range(rows.size):
+        for c in range(work.shape[0]):
+            _soften(work[c], corner[0] + rows[y], corner[1], width, scratch, row)
+            _pick(row, columns, halved, channels[c, y])
+        _pick(slots[rows[y]], columns, halved, taken[y])
+    return channels, taken
+
+
+@njit(nogil=True, cache=True)
+def _pick(row, columns, halved, out):
+    """Copy some columns of a row; plain steps of two in a loop of their own, which is faster."""
+    if halved:
+        for x in range(out.size):
+            out[x] = row[2 * x]
+    else:
+        for x in range(out.size):
+            out[x] = row[columns[x]]
 
 
 def _inner(
@@ -136,12 +154,13 @@ def _mean(total, count):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _seed(work, slots, size, stride, step, colour, place, active):
+def _seed(work, slots, step, stride, colour, place, active):
     """A cell starts with the mean of its own pixels: what lies there, wherever a block ends.
 
-    `work` and `slots` hold cells of `size` x `size` pixels that lie `stride` apart.
+    `work` and `slots` hold every `stride`-th row and column of each cell.
     """
     channels, height, width = work.shape
+    size = -(-step // stride)
     column = np.empty((channels + 2, width), np.int32)  # count, y and channels down each column
     total = np.empty(channels + 3, np.int64)
     for cy in range(active.shape[0]):
@@ -174,23 +193,27 @@ def _add_row(work, slots, y, away, column):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _seed_rest(work, slots, step, colour, place, active):
+def _seed_rest(work, corner, slots, step, colour, place, active):
     """Seed the cells of which only pixels that no round looks at take part."""
-    channels, height, width = work.shape
-    total = np.empty(channels + 3, np.int64)
+    height, width = slots.shape
+    row, column = np.empty(step, np.uint16), np.empty(step + 2, np.uint16)
+    total = np.empty(work.shape[0] + 3, np.int64)
     for cy in range(active.shape[0]):
         for cx in range(active.shape[1]):
             if active[cy, cx]:
                 continue
             total[:] = 0
+            x0, n = cx * step, min(step, width - cx * step)
             for y in range(cy * step, min(cy * step + step, height)):
-                for x in range(cx * step, min(cx * step + step, width)):
-                    if slots[y, x] != MASKED:
+                for x in range(n):
+                    if slots[y, x0 + x] != MASKED:
                         total[0] += 1
                         total[1] += y - (cy - 1) * step
-                        total[2] += x - (cx - 1) * step
-                        for c in range(channels):
-                            total[3 + c] += work[c, y, x]
+                        total[2] += x + step
+                for c in range(work.shape[0]):
+                    _soften(work[c], corner[0] + y, corner[1] + x0, n, column, row)
+                    for x in range(n):
+                        total[3 + c] += row[x] if slots[y, x0 + x] != MASKED else 0
             active[cy, cx] = total[0] > 0
             _centre(total, step, 0, colour[cy, cx], place[cy, cx])
 
@@ -222,15 +245,16 @@ def _update(sums, step, stride, colour, place):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _assign(work, slots, size, stride, step, ruler, colour, place, active, sums, part, few):
+def _assign(work, slots, corner, step, stride, ruler, colour, place, active, sums, part, few):
     """Give each pixel its nearest home; among equals the first in raster order.
 
     What the homes of a row of cells look like from each column is spread out once (`_spread`), so
     that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
-    added up there; without (`sums` empty), they get their slots. `few` has an item for each
-    channel, or none when there are many.
+    those of a sample and are added up there; without (`sums` empty), they are filtered and get
+    their slots. `few` has an item for each channel, or none when there are many.
     """
-    channels, height, width = work.shape
+    channels, (height, width) = work.shape[0], slots.shape
+    size = -(-step // stride)
     views = np.empty((3, _SPACES + channels, (active.shape[1] + 2) * size), np.uint16)
     homes = np.empty((9, 2 + channels, _STRIP), np.uint16)
     found = np.empty(_STRIP, np.uint8)
@@ -238,7 +262,7 @@ def _assign(work, slots, size, stride, step, ruler, colour, place, active, sums,
     local = np.zeros((_BANKS, _STRIP // size + 2, _CODES, packed.shape[0] + 1), np.int64)
     cells, parts = np.empty(_STRIP, np.uint32), np.empty(_STRIP, np.uint32)
     away = (np.arange(width) % size * stride).astype(np.int32)
-    pixels = np.empty((channels, _STRIP), np.uint16)
+    pixels, column = np.empty((channels, _STRIP), np.uint16), np.empty(_STRIP + 2, np.uint16)
     first, last = part[2] * size, min(part[3] * size, width)
     for hy in range(part[0] - 1, part[0] + 1):
         _spread(hy, size, stride, step, ruler, colour, place, active, views[hy % 3])
@@ -251,7 +275,10 @@ def _assign(work, slots, size, stride, step, ruler, colour, place, active, sums,
             for y in range(cy * size, min(cy * size + size, height)):
                 down = (y - cy * size) * stride
                 for c in range(channels):
-                    _copy(work[c, y, x0:], pixels[c], n)
+                    if sums.size > 0:
+                        _copy(work[c, y, x0:], pixels[c], n)
+                    else:
+                        _soften(work[c], corner[0] + y, corner[1] + x0, n, column, pixels[c])
                 at = np.uint16(ruler[QUARTERS * (2 * step + down)])
                 _nearest(pixels, at, homes, found[:n], few)
                 if sums.size == 0:

@@ -15,7 +15,7 @@ from gnnseg.graph.table import FINE_REACH, RegionTable
 from gnnseg.kernels.adjacency import CODES, adjacency
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
-from gnnseg.superpixels.reader import TEXTURE_MARGIN
+from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.stage import DEFAULT_BLOCK
 
 SUM_HALO = 3
@@ -53,7 +53,7 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
     made = compute_slots(pixels, block.read, lattice, reader.settings, reader.scaling)
     inner = lattice.pixels(made.cells)
     slots = np.ascontiguousarray(made.slots[part.relative_to(inner).slices])
-    corner = part.y0 - read.y0, part.x0 - read.x0
+    corner = MARGIN + part.y0 - read.y0, MARGIN + part.x0 - read.x0
     totals = add_up(reader, replace(pixels, slots=slots), near, corner)
     del pixels  # most of a block's memory; the tables come on top of the rest only
     crop = write.relative_to(inner)
@@ -74,7 +74,7 @@ class Totals:
 
 
 def add_up(
-    reader: PixelReader, pixels: Pixels, near: Window, corner: tuple[int, int] = (0, 0)
+    reader: PixelReader, pixels: Pixels, near: Window, corner: tuple[int, int] = (MARGIN, MARGIN)
 ) -> Totals:
     """Totals of the homes in `near`, from the slots of its pixels.
 
@@ -93,8 +93,7 @@ def add_up(
     work, grey, slots = pixels.work, pixels.grey, pixels.slots
     kinds, out = (rows, np.array(RINGS)), (totals.sums, totals.histogram)
     region_sums(work, grey, slots, step, *kinds, scaling.top, *out, corner)
-    beyond = corner[0] + TEXTURE_MARGIN, corner[1] + TEXTURE_MARGIN
-    adjacency(grey, slots, step, totals.contact, totals.contrast, totals.boundary, beyond)
+    adjacency(grey, slots, step, totals.contact, totals.contrast, totals.boundary, corner)
     return totals
 
 

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from gnnseg.superpixels.scaling import Scaling
     from gnnseg.superpixels.settings import SlicSettings
 
-TEXTURE_MARGIN = 4
-"""Pixels around a block that its texture filters look at."""
+MARGIN = 4
+"""Pixels around a window that texture and smoothing look at."""
 
 
 @dataclass(frozen=True)
 class Pixels:
     """One window as the stages see it.
 
-    `work` is (C, H, W) int16, `smooth` the same after smoothing, `grey` (H + 8, W + 8) int16 with a
-    margin, `slots` (H, W) uint8 with `MASKED` where a pixel takes no part and 0 elsewhere.
+    `work` is (C, H + 8, W + 8) int16, with a margin of `MARGIN` pixels, `smooth` the same after
+    smoothing, `grey` its lightness, and `slots` (H, W) uint8 with `MASKED` where a pixel takes no
+    part and 0 elsewhere.
     """
 
     work: np.ndarray
@@ -68,39 +69,26 @@ class PixelReader:
     def read(self, window: Window, plane: int = 0) -> Pixels:
         """The pixels of a window whose first corner is a cell's."""
         weights = gaussian_weights(self.settings.sigma)
-        margin = max(TEXTURE_MARGIN, weights.size // 2)
-        outer = window.grow(margin)
+        frame = window.grow(MARGIN)
+        outer = frame.grow(weights.size // 2)
         inner = outer.clip(self.lattice.bounds)
-        work, valid = self.scaling.apply(self.image.read(inner, plane))
-        work = _pad(work, inner, outer)
-        crop = window.relative_to(outer).slices
-        plain = np.ascontiguousarray(work[(slice(None), *crop)])
-        blurred = plain
-        if self.settings.sigma > 0:
-            blurred = np.empty_like(plain)
-            trim = margin - weights.size // 2
-            smooth(
-                work[:, trim : work.shape[1] - trim, trim : work.shape[2] - trim], weights, blurred
-            )
-        texture = window.grow(TEXTURE_MARGIN).relative_to(outer).slices
+        margins = (
+            inner.y0 - outer.y0, outer.y1 - inner.y1, inner.x0 - outer.x0, outer.x1 - inner.x1
+        )  # fmt: skip
+        work, valid = self.scaling.apply(self.image.read(inner, plane), margins)
+        blurred = work
+        if outer != frame:
+            blurred = np.empty((len(work), *frame.shape), np.int16)
+            smooth(work, weights, blurred)
+            work = np.ascontiguousarray(work[:, *frame.relative_to(outer).slices])
         slots = np.zeros(window.shape, np.uint8)
         if valid is not None:
             slots[~valid[window.relative_to(inner).slices]] = MASKED
         if self.mask is not None:
             slots[self.mask.read(window, min(plane, self.mask.num_planes - 1))[0] == 0] = MASKED
-        return Pixels(plain, blurred, self._grey(work[(slice(None), *texture)]), slots)
+        return Pixels(work, blurred, self._grey(work), slots)
 
     def _grey(self, work: np.ndarray) -> np.ndarray:
-        """Lightness, in an array of its own: a view would hold all channels."""
         if self.scaling.rgb or work.shape[0] == 1:
-            return work[0].copy()
+            return work[0]
         return (work.sum(axis=0, dtype=np.int32) // work.shape[0]).astype(np.int16)
-
-
-def _pad(work: np.ndarray, inner: Window, outer: Window) -> np.ndarray:
-    """Repeat the image's edge pixels where `outer` leaves the image."""
-    before = inner.y0 - outer.y0, inner.x0 - outer.x0
-    after = outer.y1 - inner.y1, outer.x1 - inner.x1
-    if not any((*before, *after)):
-        return work
-    return np.pad(work, ((0, 0), (before[0], after[0]), (before[1], after[1])), mode="edge")

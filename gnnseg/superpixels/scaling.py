@@ -57,19 +57,31 @@ class Scaling:
         """Largest value of grey and of every channel that is no difference of colours."""
         return min(TOP, SPAN // self.num_channels)
 
-    def apply(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Working channels (C, H, W) int16, and the finite pixels (H, W) bool; None: all."""
+    def apply(
+        self, pixels: np.ndarray, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Working channels (C, H, W) int16, and the finite pixels (H, W) bool; None: all.
+
+        `margins` (top, bottom, left, right) more pixels on each side repeat the channels' edges.
+        """
         if pixels.shape[0] == 1 and self.num_channels == RGB and self.rgb:
             pixels = np.repeat(pixels, RGB, axis=0)
         if pixels.dtype == np.float16:  # unknown to the kernels
             pixels = pixels.astype(np.float32)
-        work = np.empty(pixels.shape, np.int16)
+        height, width = pixels.shape[1:]
+        top, bottom, left, right = margins
+        work = np.empty((len(pixels), top + height + bottom, left + width + right), np.int16)
         low, high = np.array(self.low, np.float64), np.array(self.high, np.float64)
         if pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2:
-            scale_integers(pixels, low, high, self.top, self.rgb, work)
-            return work, None
-        valid = np.ones(pixels.shape[1:], np.bool_)
-        scale_floats(pixels, low, high, self.top, self.rgb, valid, work)
+            valid = None
+            scale_integers(pixels, low, high, self.top, self.rgb, work, (top, left))
+        else:
+            valid = np.ones((height, width), np.bool_)
+            scale_floats(pixels, low, high, self.top, self.rgb, valid, work, (top, left))
+        work[:, :, :left] = work[:, :, left, None]
+        work[:, :, left + width :] = work[:, :, left + width - 1, None]
+        work[:, :top] = work[:, top, None]
+        work[:, top + height :] = work[:, top + height - 1, None]
         return work, valid
 
     def check(self, image: ImageSource) -> None:

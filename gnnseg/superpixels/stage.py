@@ -11,7 +11,7 @@ from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity import REACH, connect
 from gnnseg.kernels.slic import MASKED, slic
-from gnnseg.superpixels.reader import PixelReader, Pixels
+from gnnseg.superpixels.reader import MARGIN, PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
 
@@ -51,13 +51,15 @@ def compute_slots(
     slots = pixels.slots.copy()
     bounds = lattice.cells
     sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
-    slic(pixels.smooth, step, settings.n_iter, settings.stride, weight, slots, colour, place, sides)
+    rounds = settings.n_iter, settings.stride
+    corner = MARGIN, MARGIN
+    slic(pixels.smooth, step, *rounds, weight, slots, colour, place, corner, sides)
     inner = _without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
     slots = np.ascontiguousarray(slots[part.slices])
-    smooth = pixels.smooth[(slice(None), *part.slices)]
+    corner = MARGIN + part.y0, MARGIN + part.x0
     colour = _around(colour, inner.relative_to(cells))
-    left = connect(smooth, step, settings.orphan_rounds, colour, slots)
+    left = connect(pixels.smooth, step, settings.orphan_rounds, colour, slots, corner)
     y, x = np.divmod(left, slots.shape[1])
     return SlotBlock(inner, slots, (y, x))
 

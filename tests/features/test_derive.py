@@ -9,10 +9,11 @@ from gnnseg.features import NUM_BINS, RINGS, derive, feature_names, plane_table,
 from gnnseg.features.planes import DISTANCES
 from gnnseg.graph import RegionGraph, region_graph, whole_table
 from gnnseg.io import open_image
+from gnnseg.kernels.colour import TOP
 from gnnseg.kernels.patterns import PATTERNS
 from gnnseg.kernels.region_sums import GEOMETRY, GREY_BINS
 from gnnseg.superpixels import SlicSettings, make_reader, superpixels
-from gnnseg.superpixels.reader import TEXTURE_MARGIN
+from gnnseg.superpixels.reader import MARGIN
 
 STEP = 8
 
@@ -30,14 +31,19 @@ def example():
     return ids, pixels, dict(zip(graph.feature_names, graph.x.T, strict=True)), reader.lattice
 
 
+def inner(values):
+    """Without the margin."""
+    return values[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
 def by_region(ids, values, statistic, num):
     return np.array([statistic(values[ids == n]) if (ids == n).any() else 0 for n in range(num)])
 
 
 def test_means_and_deviations(example):
     ids, pixels, features, lattice = example
-    for channel, name in enumerate("Lab"):
-        values = pixels.work[channel] / 800
+    for channel, name in enumerate(("light", "red_green", "yellow_blue")):
+        values = inner(pixels.work[channel]) / TOP
         for statistic, prefix in ((np.mean, "mean_"), (np.std, "std_")):
             expected = by_region(ids, values, statistic, lattice.num_cells)
             np.testing.assert_allclose(features[prefix + name], expected, atol=1e-5)
@@ -50,7 +56,7 @@ def test_deciles_are_right_to_a_bin(example, percent):
     def decile(values):
         return np.percentile(values, percent, method="inverted_cdf")
 
-    expected = by_region(ids, pixels.work[0] / 800, decile, lattice.num_cells)
+    expected = by_region(ids, inner(pixels.work[0]) / TOP, decile, lattice.num_cells)
     assert np.abs(features[f"decile_{percent}"] - expected).max() <= 1 / GREY_BINS + 1e-3
 
 
@@ -91,8 +97,8 @@ def test_boundary_counts_the_sides(example):
     np.testing.assert_allclose(features["boundary"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("channels", "lab"), [(1, False), (3, True), (5, False)])
-def test_names_and_columns_agree(channels, lab):
+@pytest.mark.parametrize(("channels", "rgb"), [(1, False), (3, True), (5, False)])
+def test_names_and_columns_agree(channels, rgb):
     names = feature_names(channels, rgb=rgb)
     rows = planes(channels, rgb=rgb)
     assert len(set(names)) == len(names)
@@ -105,7 +111,7 @@ def test_names_and_columns_agree(channels, lab):
         np.full((4, 2), 0.5),
         rows=rows,
         step=STEP,
-        unit=8,
+        top=800,
     )
     assert nothing.shape == (4, len(names))
     assert nothing.dtype == np.float32
@@ -119,7 +125,7 @@ def test_deciles_of_a_known_histogram():
     sums = np.zeros((1, GEOMETRY + 2 * len(rows)), np.int64)
     sums[0, 0] = 100
     x = derive(
-        sums, histogram, np.zeros(1), np.zeros(1), np.zeros((1, 2)), rows=rows, step=STEP, unit=8
+        sums, histogram, np.zeros(1), np.zeros(1), np.zeros((1, 2)), rows=rows, step=STEP, top=800
     )
     names = feature_names(1, rgb=False)
     got = [x[0, names.index(f"decile_{p}")] for p in range(10, 100, 10)]
@@ -143,7 +149,7 @@ def test_features_do_not_depend_on_the_other_regions():
     def derived(part):
         return derive(
             sums[part], histogram[part], boundary[part], contrast[part], place[part],
-            rows=rows, step=STEP, unit=8,
+            rows=rows, step=STEP, top=800,
         )  # fmt: skip
 
     whole = derived(slice(None))
@@ -152,4 +158,4 @@ def test_features_do_not_depend_on_the_other_regions():
 
 
 def test_the_margin_of_a_block_holds_the_filters():
-    assert max(*RINGS, *DISTANCES) <= TEXTURE_MARGIN
+    assert max(*RINGS, *DISTANCES) <= MARGIN

@@ -10,7 +10,7 @@ from gnnseg.graph import RegionTable
 from gnnseg.graph.stage import SUM_HALO, add_up, describe
 from gnnseg.io import open_image
 from gnnseg.superpixels import Pixels, SlicSettings, compute_slots, make_reader
-from gnnseg.superpixels.reader import TEXTURE_MARGIN
+from gnnseg.superpixels.reader import MARGIN
 
 SEEDS = range(3)
 SUMMED = ("x", "area", "moment")
@@ -34,14 +34,9 @@ def exact(seed, step, rounds):
 
 def part_of(pixels, window):
     """The exact pixels of a window."""
-    m = 2 * TEXTURE_MARGIN
-    grey = pixels.grey[window.y0 : window.y1 + m, window.x0 : window.x1 + m]
-    return Pixels(
-        np.ascontiguousarray(pixels.work[:, *window.slices]),
-        pixels.smooth,
-        np.ascontiguousarray(grey),
-        np.ascontiguousarray(pixels.slots[window.slices]),
-    )
+    frame = Window(window.y0, window.y1 + 2 * MARGIN, window.x0, window.x1 + 2 * MARGIN).slices
+    work, grey = pixels.work[:, *frame].copy(), pixels.grey[frame].copy()
+    return Pixels(work, pixels.smooth, grey, pixels.slots[window.slices].copy())
 
 
 def wrong_regions(seed, step, halo, *, rounds=None):
@@ -88,15 +83,15 @@ def test_textures_look_four_pixels_far():
     part = part_of(pixels, reader.lattice.pixels(window))
 
     def table(margin):
-        lost = TEXTURE_MARGIN - margin
+        lost = MARGIN - margin
         size = [edge - lost for edge in part.grey.shape]
         inner = part.grey[lost : size[0], lost : size[1]]
         grey = np.pad(inner, lost, mode="edge")
         return summarise(reader, Pixels(part.work, part.smooth, grey, part.slots), window, window)
 
     whole = summarise(reader, part, window, window).x
-    np.testing.assert_array_equal(table(TEXTURE_MARGIN).x, whole)
-    assert (table(TEXTURE_MARGIN - 1).x != whole).any()
+    np.testing.assert_array_equal(table(MARGIN).x, whole)
+    assert (table(MARGIN - 1).x != whole).any()
 
 
 def test_the_reader_gives_the_texture_margin_of_the_whole_image():

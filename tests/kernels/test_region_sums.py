@@ -32,15 +32,15 @@ SHIFTS = {
 
 
 def plane_image(work, grey, rule, argument):
-    """One plane as a whole (H, W) array."""
-    _, height, width = work.shape
+    """One plane as a whole (H, W) array, without the margin."""
+    height, width = (size - 2 * MARGIN for size in grey.shape)
 
     def moved(dy, dx):
         y, x = MARGIN + dy * argument, MARGIN + dx * argument
         return grey[y : y + height, x : x + width].astype(np.int64)
 
     if rule == VALUE:
-        return work[argument].astype(np.int64)
+        return work[argument, MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.int64)
     if rule == LAPLACIAN:
         ring = sum(moved(*side) for side in ((1, 0), (-1, 0), (0, 1), (0, -1)))
         return np.abs(ring - 4 * moved(0, 0)) // 4
@@ -49,7 +49,7 @@ def plane_image(work, grey, rule, argument):
 
 
 def oracle(work, grey, slots, *, step, table, top):
-    _, height, width = work.shape
+    height, width = slots.shape
     cells = -(-height // step), -(-width // step)
     y, x = np.indices((height, width))
     wide = slots.astype(np.int64)
@@ -86,18 +86,17 @@ def pattern_image(grey, distance, contrast):
 
 
 def random_window(rng, channels, top, height, width):
-    work = rng.integers(0, top + 1, (channels, height, width)).astype(np.int16)
-    grey = rng.integers(0, top + 1, (height + 2 * MARGIN, width + 2 * MARGIN)).astype(np.int16)
-    return work, grey
+    size = height + 2 * MARGIN, width + 2 * MARGIN
+    work = rng.integers(0, top + 1, (channels, *size)).astype(np.int16)
+    return work, rng.integers(0, top + 1, size).astype(np.int16)
 
 
-def check(work, grey, slots, *, step, top, corner=(0, 0)):
+def check(work, grey, slots, *, step, top, corner=(MARGIN, MARGIN)):
     """Compare the sums of the part of `work` and `grey` that `slots` covers from `corner` on."""
     table = plane_table(planes(len(work), rgb=False))
-    y, x = corner
-    y1, x1 = y + slots.shape[0], x + slots.shape[1]
-    part = work[:, y:y1, x:x1], grey[y : y1 + 2 * MARGIN, x : x1 + 2 * MARGIN]
-    expected = oracle(*part, slots, step=step, table=table, top=top)
+    y, x = corner[0] - MARGIN, corner[1] - MARGIN
+    frame = slice(y, y + slots.shape[0] + 2 * MARGIN), slice(x, x + slots.shape[1] + 2 * MARGIN)
+    expected = oracle(work[:, *frame], grey[frame], slots, step=step, table=table, top=top)
     sums = np.zeros(expected[0].shape, np.int64)
     histogram = np.zeros(expected[1].shape, np.int32)
     rings = np.array(RINGS)
@@ -113,9 +112,9 @@ def test_it_is_bincount(data):
     step = data.draw(st.integers(2, 7))
     height, width = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     channels, top = data.draw(st.sampled_from([(1, 800), (3, 800), (5, 100)]))
-    corner = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    corner = data.draw(st.tuples(*[st.integers(MARGIN, MARGIN + 3)] * 2))
     rest = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
-    outer = height + corner[0] + rest[0], width + corner[1] + rest[1]
+    outer = (s + c - MARGIN + r for s, c, r in zip((height, width), corner, rest, strict=True))
     work, grey = random_window(rng, channels, top, *outer)
     slots = rng.integers(0, 25, (height, width)).astype(np.uint8)
     grain = data.draw(st.sampled_from([1, 3, 9]))
@@ -136,28 +135,30 @@ def test_many_rows_and_columns(height, width):
 
 
 def test_sums_of_the_largest_values_do_not_overflow():
-    """A cell of 256 pixels of more than the largest Lab value, in one window."""
+    """A cell of 256 pixels of more than the largest colour, in one window."""
     step, value = 256, 4095
-    work = np.full((3, step, step), value, np.int16)
-    grey = np.full((step + 2 * MARGIN, step + 2 * MARGIN), 800, np.int16)
+    size = step + 2 * MARGIN, step + 2 * MARGIN
+    work, grey = np.full((3, *size), value, np.int16), np.full(size, 800, np.int16)
     slots = np.full((step, step), 12, np.uint8)
     table = plane_table(planes(3, rgb=True))
     sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
     histogram = np.zeros((1, 1, GREY_BINS), np.int32)
     none = np.array([], np.int64)
-    region_sums(work, grey, slots, step, table, none, 800, sums, histogram)
+    corner = MARGIN, MARGIN
+    region_sums(work, grey, slots, step, table, none, 800, sums, histogram, corner)
     assert sums[0, 0, GEOMETRY + len(table)] == step * step * value**2
     assert histogram[0, 0, -1] == step * step
 
 
 def test_sums_add_up():
     """A second call adds to what is there."""
-    work, grey = np.ones((1, 4, 4), np.int16), np.ones((12, 12), np.int16)
+    work, grey = np.ones((1, 12, 12), np.int16), np.ones((12, 12), np.int16)
     table = plane_table(planes(1, rgb=False))
     sums = np.zeros((1, 1, GEOMETRY + 2 * len(table)), np.int64)
     histogram = np.zeros((1, 1, GREY_BINS + PATTERNS), np.int32)
     slots = np.full((4, 4), 12, np.uint8)
     for _ in range(2):
-        region_sums(work, grey, slots, 4, table, np.array([3]), 800, sums, histogram)
+        rings, corner = np.array([3]), (MARGIN, MARGIN)
+        region_sums(work, grey, slots, 4, table, rings, 800, sums, histogram, corner)
     assert sums[0, 0, 0] == histogram[..., :GREY_BINS].sum() == 32
     assert histogram[0, 0, GREY_BINS] == 32  # nothing is brighter

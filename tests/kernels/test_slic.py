@@ -6,11 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from gnnseg.kernels.slic import HEAVIEST, MASKED, OWN, SPAN, slic
 
 WEIGHTS = [0.0, 0.013, 1.7, 40.0, 333.3]
 OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+
+
+def wide(work, margin=1):
+    """With the edges once more."""
+    return np.pad(work, ((0, 0), (margin, margin), (margin, margin)), mode="edge")
+
+
+def softened(work):
+    """The 3 x 3 binomial filter, rounded."""
+    kernel = np.outer([1, 2, 1], [1, 2, 1])[None]
+    return (ndimage.correlate(work.astype(int), kernel, mode="nearest") + 8) >> 4
 
 
 def run(work, mask, *, step, n_iter, stride, weight):
@@ -19,7 +31,7 @@ def run(work, mask, *, step, n_iter, stride, weight):
     slots = np.where(mask, np.uint8(0), np.uint8(MASKED))
     colour = np.zeros((*cells, len(work)), np.int32)
     place = np.zeros((*cells, 2), np.int32)
-    slic(work, step, n_iter, stride, weight, slots, colour, place)
+    slic(wide(work), step, n_iter, stride, weight, slots, colour, place)
     return slots, colour, place
 
 
@@ -27,7 +39,7 @@ class Oracle:
     """Centres and slots by dictionaries, positions in the whole image, one pixel at a time."""
 
     def __init__(self, work, mask, *, step, n_iter, stride, weight):
-        self.work, self.mask, self.step = work.astype(int), mask, step
+        self.work, self.mask, self.step = softened(work), mask, step
         self.weight = np.float32(weight / 4)
         self.centres = {}
         seen = self.pixels(stride if n_iter > 0 else 1)
@@ -110,7 +122,7 @@ def test_it_is_the_documented_rule(data):
     )
 
 
-@pytest.mark.parametrize("channels", [1, 4, 16])
+@pytest.mark.parametrize("channels", [5, 16])
 def test_the_largest_distances_fit(channels):
     """Black and white, as far apart and as heavy as can be, beside cells without a home."""
     rng = np.random.default_rng(0)
@@ -160,7 +172,7 @@ def test_open_sides_leave_out_what_their_halo_makes_wrong(data):
     slots = np.where(mask, np.uint8(77), np.uint8(MASKED))
     cells = -(-shape[0] // step), -(-shape[1] // step)
     colour, place = np.zeros((*cells, 2), np.int32), np.zeros((*cells, 2), np.int32)
-    slic(work, step, n_iter, 1, 0.01, slots, colour, place, sides)
+    slic(wide(work, 3), step, n_iter, 1, 0.01, slots, colour, place, (3, 3), sides)
     halo = 2 * n_iter + 1
     y, x = np.indices(shape) // step
     left_out = (sides[0] & (y < halo)) | (sides[1] & (y >= cells[0] - halo))

@@ -10,6 +10,7 @@ from gnnseg.io import open_image
 from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.slic import MASKED, OWN, slic
 from gnnseg.superpixels import PixelReader, Scaling, SlicSettings
+from gnnseg.superpixels.reader import MARGIN
 
 SIDE = 205
 SEEDS = range(4)
@@ -28,10 +29,16 @@ def interior_blocks(lattice, halo):
     return found
 
 
+def wide(work):
+    """With a margin of one pixel."""
+    return np.pad(work, ((0, 0), (1, 1), (1, 1)), mode="edge")
+
+
 def cluster(work, settings):
-    """Slots of the last assignment, and the colours."""
-    cells = Lattice(*work.shape[1:], settings.step).shape
-    slots = np.zeros(work.shape[1:], np.uint8)
+    """Slots of the last assignment, and the colours, of channels with a margin of one pixel."""
+    height, width = work.shape[1] - 2, work.shape[2] - 2
+    cells = Lattice(height, width, settings.step).shape
+    slots = np.zeros((height, width), np.uint8)
     colour = np.zeros((*cells, len(work)), np.int32)
     place = np.zeros((*cells, 2), np.int32)
     weight = settings.compactness * 10 / settings.step
@@ -41,13 +48,14 @@ def cluster(work, settings):
 
 def wrong_after_slic(settings, seed, halo):
     """Pixels that differ from the whole image's, over some blocks that read `halo` cells more."""
-    work = noise(seed)
+    work = wide(noise(seed))
     lattice = Lattice(SIDE, SIDE, settings.step)
     whole, _ = cluster(work, settings)
     wrong = 0
     for block in interior_blocks(lattice, halo):
         read, write = lattice.pixels(block.read), lattice.pixels(block.write)
-        slots, _ = cluster(np.ascontiguousarray(work[:, *read.slices]), settings)
+        part = work[:, read.y0 : read.y1 + 2, read.x0 : read.x1 + 2]
+        slots, _ = cluster(np.ascontiguousarray(part), settings)
         wrong += (slots[write.relative_to(read).slices] != whole[write.slices]).sum()
     return wrong
 
@@ -127,7 +135,7 @@ def total_after_connectivity(settings, halo):
     total = 0
     for seed in SEEDS:
         work = noise(seed)
-        real, colour = cluster(work, settings)
+        real, colour = cluster(wide(work), settings)
         made = random_specks(seed, settings.step), corridors(seed, settings.step)
         for slots in (real, *made):
             total += wrong_after_connectivity(settings, work, (slots, colour), halo)
@@ -173,7 +181,7 @@ def test_smoothing_reads_its_radius(sigma):
         part = window.grow(margin).clip(Window(0, SIDE, 0, SIDE)).slices
         seen[part] = image[part]
         reader = PixelReader(open_image(seen, axes="YX"), scaling, settings)
-        return reader.read(window).smooth
+        return reader.read(window).smooth[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
     np.testing.assert_array_equal(smoothed(radius), smoothed(100))
     assert (smoothed(radius - 1) != smoothed(100)).any()

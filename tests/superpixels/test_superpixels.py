@@ -49,7 +49,7 @@ def test_every_pixel_has_a_home_nearby(height, width, step, compactness, seed):
 
 
 def test_before_orphans_move_homes_are_one_cell_away():
-    work = np.random.default_rng(0).integers(0, 800, (1, 50, 47)).astype(np.int16)
+    work = np.random.default_rng(0).integers(0, 800, (1, 52, 49)).astype(np.int16)
     slots = np.zeros((50, 47), np.uint8)
     colour, place = np.zeros((10, 10, 1), np.int32), np.zeros((10, 10, 2), np.int32)
     slic(work, 5, 3, 1, 0.01, slots, colour, place)
