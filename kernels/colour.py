@@ -57,13 +57,14 @@ def scale_integers(
 @njit(nogil=True, cache=True)
 def _scale_integers(pixels, constants, top, rgb, out, corner):
     channels, height, width = pixels.shape
+    left, right = corner[1], corner[1] + width
     for y in range(height):
-        rows = out[:, corner[0] + y, corner[1] : corner[1] + width]
+        row = corner[0] + y
         for c in range(channels):
             first, last, gain, offset = constants[c]
-            _scale_row(pixels[c, y], first, last, gain, offset, top, rows[c])
+            _scale_row(pixels[c, y], first, last, gain, offset, top, out[c, row, left:right])
         if rgb:
-            _oppose(rows[0], rows[1], rows[2])
+            _oppose(out[0, row, left:right], out[1, row, left:right], out[2, row, left:right])
 
 
 @njit(nogil=True, cache=True)
@@ -105,12 +106,13 @@ def scale_floats(
 @njit(nogil=True, cache=True)
 def _scale_floats(pixels, low, gain, top, rgb, valid, out, corner):
     channels, height, width = pixels.shape
+    left, right = corner[1], corner[1] + width
     for y in range(height):
-        rows = out[:, corner[0] + y, corner[1] : corner[1] + width]
+        row = corner[0] + y
         for c in range(channels):
-            _scale_row_of_floats(pixels[c, y], low[c], gain[c], top, valid[y], rows[c])
+            _scale_row_of_floats(pixels[c, y], low[c], gain[c], top, valid[y], out[c, row, left:right])
         if rgb:
-            _oppose(rows[0], rows[1], rows[2])
+            _oppose(out[0, row, left:right], out[1, row, left:right], out[2, row, left:right])
 
 
 @njit(nogil=True, cache=True)

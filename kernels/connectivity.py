@@ -21,11 +21,10 @@ from gnnseg.kernels.slic import MASKED
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""
 _ORPHAN = np.uint8(40)
-"""Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""
-_SCRATCH = 2
+"""Added to the slot of an orphan, and once more while it waits in the queue; whole rows of slots,
+and below `MASKED`."""
+_SCRATCH = 4
 """Bytes a pixel that the runs may take; where there are more, they are found in several bands."""
-_MAIN = -(1 << 31)
-"""Parent of the root of a main piece and of runs left out; other roots hold minus their size."""
 
 
 def connect(
@@ -54,20 +53,22 @@ def connect(
 
     Returns
     -------
-    (n,) int64
-        Flat indices of the orphans that found no main piece; they keep their slots.
+    (n, 2) int32
+        The orphans (y, x) that found no main piece, in raster order; they keep their slots.
     """
     index = np.int32 if slots.size < 1 << 31 else np.int64
     rows = np.zeros(slots.shape[0] + 1, np.int64)
     _count_runs(slots, step, rows)
-    scratch = int(rows[-1]) * (np.dtype(index).itemsize + 4)
+    # Of each run its start and its piece, of each piece its parent and home.
+    scratch = int(rows[-1]) * (4 + 3 * np.dtype(index).itemsize)
     bands = ceil(scratch / (_SCRATCH * slots.size))
     size = -(-colour.shape[0] // bands)
-    for first in range(0, colour.shape[0], size):
+    orphans = [
         _mark_orphans(slots, step, colour.shape[1], rows, first, first + size, index)
-    orphans = np.empty(_count_orphans(slots), index)
-    _list_orphans(slots, orphans)
-    return _adopt(work, corner, step, rounds, colour, slots, orphans).astype(np.int64)
+        for first in range(0, colour.shape[0], size)
+    ]
+    left = _adopt(work, corner, step, rounds, colour, slots, np.concatenate(orphans))
+    return left[np.lexsort(left.T[::-1])]
 
 
 def _mark_orphans(
@@ -78,20 +79,21 @@ def _mark_orphans(
     first: int,
     last: int,
     index: type[np.signedinteger],
-) -> None:
-    """Mark the orphans of the homes in the rows `first` to `last`; other homes are left out."""
+) -> np.ndarray:
+    """Mark and list the orphans of the homes in the rows `first` to `last`; others are left out."""
     y0 = max(first - 2 * REACH, 0) * step
     y1 = min(last * step, slots.shape[0])
     if y0 >= y1:
-        return
+        return np.empty((0, 2), np.int32)
     rows = rows[y0 : y1 + 1] - rows[y0]
     starts = np.empty(rows[-1] + 1, np.int32)
-    parents = np.empty(rows[-1], index)
+    pieces, parents, homes = (np.empty(rows[-1], index) for _ in range(3))
     band = np.array([y0, first, last])
-    _find_pieces(slots, step, cells_x, band, rows, starts, parents)
+    num = _find_pieces(slots, step, cells_x, band, rows, starts, pieces, parents, homes)
     main = np.full((last - first) * cells_x, -1, index)
-    _choose_main(slots, step, cells_x, band, rows, starts, parents, main)
-    _mark_others(slots, y0, rows, starts, parents)
+    orphans = np.empty((_choose_main(parents[:num], homes, main), 2), np.int32)
+    _mark_others(slots, y0, rows, starts, pieces, parents, orphans)
+    return orphans
 
 
 @njit(nogil=True, cache=True)
@@ -109,168 +111,217 @@ def _count_runs(slots, step, rows):
 
 
 @njit(nogil=True, cache=True)
-def _home(slot, cell_y, cell_x, cells_x, band):
-    """A number for a superpixel whose home lies in the band; -1 for others and where masked."""
-    slot = np.int64(slot)
-    if slot == MASKED:
-        return -1
-    slot -= _ORPHAN if slot >= _ORPHAN else 0
-    row = cell_y + REACH + slot // 5 - 2
-    inside = band[1] <= row < band[2]
-    return (row - band[1]) * cells_x + cell_x + REACH + slot % 5 - 2 if inside else -1
+def _list_homes(cells_x, band):
+    """The number of each slot's home, seen from a cell whose number is 0."""
+    seen = np.full(256, -1, np.int64)
+    for slot in range(5 * 5):
+        seen[slot] = (slot // 5 + REACH - 2 - band[1]) * cells_x + slot % 5 + REACH - 2
+        seen[slot + _ORPHAN] = seen[slot]
+    return seen
 
 
 @njit(nogil=True, cache=True)
-def _root(parents, run):
-    while parents[run] >= 0:
-        above = parents[run]
-        if parents[above] >= 0:
-            parents[run] = parents[above]
-        run = above
-    return run
+def _find_pieces(slots, step, cells_x, band, rows, starts, pieces, parents, homes):
+    """Write the runs, and the piece that each belongs to; return how many pieces.
 
-
-@njit(nogil=True, cache=True)
-def _unite(parents, a, b):
-    """Join two pieces under the root that comes first in raster order."""
-    a, b = _root(parents, a), _root(parents, b)
-    if a != b:
-        first, second = min(a, b), max(a, b)
-        parents[first] += parents[second]
-        parents[second] = first
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _find_pieces(slots, step, cells_x, band, rows, starts, parents):
-    """Write the runs and unite those of a home that touch; roots hold minus the piece's size."""
+    A run that touches one of its home in the row above belongs to that one's piece. Pieces that
+    turn out to be one have the first of them for a parent; the others hold minus their size. Runs
+    whose homes lie outside the band have no piece (-1).
+    """
     width = slots.shape[1]
-    homes = np.empty((2, width), np.int64)
+    seen, num_homes = _list_homes(cells_x, band), (band[2] - band[1]) * cells_x
+    cells = (np.arange(width) // step).astype(np.int32)
+    here, above = np.empty(width, np.int64), np.empty(width, np.int64)
+    count = 0
     for n in range(rows.size - 1):
         y = band[0] + n
         first, last = rows[n], rows[n + 1]
         # The next row overwrites the one start too many.
         list_across(slots[y], step, starts[first : last + 1])
         starts[last] = width
-        here, above = homes[n % 2], homes[1 - n % 2]
+        row, corner = slots[y], y // step * cells_x
+        i = rows[n - 1] if n > 0 else 0
         for run in range(first, last):
-            x = starts[run]
-            home = _home(slots[y, x], y // step, x // step, cells_x, band)
+            x, end = starts[run], starts[run + 1]
+            slot = row[x]
+            home = corner + cells[x] + seen[slot] if slot != MASKED else -1
+            home = home if 0 <= home < num_homes else -1
             here[run - first] = home
-            parents[run] = x - starts[run + 1] if home >= 0 else _MAIN
-        if n > 0:
-            _touch(here, above, rows[n - 1 : n + 2], starts, parents, width)
-
-
-@njit(nogil=True, cache=True)
-def _touch(here, above, rows, starts, parents, width):
-    """Unite the runs of a row with those above; `starts` of the row above end where it ends."""
-    i, j = rows[0], rows[1]
-    while i < rows[1] and j < rows[2]:
-        if here[j - rows[1]] == above[i - rows[0]] >= 0:
-            _unite(parents, i, j)
-        end_i = starts[i + 1] if i + 1 < rows[1] else width
-        end_j = starts[j + 1] if j + 1 < rows[2] else width
-        i += end_i <= end_j
-        j += end_j <= end_i
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _choose_main(slots, step, cells_x, band, rows, starts, parents, main):
-    """Turn the roots of the main pieces to `_MAIN`; `main` is a scratch, a root for each home."""
-    for n in range(rows.size - 1):
-        y = band[0] + n
-        for run in range(rows[n], rows[n + 1]):
-            if _MAIN < parents[run] < 0:
-                x = starts[run]
-                home = _home(slots[y, x], y // step, x // step, cells_x, band)
-                if main[home] < 0 or parents[run] < parents[main[home]]:
-                    main[home] = run
-    for run in main:
-        if run >= 0:
-            parents[run] = _MAIN
-
-
-@njit(nogil=True, cache=True)
-def _mark_others(slots, y0, rows, starts, parents):
-    """Mark the pixels of runs that belong to no main piece."""
-    for n in range(rows.size - 1):
-        for run in range(rows[n], rows[n + 1]):
-            if parents[_root(parents, run)] != _MAIN:
-                end = starts[run + 1] if run + 1 < rows[n + 1] else slots.shape[1]
-                for x in range(starts[run], end):
-                    slots[y0 + n, x] += _ORPHAN
-
-
-@njit(nogil=True, cache=True)
-def _count_orphans(slots):
-    count = 0
-    for y in range(slots.shape[0]):
-        for x in range(slots.shape[1]):
-            count += (slots[y, x] >= _ORPHAN) & (slots[y, x] < MASKED)
+            piece = -1
+            if home >= 0 and n > 0:
+                # From the run above this one's first pixel on.
+                while (starts[i + 1] if i + 1 < first else width) <= x:
+                    i += 1
+                j = i
+                while j < first and (j == i or starts[j] < end):
+                    if above[j - rows[n - 1]] == home:
+                        other = _root(parents, pieces[j])
+                        piece = other if piece < 0 else _unite(parents, piece, other)
+                    j += 1
+            if home >= 0 and piece < 0:
+                piece = count
+                parents[piece], homes[piece] = 0, home
+                count += 1
+            if piece >= 0:
+                parents[piece] -= end - x
+            pieces[run] = piece
+        here, above = above, here
     return count
 
 
 @njit(nogil=True, cache=True)
-def _list_orphans(slots, orphans):
-    """Write the flat indices of the marked pixels."""
-    height, width = slots.shape
+def _root(parents, piece):
+    while parents[piece] >= 0:
+        above = parents[piece]
+        if parents[above] >= 0:
+            parents[piece] = parents[above]
+        piece = above
+    return piece
+
+
+@njit(nogil=True, cache=True)
+def _unite(parents, a, b):
+    """Join two pieces under the one that comes first in raster order, and return that."""
+    first, second = min(a, b), max(a, b)
+    if first != second:
+        parents[first] += parents[second]
+        parents[second] = first
+    return first
+
+
+@njit(nogil=True, cache=True)
+def _choose_main(parents, homes, main):
+    """Turn `parents` into whether a piece belongs to a main one; return the others' pixels.
+
+    `main` is a scratch, a piece for each home.
+    """
+    total = 0
+    for piece in range(parents.size):
+        if parents[piece] < 0:
+            total -= parents[piece]
+            home = homes[piece]
+            if main[home] < 0 or parents[piece] < parents[main[home]]:
+                main[home] = piece
+    for piece in main:
+        total += parents[piece] if piece >= 0 else 0
+    for piece in range(parents.size):  # parents come first
+        if parents[piece] < 0:
+            parents[piece] = main[homes[piece]] == piece
+        else:
+            parents[piece] = parents[parents[piece]]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _mark_others(slots, y0, rows, starts, pieces, parents, orphans):
+    """Mark and list the pixels of runs that belong to no main piece."""
+    width = slots.shape[1]
     count = 0
-    for y in range(height):
-        for x in range(width):
-            if _ORPHAN <= slots[y, x] < MASKED:
-                orphans[count] = y * width + x
-                count += 1
+    for n in range(rows.size - 1):
+        for run in range(rows[n], rows[n + 1]):
+            if pieces[run] >= 0 and not parents[pieces[run]]:
+                end = starts[run + 1] if run + 1 < rows[n + 1] else width
+                for x in range(starts[run], end):
+                    slots[y0 + n, x] += _ORPHAN
+                    orphans[count] = y0 + n, x
+                    count += 1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _adopt(work, corner, step, rounds, colour, slots, orphans):
-    """Let the orphans join, a synchronous round at a time; return those that are left."""
-    width = slots.shape[1]
-    chosen = np.empty(orphans.size, np.uint8)
-    left = orphans
+    """Let the orphans join, a synchronous round at a time; return those that are left.
+
+    After the first round, only neighbours of those that have just joined can have a new choice.
+    """
+    queue, waiting = orphans.copy(), np.empty_like(orphans)
+    chosen = np.empty(len(orphans), np.uint8)
+    num = len(orphans)
     for _ in range(rounds):
-        for n in range(left.size):
-            y, x = left[n] // width, left[n] % width
-            chosen[n] = _choose(work, corner, step, colour, slots, y, x)
-        waiting = 0
-        for n in range(left.size):
-            if chosen[n] == MASKED:
-                left[waiting] = left[n]
-                waiting += 1
-            else:
-                slots[left[n] // width, left[n] % width] = chosen[n]
-        if waiting == left.size:
+        joined = 0
+        for n in range(num):
+            y, x = queue[n]
+            slot = _choose(work, corner, step, colour, slots, y, x)
+            if slot != MASKED:
+                queue[joined, 0], queue[joined, 1], chosen[joined] = y, x, slot
+                joined += 1
+            elif slots[y, x] >= 2 * _ORPHAN:
+                slots[y, x] -= _ORPHAN
+        for n in range(joined):
+            slots[queue[n, 0], queue[n, 1]] = chosen[n]
+        num = _queue_neighbours(slots, queue[:joined], waiting)
+        queue, waiting = waiting, queue
+        if num == 0:
             break
-        left = left[:waiting]
-    for pixel in left:
-        slots[pixel // width, pixel % width] -= _ORPHAN
-    return left
+    num = 0
+    for n in range(len(orphans)):
+        y, x = orphans[n]
+        if _ORPHAN <= slots[y, x] < MASKED:
+            slots[y, x] %= _ORPHAN
+            waiting[num, 0], waiting[num, 1] = y, x
+            num += 1
+    return waiting[:num]
+
+
+@njit(nogil=True, cache=True)
+def _queue_neighbours(slots, joined, queue):
+    """List the orphans beside pixels that have just joined, each once; return how many."""
+    height, width = slots.shape
+    count = 0
+    for n in range(len(joined)):
+        y, x = joined[n]
+        for side in range(4):
+            ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
+            if 0 <= ny < height and 0 <= nx < width:
+                if _ORPHAN <= slots[ny, nx] < 2 * _ORPHAN:
+                    slots[ny, nx] += _ORPHAN
+                    queue[count, 0], queue[count, 1] = ny, nx
+                    count += 1
+    return count
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _choose(work, corner, step, colour, slots, y, x):
     """Slot of the touching main piece nearest in colour, then lowest in id; `MASKED` if none."""
     height, width = slots.shape
-    cell_y, cell_x = y // step, x // step
-    in_y, in_x = y - cell_y * step, x - cell_x * step
-    best, best_cost = np.int64(MASKED), np.int64(0)
+    cell_y, cell_x = np.uint32(y) // np.uint32(step), np.uint32(x) // np.uint32(step)
+    best, best_cost = np.int64(MASKED), np.int64(-1)
     for side in range(4):
-        dy, dx = (side == 1) - (side == 0), (side == 3) - (side == 2)
-        if not (0 <= y + dy < height and 0 <= x + dx < width):
+        ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
+        if not (0 <= ny < height and 0 <= nx < width) or slots[ny, nx] >= _ORPHAN:
             continue
-        slot = np.int64(slots[y + dy, x + dx])
-        if slot >= _ORPHAN:
-            continue
-        away_y = slot // 5 - 2 + (in_y + dy == step) - (in_y + dy < 0)
-        away_x = slot % 5 - 2 + (in_x + dx == step) - (in_x + dx < 0)
-        if abs(away_y) > REACH or abs(away_x) > REACH:
-            continue
-        home = colour[cell_y + REACH + away_y, cell_x + REACH + away_x]
-        cost = np.int64(0)
-        for c in range(work.shape[0]):
-            cost += abs(np.int64(work[c, corner[0] + y, corner[1] + x]) - home[c])
         # Ids of homes rise with their slots as seen from one pixel.
-        own = 5 * (away_y + 2) + away_x + 2
-        if best == MASKED or cost < best_cost or (cost == best_cost and own < best):
-            best, best_cost = own, cost
+        slot = _seen_from(slots[ny, nx], ny - cell_y * step, nx - cell_x * step, step)
+        if slot == best or slot == MASKED:
+            continue
+        if best == MASKED:
+            best = slot
+            continue
+        if best_cost < 0:
+            best_cost = _distance(work, corner, colour, (y, x), (cell_y, cell_x), best)
+        cost = _distance(work, corner, colour, (y, x), (cell_y, cell_x), slot)
+        if cost < best_cost or (cost == best_cost and slot < best):
+            best, best_cost = slot, cost
     return np.uint8(best)
+
+
+@njit(nogil=True, cache=True)
+def _seen_from(slot, in_y, in_x, step):
+    """A pixel's slot counted from the cell that (in_y, in_x) is relative to; `MASKED` if too far."""
+    slot = np.int64(slot)
+    if 0 <= in_y < step and 0 <= in_x < step:
+        return slot
+    away_y = slot // 5 - 2 + (in_y == step) - (in_y < 0)
+    away_x = slot % 5 - 2 + (in_x == step) - (in_x < 0)
+    if abs(away_y) > REACH or abs(away_x) > REACH:
+        return np.int64(MASKED)
+    return 5 * (away_y + 2) + away_x + 2
+
+
+@njit(nogil=True, cache=True)
+def _distance(work, corner, colour, pixel, cell, slot):
+    """How far a pixel is in colour from the superpixel at a slot."""
+    home = colour[cell[0] + REACH + slot // 5 - 2, cell[1] + REACH + slot % 5 - 2]
+    cost = np.int64(0)
+    for c in range(work.shape[0]):
+        cost += abs(np.int64(work[c, corner[0] + pixel[0], corner[1] + pixel[1]]) - home[c])
+    return cost

@@ -23,15 +23,15 @@ DEFAULT_BLOCK = 1024
 
 @dataclass(frozen=True)
 class SlotBlock:
-    """Slots (H, W) uint8 of a window of cells, and the pixels (y, x) of orphans left over."""
+    """Slots (H, W) uint8 of a window of cells, and the orphans (n, 2) that are left, (y, x)."""
 
     cells: Window
     slots: np.ndarray
-    orphans: tuple[np.ndarray, np.ndarray]
+    orphans: np.ndarray
 
     def count_orphans(self, window: Window) -> int:
         """Orphans in a window of this block's pixels."""
-        y, x = self.orphans
+        y, x = self.orphans.T
         inside = (y >= window.y0) & (y < window.y1) & (x >= window.x0) & (x < window.x1)
         return int(inside.sum())
 
@@ -60,8 +60,7 @@ def compute_slots(
     corner = MARGIN + part.y0, MARGIN + part.x0
     colour = _around(colour, inner.relative_to(cells))
     left = connect(pixels.smooth, step, settings.orphan_rounds, colour, slots, corner)
-    y, x = np.divmod(left, slots.shape[1])
-    return SlotBlock(inner, slots, (y, x))
+    return SlotBlock(inner, slots, left)
 
 
 def _around(colour: np.ndarray, window: Window) -> np.ndarray:

@@ -64,7 +64,7 @@ def oracle(work, step, rounds, colour, slots):
     y, x = np.indices(slots.shape)
     new = 5 * (homes[..., 0] - y // step + 2) + homes[..., 1] - x // step + 2
     new[slots == MASKED] = MASKED
-    return new, [y * slots.shape[1] + x for y, x in left]
+    return new, [list(pixel) for pixel in left]
 
 
 def random_slots(rng, shape, grain, masked, *, reach):
@@ -110,4 +110,4 @@ def test_of_equal_pieces_the_first_in_raster_order_is_the_main_one():
     slots[3, 3] = 13  # and after its neighbour in raster order
     slots[:, 4:] = MASKED
     left = connect(np.zeros((1, 4, 8), np.int16), 4, 0, np.zeros((5, 6, 1), np.int32), slots)
-    assert left.tolist() == [3 * 8 + 3]
+    assert left.tolist() == [[3, 3]]

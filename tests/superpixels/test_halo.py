@@ -106,7 +106,7 @@ def connected(work, colour, slots, settings):
     wide = np.pad(colour, ((2, 2), (2, 2), (0, 0)))
     left = connect(work, settings.step, settings.orphan_rounds, wide, slots)
     orphans = np.zeros(slots.shape, bool)
-    orphans.ravel()[left] = True
+    orphans[*left.T] = True
     return slots, orphans
 
 
