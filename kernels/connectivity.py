@@ -1,11 +1,11 @@
 """Make every superpixel one 4-connected piece, by rules that look a few cells far only.
 
 The main piece of a superpixel is its largest, then its first in raster order. Pixels of the other
-pieces are orphans: in synchronous rounds each joins the touching main piece nearest in colour
-(then lowest in id), if its home lies within two cells.
+pieces are orphans: in synchronous rounds each joins the main piece that it has most sides in common
+with (then that of the lowest id), if its home lies within two cells.
 
-Pieces are found over runs, not pixels: a run is a stretch of a row with one home. Only orphans are
-looked at pixel by pixel; while they wait, their slots carry a mark.
+Pieces are found over runs, not pixels: a run is a stretch of a row with one home. While orphans
+wait, their slots carry a mark; rounds look at stretches of pixels, without branches.
 """
 
 from __future__ import annotations
@@ -21,54 +21,51 @@ from gnnseg.kernels.slic import MASKED
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""
 _ORPHAN = np.uint8(40)
-"""Added to the slot of an orphan, and once more while it waits in the queue; whole rows of slots,
-and below `MASKED`."""
+"""Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""
+_NONE = np.uint8(255)
+"""In place of a slot where there is nothing to join."""
+_CODES = 32
+"""More than there are slots."""
+_STRETCH = 128
+"""Pixels of a row that a round looks at in one go, if an orphan is left among them."""
 _SCRATCH = 4
 """Bytes a pixel that the runs may take; where there are more, they are found in several bands."""
 
 
-def connect(
-    work: np.ndarray,
-    step: int,
-    rounds: int,
-    colour: np.ndarray,
-    slots: np.ndarray,
-    corner: tuple[int, int] = (0, 0),
-) -> np.ndarray:
+def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
     """Reassign orphan pixels of one window, in place.
 
     Parameters
     ----------
-    work : (C, H', W') int16
-        Working channels.
+    slots : (H, W) uint8
+        Slots of a window that starts at a corner of a cell, changed in place. Homes may lie outside
+        of the window.
     step, rounds : int
         Cell size in pixels; how many rounds of joining at most.
-    colour : (cells_y + 4, cells_x + 4, C) int32
-        Mean colour of each superpixel, two cells wider all round than the window: pixels may belong
-        to homes outside.
-    slots : (H, W) uint8
-        Slots of a window that starts at a corner of a cell, changed in place.
-    corner : (y, x)
-        Where in `work` the window starts.
 
     Returns
     -------
-    (n, 2) int32
+    (n, 2) int64
         The orphans (y, x) that found no main piece, in raster order; they keep their slots.
     """
+    height, width = slots.shape
     index = np.int32 if slots.size < 1 << 31 else np.int64
-    rows = np.zeros(slots.shape[0] + 1, np.int64)
+    rows = np.zeros(height + 1, np.int64)
     _count_runs(slots, step, rows)
     # Of each run its start and its piece, of each piece its parent and home.
     scratch = int(rows[-1]) * (4 + 3 * np.dtype(index).itemsize)
     bands = ceil(scratch / (_SCRATCH * slots.size))
-    size = -(-colour.shape[0] // bands)
-    orphans = [
-        _mark_orphans(slots, step, colour.shape[1], rows, first, first + size, index)
-        for first in range(0, colour.shape[0], size)
-    ]
-    left = _adopt(work, corner, step, rounds, colour, slots, np.concatenate(orphans))
-    return left[np.lexsort(left.T[::-1])]
+    cells = -(-height // step) + 2 * REACH, -(-width // step) + 2 * REACH
+    size = -(-cells[0] // bands)
+    waiting = np.zeros((height, -(-width // _STRETCH)), np.bool_)
+    for first in range(0, cells[0], size):
+        _mark_orphans(slots, step, cells[1], rows, first, first + size, index, waiting)
+    for _ in range(rounds):
+        if not _adopt(slots, step, waiting):
+            break
+    left = np.empty((_count_left(slots, waiting), 2), np.int64)
+    _take_marks_off(slots, waiting, left)
+    return left
 
 
 def _mark_orphans(
@@ -79,21 +76,24 @@ def _mark_orphans(
     first: int,
     last: int,
     index: type[np.signedinteger],
-) -> np.ndarray:
-    """Mark and list the orphans of the homes in the rows `first` to `last`; others are left out."""
+    waiting: np.ndarray,
+) -> None:
+    """Mark the orphans of the homes in the rows `first` to `last`; other homes are left out.
+
+    `cells_x` homes lie in a row, from two cells before the window on.
+    """
     y0 = max(first - 2 * REACH, 0) * step
     y1 = min(last * step, slots.shape[0])
     if y0 >= y1:
-        return np.empty((0, 2), np.int32)
+        return
     rows = rows[y0 : y1 + 1] - rows[y0]
     starts = np.empty(rows[-1] + 1, np.int32)
     pieces, parents, homes = (np.empty(rows[-1], index) for _ in range(3))
     band = np.array([y0, first, last])
     num = _find_pieces(slots, step, cells_x, band, rows, starts, pieces, parents, homes)
     main = np.full((last - first) * cells_x, -1, index)
-    orphans = np.empty((_choose_main(parents[:num], homes, main), 2), np.int32)
-    _mark_others(slots, y0, rows, starts, pieces, parents, orphans)
-    return orphans
+    _choose_main(parents[:num], homes, main)
+    _mark_others(slots, y0, rows, starts, pieces, parents, waiting)
 
 
 @njit(nogil=True, cache=True)
@@ -191,137 +191,155 @@ def _unite(parents, a, b):
 
 @njit(nogil=True, cache=True)
 def _choose_main(parents, homes, main):
-    """Turn `parents` into whether a piece belongs to a main one; return the others' pixels.
+    """Turn `parents` into whether a piece belongs to a main one.
 
     `main` is a scratch, a piece for each home.
     """
-    total = 0
     for piece in range(parents.size):
         if parents[piece] < 0:
-            total -= parents[piece]
             home = homes[piece]
             if main[home] < 0 or parents[piece] < parents[main[home]]:
                 main[home] = piece
-    for piece in main:
-        total += parents[piece] if piece >= 0 else 0
     for piece in range(parents.size):  # parents come first
         if parents[piece] < 0:
             parents[piece] = main[homes[piece]] == piece
         else:
             parents[piece] = parents[parents[piece]]
-    return total
 
 
 @njit(nogil=True, cache=True)
-def _mark_others(slots, y0, rows, starts, pieces, parents, orphans):
-    """Mark and list the pixels of runs that belong to no main piece."""
+def _mark_others(slots, y0, rows, starts, pieces, parents, waiting):
+    """Mark the pixels of runs that belong to no main piece, and the stretches where they wait."""
     width = slots.shape[1]
-    count = 0
     for n in range(rows.size - 1):
         for run in range(rows[n], rows[n + 1]):
             if pieces[run] >= 0 and not parents[pieces[run]]:
                 end = starts[run + 1] if run + 1 < rows[n + 1] else width
                 for x in range(starts[run], end):
                     slots[y0 + n, x] += _ORPHAN
-                    orphans[count] = y0 + n, x
-                    count += 1
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _adopt(work, corner, step, rounds, colour, slots, orphans):
-    """Let the orphans join, a synchronous round at a time; return those that are left.
-
-    After the first round, only neighbours of those that have just joined can have a new choice.
-    """
-    queue, waiting = orphans.copy(), np.empty_like(orphans)
-    chosen = np.empty(len(orphans), np.uint8)
-    num = len(orphans)
-    for _ in range(rounds):
-        joined = 0
-        for n in range(num):
-            y, x = queue[n]
-            slot = _choose(work, corner, step, colour, slots, y, x)
-            if slot != MASKED:
-                queue[joined, 0], queue[joined, 1], chosen[joined] = y, x, slot
-                joined += 1
-            elif slots[y, x] >= 2 * _ORPHAN:
-                slots[y, x] -= _ORPHAN
-        for n in range(joined):
-            slots[queue[n, 0], queue[n, 1]] = chosen[n]
-        num = _queue_neighbours(slots, queue[:joined], waiting)
-        queue, waiting = waiting, queue
-        if num == 0:
-            break
-    num = 0
-    for n in range(len(orphans)):
-        y, x = orphans[n]
-        if _ORPHAN <= slots[y, x] < MASKED:
-            slots[y, x] %= _ORPHAN
-            waiting[num, 0], waiting[num, 1] = y, x
-            num += 1
-    return waiting[:num]
+                    waiting[y0 + n, x // _STRETCH] = True
 
 
 @njit(nogil=True, cache=True)
-def _queue_neighbours(slots, joined, queue):
-    """List the orphans beside pixels that have just joined, each once; return how many."""
+def _adopt(slots, step, waiting):
+    """Let orphans join for a round; return whether any did."""
     height, width = slots.shape
+    joined = False
+    # What the last two rows were before they changed; neighbours as seen from a stretch.
+    old = np.empty((2, width), np.uint8)
+    near, new = np.empty((4, _STRETCH), np.uint8), np.empty(_STRETCH, np.uint8)
+    rows = np.array([row.any() for row in waiting])
+    for y in range(height):
+        if rows[y] or (y + 1 < height and rows[y + 1]):
+            old[y % 2] = slots[y]
+        if not rows[y]:
+            continue
+        for stretch in range(waiting.shape[1]):
+            if waiting[y, stretch]:
+                x0 = stretch * _STRETCH
+                row = slots[y, x0 : x0 + _STRETCH]
+                _look_down(old[(y + 1) % 2, x0:], y > 0, y % step == 0, near[0, : row.size])
+                below = slots[min(y + 1, height - 1), x0:]
+                _look_up(below, y + 1 < height, (y + 1) % step == 0, near[1, : row.size])
+                _look_aside(old[y % 2], x0, step, near[2:, : row.size])
+                _join(row, near, new)
+                changed, left = _replace(new, row)
+                joined = joined or changed
+                waiting[y, stretch] = left
+    return joined
+
+
+@njit(nogil=True, cache=True)
+def _look_down(above, exists, other_cell, seen):
+    """Write the slots of the row above as seen from a row, `_NONE` where none can be joined."""
+    shift = np.uint8(5) if other_cell else np.uint8(0)
+    for x in range(seen.size):
+        slot = above[x]
+        seen[x] = slot - shift if exists and shift <= slot < _ORPHAN else _NONE
+
+
+@njit(nogil=True, cache=True)
+def _look_up(below, exists, other_cell, seen):
+    """The same of the row below."""
+    shift = np.uint8(5) if other_cell else np.uint8(0)
+    limit = np.uint8(20) if other_cell else _ORPHAN
+    for x in range(seen.size):
+        slot = below[x]
+        seen[x] = slot + shift if exists and slot < limit else _NONE
+
+
+@njit(nogil=True, cache=True)
+def _look_aside(row, x0, step, seen):
+    """The same of the pixels on the left and on the right, from column `x0` on."""
+    size = seen.shape[1]
+    left, right = seen[0], seen[1]
+    here = row[x0:]
+    for x in range(1, size):
+        left[x] = here[x - 1]
+    left[0] = row[x0 - 1] if x0 > 0 else _NONE
+    for x in range(size - 1):
+        right[x] = here[x + 1]
+    right[size - 1] = row[x0 + size] if x0 + size < row.size else _NONE
+    for side in range(2):
+        for x in range(size):
+            seen[side, x] = seen[side, x] if seen[side, x] < _ORPHAN else _NONE
+    for x in range((x0 + step - 1) // step * step - x0, size, step):  # first columns of cells
+        slot = left[x]
+        left[x] = slot - 1 if slot != _NONE and slot % 5 > 0 else _NONE
+    for x in range((x0 + step) // step * step - 1 - x0, size, step):  # last columns of cells
+        slot = right[x]
+        right[x] = slot + 1 if slot != _NONE and slot % 5 < 4 else _NONE
+
+
+@njit(nogil=True, cache=True)
+def _join(row, near, new):
+    """Write what orphans become: the slot that most sides have, then the lowest."""
+    a, b, c, d = near[0], near[1], near[2], near[3]
+    for x in range(row.size):
+        best = _votes(a[x], b[x], c[x], d[x])
+        best = max(best, _votes(b[x], a[x], c[x], d[x]))
+        best = max(best, _votes(c[x], a[x], b[x], d[x]))
+        best = max(best, _votes(d[x], a[x], b[x], c[x]))
+        slot = np.uint8(_CODES - 1 - best % _CODES)
+        new[x] = slot if best > 0 and _ORPHAN <= row[x] < MASKED else row[x]
+
+
+@njit(nogil=True, cache=True)
+def _votes(slot, other, another, last):
+    """A number that rises with the sides that have a slot, then with how low it is; 0 for none."""
+    sides = np.uint8(1 + (slot == other) + (slot == another) + (slot == last))
+    return np.uint8(_CODES * sides + _CODES - 1 - slot) if slot != _NONE else np.uint8(0)
+
+
+@njit(nogil=True, cache=True)
+def _replace(new, row):
+    """Write new slots; return whether any changed, and whether orphans are left."""
+    changes, left = np.uint8(0), np.uint8(0)
+    for x in range(row.size):
+        changes = max(changes, np.uint8(new[x] ^ row[x]))
+        left = max(left, np.uint8(new[x] if new[x] < MASKED else 0))
+        row[x] = new[x]
+    return changes > 0, left >= _ORPHAN
+
+
+@njit(nogil=True, cache=True)
+def _count_left(slots, waiting):
     count = 0
-    for n in range(len(joined)):
-        y, x = joined[n]
-        for side in range(4):
-            ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
-            if 0 <= ny < height and 0 <= nx < width:
-                if _ORPHAN <= slots[ny, nx] < 2 * _ORPHAN:
-                    slots[ny, nx] += _ORPHAN
-                    queue[count, 0], queue[count, 1] = ny, nx
-                    count += 1
+    for y in range(slots.shape[0]):
+        if waiting[y].any():
+            for slot in slots[y]:
+                count += _ORPHAN <= slot < MASKED
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _choose(work, corner, step, colour, slots, y, x):
-    """Slot of the touching main piece nearest in colour, then lowest in id; `MASKED` if none."""
-    height, width = slots.shape
-    cell_y, cell_x = np.uint32(y) // np.uint32(step), np.uint32(x) // np.uint32(step)
-    best, best_cost = np.int64(MASKED), np.int64(-1)
-    for side in range(4):
-        ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
-        if not (0 <= ny < height and 0 <= nx < width) or slots[ny, nx] >= _ORPHAN:
-            continue
-        # Ids of homes rise with their slots as seen from one pixel.
-        slot = _seen_from(slots[ny, nx], ny - cell_y * step, nx - cell_x * step, step)
-        if slot == best or slot == MASKED:
-            continue
-        if best == MASKED:
-            best = slot
-            continue
-        if best_cost < 0:
-            best_cost = _distance(work, corner, colour, (y, x), (cell_y, cell_x), best)
-        cost = _distance(work, corner, colour, (y, x), (cell_y, cell_x), slot)
-        if cost < best_cost or (cost == best_cost and slot < best):
-            best, best_cost = slot, cost
-    return np.uint8(best)
-
-
 @njit(nogil=True, cache=True)
-def _seen_from(slot, in_y, in_x, step):
-    """A pixel's slot counted from the cell that (in_y, in_x) is relative to; `MASKED` if too far."""
-    slot = np.int64(slot)
-    if 0 <= in_y < step and 0 <= in_x < step:
-        return slot
-    away_y = slot // 5 - 2 + (in_y == step) - (in_y < 0)
-    away_x = slot % 5 - 2 + (in_x == step) - (in_x < 0)
-    if abs(away_y) > REACH or abs(away_x) > REACH:
-        return np.int64(MASKED)
-    return 5 * (away_y + 2) + away_x + 2
-
-
-@njit(nogil=True, cache=True)
-def _distance(work, corner, colour, pixel, cell, slot):
-    """How far a pixel is in colour from the superpixel at a slot."""
-    home = colour[cell[0] + REACH + slot // 5 - 2, cell[1] + REACH + slot % 5 - 2]
-    cost = np.int64(0)
-    for c in range(work.shape[0]):
-        cost += abs(np.int64(work[c, corner[0] + pixel[0], corner[1] + pixel[1]]) - home[c])
-    return cost
+def _take_marks_off(slots, waiting, left):
+    """List the orphans that are left, and give them their slots back."""
+    count = 0
+    for y in range(slots.shape[0]):
+        if waiting[y].any():
+            for x in range(slots.shape[1]):
+                if _ORPHAN <= slots[y, x] < MASKED:
+                    slots[y, x] -= _ORPHAN
+                    left[count, 0], left[count, 1] = y, x
+                    count += 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.kernels.connectivity import REACH, connect
+from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.slic import MASKED, slic
 from gnnseg.superpixels.reader import MARGIN, PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
@@ -57,19 +57,8 @@ def compute_slots(
     inner = _without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
     slots = np.ascontiguousarray(slots[part.slices])
-    corner = MARGIN + part.y0, MARGIN + part.x0
-    colour = _around(colour, inner.relative_to(cells))
-    left = connect(pixels.smooth, step, settings.orphan_rounds, colour, slots, corner)
+    left = connect(slots, step, settings.orphan_rounds)
     return SlotBlock(inner, slots, left)
-
-
-def _around(colour: np.ndarray, window: Window) -> np.ndarray:
-    """The colours of a window and two cells around it, zero where there are none."""
-    margin = ((REACH, REACH), (REACH, REACH), (0, 0))
-    wide = np.pad(colour, margin)
-    return np.ascontiguousarray(
-        wide[window.y0 : window.y1 + 2 * REACH, window.x0 : window.x1 + 2 * REACH]
-    )
 
 
 def _without_halo(cells: Window, bounds: Window, halo: int) -> Window:

@@ -35,7 +35,7 @@ def wide(work):
 
 
 def cluster(work, settings):
-    """Slots of the last assignment, and the colours, of channels with a margin of one pixel."""
+    """Slots of the last assignment, of channels with a margin of one pixel."""
     height, width = work.shape[1] - 2, work.shape[2] - 2
     cells = Lattice(height, width, settings.step).shape
     slots = np.zeros((height, width), np.uint8)
@@ -43,19 +43,19 @@ def cluster(work, settings):
     place = np.zeros((*cells, 2), np.int32)
     weight = settings.compactness * 10 / settings.step
     slic(work, settings.step, settings.n_iter, settings.stride, weight, slots, colour, place)
-    return slots, colour
+    return slots
 
 
 def wrong_after_slic(settings, seed, halo):
     """Pixels that differ from the whole image's, over some blocks that read `halo` cells more."""
     work = wide(noise(seed))
     lattice = Lattice(SIDE, SIDE, settings.step)
-    whole, _ = cluster(work, settings)
+    whole = cluster(work, settings)
     wrong = 0
     for block in interior_blocks(lattice, halo):
         read, write = lattice.pixels(block.read), lattice.pixels(block.write)
         part = work[:, read.y0 : read.y1 + 2, read.x0 : read.x1 + 2]
-        slots, _ = cluster(np.ascontiguousarray(part), settings)
+        slots = cluster(np.ascontiguousarray(part), settings)
         wrong += (slots[write.relative_to(read).slices] != whole[write.slices]).sum()
     return wrong
 
@@ -101,28 +101,23 @@ def seen_by_block(slots, cells, step):
     return np.where(inside | (slots == MASKED), slots, np.uint8(OWN))
 
 
-def connected(work, colour, slots, settings):
+def connected(slots, settings):
     slots = slots.copy()
-    wide = np.pad(colour, ((2, 2), (2, 2), (0, 0)))
-    left = connect(work, settings.step, settings.orphan_rounds, wide, slots)
+    left = connect(slots, settings.step, settings.orphan_rounds)
     orphans = np.zeros(slots.shape, bool)
     orphans[*left.T] = True
     return slots, orphans
 
 
-def wrong_after_connectivity(settings, work, exact, halo):
-    """As above, from exact slots and colours: pixels that differ in their slot or in being left."""
+def wrong_after_connectivity(settings, slots, halo):
+    """As above, from exact slots: pixels that differ in their slot or in being left."""
     lattice = Lattice(SIDE, SIDE, settings.step)
-    slots, colour = exact
-    whole = connected(work, colour, slots, settings)
+    whole = connected(slots, settings)
     wrong = 0
     for block in interior_blocks(lattice, halo):
         read, write = lattice.pixels(block.read), lattice.pixels(block.write)
         part = connected(
-            np.ascontiguousarray(work[:, *read.slices]),
-            np.ascontiguousarray(colour[block.read.slices]),
-            seen_by_block(slots[read.slices], block.read.shape, settings.step),
-            settings,
+            seen_by_block(slots[read.slices], block.read.shape, settings.step), settings
         )
         crop = write.relative_to(read).slices
         differs = [a[crop] != b[write.slices] for a, b in zip(part, whole, strict=True)]
@@ -134,11 +129,10 @@ def total_after_connectivity(settings, halo):
     """Over real slots of noise, and over random ones, whose orphans need more rounds."""
     total = 0
     for seed in SEEDS:
-        work = noise(seed)
-        real, colour = cluster(wide(work), settings)
+        real = cluster(wide(noise(seed)), settings)
         made = random_specks(seed, settings.step), corridors(seed, settings.step)
         for slots in (real, *made):
-            total += wrong_after_connectivity(settings, work, (slots, colour), halo)
+            total += wrong_after_connectivity(settings, slots, halo)
     return total
 
 
