@@ -110,7 +110,9 @@ def _scale_floats(pixels, low, gain, top, rgb, valid, out, corner):
     for y in range(height):
         row = corner[0] + y
         for c in range(channels):
-            _scale_row_of_floats(pixels[c, y], low[c], gain[c], top, valid[y], out[c, row, left:right])
+            _scale_row_of_floats(
+                pixels[c, y], low[c], gain[c], top, valid[y], out[c, row, left:right]
+            )
         if rgb:
             _oppose(out[0, row, left:right], out[1, row, left:right], out[2, row, left:right])
 

@@ -64,7 +64,8 @@ def slic(
         What a distance of one pixel along one axis costs, in units of the channels; at most
         `HEAVIEST / step`.
     slots : (H, W) uint8
-        The window starts at a corner of a cell. In: `MASKED` where a pixel takes no part, anything else elsewhere. Out: slots.
+        The window starts at a corner of a cell. In: `MASKED` where a pixel takes no part, anything
+        else elsewhere. Out: slots.
     colour : (cells_y, cells_x, C) int32
         Out: mean colour of each superpixel.
     place : (cells_y, cells_x, 2) int32
@@ -81,15 +82,16 @@ def slic(
     active = np.zeros(cells, np.bool_)
     sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
     stride = stride if n_iter > 0 else 1
-    sample = _sample(work, corner, slots, step, stride)
-    _seed(*sample, step, stride, colour, place, active)
+    channels, taken = _sample(work, corner, slots, step, stride)
+    _seed(channels, taken, step, stride, colour, place, active)
     _seed_rest(work, corner, slots, step, colour, place, active)
     for round_ in range(n_iter):
         part = _inner(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        _assign(*sample, (-1, -1), step, stride, ruler, colour, place, active, sums, part, few)
+        view = channels, taken, (0, 0), step, stride
+        _assign(*view, ruler, colour, place, active, sums, part, few)
         _update(sums, step, stride, colour, place)
-    del sample
+    del channels, taken
     part = _inner(cells, 2 * n_iter + 1, open_sides)
     _assign(work, slots, corner, step, 1, ruler, colour, place, active, sums[:0], part, few)
 

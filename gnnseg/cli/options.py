@@ -93,7 +93,9 @@ Segments = Annotated[
 ]
 Compactness = Annotated[
     float,
-    typer.Option("--compactness", min=0, max=196, metavar="C", help="Weight of space against colour."),
+    typer.Option(
+        "--compactness", min=0, max=196, metavar="C", help="Weight of space against colour."
+    ),
 ]
 Iterations = Annotated[
     int, typer.Option("--n-iter", parser=whole(0, 100), metavar="T", help="Rounds of SLIC.")

@@ -27,6 +27,7 @@ RINGS = (1, 2, 4)
 """Distances at which local binary patterns are counted, in pixels."""
 NUM_BINS = GREY_BINS + len(RINGS) * PATTERNS
 """Columns of a region's histogram: of grey, then of the patterns of each ring."""
+_COLOURS = ["light", "red_green", "yellow_blue"]
 _TEXTURES = {
     "along_x": ALONG_X,
     "along_y": ALONG_Y,
@@ -51,7 +52,11 @@ def planes(num_channels: int, *, rgb: bool) -> list[Plane]:
     >>> [plane.name for plane in planes(3, rgb=True)][:4]
     ['light', 'red_green', 'yellow_blue', 'along_x_1']
     """
-    names = ["light", "red_green", "yellow_blue"] if rgb else [f"channel_{c}" for c in range(num_channels)]
+    names = (
+        ["light", "red_green", "yellow_blue"]
+        if rgb
+        else [f"channel_{c}" for c in range(num_channels)]
+    )
     values = [Plane(name, VALUE, channel) for channel, name in enumerate(names)]
     textures = [
         Plane(f"{name}_{distance}", rule, distance)

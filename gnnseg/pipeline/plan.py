@@ -86,14 +86,15 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     num_planes = len(planes(channels, rgb=scaling.rgb))
     num_features = len(feature_names(channels, rgb=scaling.rgb))
     smoothed = 2 * channels if settings.sigma > 0 else 0
-    held = read * area * (2 * channels + smoothed + 3)  # channels, grey, slots
+    mean = 0 if scaling.rgb or channels == 1 else 2
+    held = read * area * (2 * channels + smoothed + mean + 1)  # channels, grey, slots
     tables = near * ((6 + 2 * num_planes) * 8 + NUM_BINS * 4 + 2 * 25 * 4 + 4)
     moments = (
         read * area * _native_bytes(reader),
-        # The channels with their margin and without; where they are no colours, their mean.
-        read * area * (4 * channels + smoothed + 4 + (0 if scaling.rgb or channels == 1 else 7)),
+        # The channels once more without the filter's margin, and what makes grey of them.
+        read * area * (2 * channels + 2 * smoothed + 4 * mean + 1),
         held + read * (area + thin * (2 * channels + 1) + 16 * channels + 48),
-        held + pieces * area * 8,  # slots, runs, orphans
+        held + pieces * area * 6,  # slots, runs
         held + pieces * area + near * area + tables,
         (pieces + near) * area + tables + write * (4 * num_features + 200),
     )

@@ -17,10 +17,10 @@ MOST_COMPACT = HEAVIEST * 100 // TOP
 class SlicSettings:
     """How superpixels are made; names as in scikit-image's `slic`.
 
-    `step` is the cell size in pixels, `compactness` what a distance of one step costs (in hundredths
-    of the grey scale), `n_iter` the rounds, `sigma` the smoothing in pixels, `stride` the spacing of
-    the pixels looked at in all rounds but the last, `rounds` how far orphan pixels may look for a
-    main piece (default: `step`).
+    `step` is the cell size in pixels, `compactness` what a distance of one step costs (in
+    hundredths of the grey scale), `n_iter` the rounds, `sigma` the smoothing in pixels beyond the
+    filter that is part of the clustering, `stride` the spacing of the pixels looked at in all
+    rounds but the last, `rounds` how far orphan pixels may look for a main piece (default: `step`).
     """
 
     step: int = 16

@@ -67,7 +67,7 @@ def test_the_same_model_gives_the_same_file(make_model, tmp_path):
 
 def test_the_header_tells_what_the_model_is(saved):
     header = read_header(saved)
-    assert header["format_version"] == 1
+    assert header["format_version"] == 2
     assert header["preset"] == "mlp"
     assert header["settings"]["step"] == 8
 
@@ -103,7 +103,7 @@ def test_a_truncated_file_is_refused(saved):
             load_model(saved)
 
 
-@pytest.mark.parametrize("version", [2, 0, None, "1"])
+@pytest.mark.parametrize("version", [3, 1, None, "2"])
 def test_another_format_is_refused(saved, version):
     rewrite(saved, lambda header, _: header.update(format_version=version))
     with pytest.raises(InputError, match="update gnnseg"):

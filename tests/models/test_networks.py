@@ -37,7 +37,7 @@ def test_jain2023_reads_eleven_intensity_features():
     for scaling in (Scaling((0.0,), (1.0,), False), Scaling((0.0,) * 3, (1.0,) * 3, True)):
         names = select_features(get_preset("jain2023"), scaling, place=True)
         assert len(names) == 11
-        assert names[0] == ("mean_L" if scaling.rgb else "mean_channel_0")
+        assert names[0] == ("mean_light" if scaling.rgb else "mean_channel_0")
 
 
 def test_place_is_a_choice():
