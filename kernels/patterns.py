@@ -45,12 +45,21 @@ def _patterns(first, second, here, contrast, out):
     """The eight neighbours in order round the pixel: `first`, then `second`."""
     a, b, c, d = first
     e, f, g, h = second
+    one = np.uint16(1)
     for x in range(out.size):
-        level = here[x] + contrast
-        p, q, r, s = a[x] > level, b[x] > level, c[x] > level, d[x] > level
-        t, u, v, w = e[x] > level, f[x] > level, g[x] > level, h[x] > level
-        ones = p + q + r + s + t + u + v + w
-        changes = (
-            (p != q) + (q != r) + (r != s) + (s != t) + (t != u) + (u != v) + (v != w) + (w != p)
-        )
-        out[x] = ones if changes <= 2 else 9
+        level = np.int16(here[x] + contrast)
+        bits = np.uint16(a[x] > level) | np.uint16(b[x] > level) << one
+        bits |= np.uint16(c[x] > level) << np.uint16(2) | np.uint16(d[x] > level) << np.uint16(3)
+        bits |= np.uint16(e[x] > level) << np.uint16(4) | np.uint16(f[x] > level) << np.uint16(5)
+        bits |= np.uint16(g[x] > level) << np.uint16(6) | np.uint16(h[x] > level) << np.uint16(7)
+        turned = np.uint16(bits >> one | (bits & one) << np.uint16(7))
+        changes = _count_ones(np.uint16(bits ^ turned))
+        out[x] = _count_ones(np.uint16(bits)) if changes <= 2 else 9
+
+
+@njit(nogil=True, cache=True)
+def _count_ones(bits):
+    """How many of eight bits are set; in 16-bit lanes, so that loops over it stay narrow."""
+    pairs = np.uint16(bits - (bits >> np.uint16(1) & np.uint16(0x55)))
+    fours = np.uint16((pairs & np.uint16(0x33)) + (pairs >> np.uint16(2) & np.uint16(0x33)))
+    return np.uint16(fours + (fours >> np.uint16(4)) & np.uint16(15))

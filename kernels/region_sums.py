@@ -3,6 +3,7 @@
 Everything is an integer sum, so parts of a region add up to the whole in any order. Planes are
 added up column by column, whatever region a column is in; where its region changes, the column's
 sums go to the region that ends there. So the long loops are plain streams over rows of pixels.
+Histograms are kept the same way, several counts of a column in a word.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ GREY_BINS = 32
 VALUE, ALONG_X, ALONG_Y, FALLING, RISING, LAPLACIAN = range(6)
 """Rules for a plane: a channel's value, or a response on grey, each at a distance in pixels."""
 _STRIP = 2048
-"""Columns worked on at once: the sums of one plane stay in the fastest cache."""
+"""Columns worked on at once, and so many planes: their sums stay in the fastest cache."""
+_GROUP = 4
+"""Planes worked on at once: what a region gets of them lies side by side."""
 _BAND = 32
 """Rows worked on at once: the grey of a band stays in the next."""
-_TALLEST = 128
-"""Rows that a column may add up: squares of values below 4096 then fit int32."""
+_TALLEST = 63
+"""Rows that a column may add up: squares of values below 4096 fit int32, and counts six bits."""
+_BITS = 6
+"""Bits of a count of patterns: ten of them share a word."""
 
 
 def region_sums(
@@ -58,7 +63,7 @@ def region_sums(
     grey_top : int
         Largest grey value; a hundredth of it is what patterns take for a difference.
     sums : (cells_y, cells_x, GEOMETRY + 2 P) int64
-        Geometry, then P sums, then P sums of squares; contiguous.
+        Geometry, then of each plane the sum and the sum of squares; contiguous.
     histogram : (cells_y, cells_x, GREY_BINS + D * PATTERNS) int32
         Contiguous.
     corner : (y, x)
@@ -83,7 +88,8 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
     since, homes = np.empty(size, np.int32), np.empty(size, np.int32)
     listed = np.empty(size + 1, np.int32)
     ends, rows = np.empty((_BAND * size, 2), np.int32), np.zeros(_BAND + 1, np.int64)
-    totals, values = np.zeros((len(planes), 2, size), np.int32), np.empty(size, np.int16)
+    totals, values = np.zeros((len(planes), 2, size + 16), np.int32), np.empty(size, np.int16)
+    counts = np.zeros((len(rings), size), np.uint64)
     codes = np.empty(size, np.uint8)
     for x0 in range(0, width, size):
         num = min(size, width - x0)
@@ -98,18 +104,25 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
                 _turn(slots, y, x0, step, cells, listed[:count], since, homes, ends[first:], table)
                 if y < height:
                     _grey_row(grey, corner[0] + y, left, bins, codes[:num])
-                    _count(codes[:num], homes, 0, bars)
-                    for n in range(rings.size):
-                        pattern_row(grey, corner[0] + y, left, rings[n], contrast, codes[:num])
-                        _count(codes[:num], homes, GREY_BINS + n * PATTERNS, bars)
-            for k in range(len(planes)):
+                    _count_greys(codes[:num], homes, bars)
+            for first in range(0, len(planes), _GROUP):
+                last = min(first + _GROUP, len(planes))
                 for y in range(y0, min(y0 + _BAND, height + 1)):
                     ended = ends[rows[y - y0] : rows[y - y0 + 1]]
-                    _hand_over(ended, totals[k, 0], totals[k, 1], k, table)
+                    _hand_over(ended, totals[first:last], GEOMETRY + 2 * first, table)
                     if y < height:
-                        row = values[:num]
-                        _plane_row(work, grey, corner[0] + y, left, planes[k], row)
-                        _accumulate(row, totals[k, 0], totals[k, 1])
+                        for k in range(first, last):
+                            row, at = values[:num], (corner[0] + y, left)
+                            _plane_row(work, grey, at[0], at[1], planes[k], row)
+                            _accumulate(row, totals[k, 0], totals[k, 1])
+            for n in range(len(rings)):
+                for y in range(y0, min(y0 + _BAND, height + 1)):
+                    ended = ends[rows[y - y0] : rows[y - y0 + 1]]
+                    _hand_over_patterns(ended, counts[n], GREY_BINS + n * PATTERNS, bars)
+                    if y < height:
+                        at = corner[0] + y, left
+                        pattern_row(grey, at[0], at[1], rings[n], contrast, codes[:num])
+                        _count_patterns(codes[:num], counts[n])
 
 
 @njit(nogil=True, cache=True)
@@ -131,7 +144,7 @@ def _turn(slots, y, x0, step, cells, listed, since, homes, ends, table):
         home, first = homes[x], since[x]
         ends[n, 0], ends[n, 1] = x, home
         if home >= 0:
-            home_y = home // cells[1]
+            home_y = np.int64(np.uint32(home) // np.uint32(cells[1]))
             home_x = home - home_y * cells[1]
             _geometry(table[home], first - home_y * step, x0 + x - home_x * step, y - first)
         since[x], homes[x] = y, -1
@@ -162,24 +175,41 @@ def _grey_row(grey, y, x, bins, codes):
 
 
 @njit(nogil=True, cache=True)
-def _count(codes, homes, first, bars):
-    """Count each pixel's code, from bin `first` on."""
+def _count_patterns(codes, counts):
     for x in range(codes.size):
-        if homes[x] >= 0:
-            bars[homes[x], first + codes[x]] += 1
+        counts[x] += np.uint64(1) << np.uint64(_BITS * codes[x])
 
 
 @njit(nogil=True, cache=True)
-def _hand_over(ends, first, second, k, table):
-    """Move the sums of columns to the regions that end there."""
-    num = (table.shape[1] - GEOMETRY) // 2
+def _hand_over_patterns(ends, counts, first, bars):
+    """Move the counts of columns to the regions that end there, from bin `first` on."""
     for n in range(len(ends)):
         x, home = ends[n, 0], ends[n, 1]
         if home >= 0:
-            table[home, GEOMETRY + k] += first[x]
-            table[home, GEOMETRY + num + k] += second[x]
-        first[x] = 0
-        second[x] = 0
+            for k in range(PATTERNS):
+                count = counts[x] >> np.uint64(_BITS * k)
+                bars[home, first + k] += np.int32(count & np.uint64((1 << _BITS) - 1))
+        counts[x] = 0
+
+
+@njit(nogil=True, cache=True)
+def _count_greys(codes, homes, bars):
+    for x in range(codes.size):
+        if homes[x] >= 0:
+            bars[homes[x], codes[x]] += 1
+
+
+@njit(nogil=True, cache=True)
+def _hand_over(ends, totals, first, table):
+    """Move the sums of columns to the regions that end there, from column `first` on."""
+    for n in range(len(ends)):
+        x, home = ends[n, 0], ends[n, 1]
+        for k in range(len(totals)):
+            if home >= 0:
+                table[home, first + 2 * k] += totals[k, 0, x]
+                table[home, first + 2 * k + 1] += totals[k, 1, x]
+            totals[k, 0, x] = 0
+            totals[k, 1, x] = 0
 
 
 @njit(nogil=True, cache=True)

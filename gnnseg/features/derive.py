@@ -70,8 +70,8 @@ def derive(
     num = len(rows)
     rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER + _PLACE)
     out = np.empty((len(sums), 2 * num + rest), np.float32)
-    mean = totals[:, GEOMETRY : GEOMETRY + num] / count
-    spread = totals[:, GEOMETRY + num :] / count - mean * mean
+    mean = totals[:, GEOMETRY::2] / count
+    spread = totals[:, GEOMETRY + 1 :: 2] / count - mean * mean
     out[:, :num] = mean * scale
     out[:, num : 2 * num] = np.sqrt(np.maximum(spread, 0)) * scale
     for column, values in zip(
