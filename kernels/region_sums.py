@@ -93,36 +93,53 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
     codes = np.empty(size, np.uint8)
     for x0 in range(0, width, size):
         num = min(size, width - x0)
-        left = corner[1] + x0
+        at = np.array([corner[0], corner[1] + x0])
         homes[:] = -1
         # One row past the last: there, all regions end.
         for y0 in range(0, height + 1, _BAND):
-            for y in range(y0, min(y0 + _BAND, height + 1)):
+            band = y0, min(y0 + _BAND, height + 1), height
+            for y in range(band[0], band[1]):
                 count = _list_changes(slots, y, x0, num, step, listed)
                 first = rows[y - y0]
                 rows[y - y0 + 1] = first + count
                 _turn(slots, y, x0, step, cells, listed[:count], since, homes, ends[first:], table)
                 if y < height:
-                    _grey_row(grey, corner[0] + y, left, bins, codes[:num])
+                    _grey_row(grey, at[0] + y, at[1], bins, codes[:num])
                     _count_greys(codes[:num], homes, bars)
-            for first in range(0, len(planes), _GROUP):
-                last = min(first + _GROUP, len(planes))
-                for y in range(y0, min(y0 + _BAND, height + 1)):
-                    ended = ends[rows[y - y0] : rows[y - y0 + 1]]
-                    _hand_over(ended, totals[first:last], GEOMETRY + 2 * first, table)
-                    if y < height:
-                        for k in range(first, last):
-                            row, at = values[:num], (corner[0] + y, left)
-                            _plane_row(work, grey, at[0], at[1], planes[k], row)
-                            _accumulate(row, totals[k, 0], totals[k, 1])
-            for n in range(len(rings)):
-                for y in range(y0, min(y0 + _BAND, height + 1)):
-                    ended = ends[rows[y - y0] : rows[y - y0 + 1]]
-                    _hand_over_patterns(ended, counts[n], GREY_BINS + n * PATTERNS, bars)
-                    if y < height:
-                        at = corner[0] + y, left
-                        pattern_row(grey, at[0], at[1], rings[n], contrast, codes[:num])
-                        _count_patterns(codes[:num], counts[n])
+            for k in range(0, len(planes), _GROUP):
+                part = planes[k : k + _GROUP], totals[k : k + _GROUP], GEOMETRY + 2 * k
+                _sum_planes(work, grey, at, band, part, ends, rows, table, values[:num])
+            for k in range(len(rings)):
+                part = rings[k], contrast, GREY_BINS + k * PATTERNS
+                _sum_patterns(grey, at, band, part, ends, rows, bars, codes[:num], counts[k])
+
+
+@njit(nogil=True, cache=True)
+def _sum_planes(work, grey, at, band, part, ends, rows, table, values):
+    """Add a band of a few planes: `part` is these, their sums, and where they begin in the table.
+
+    `band` is its first and last row and the row in which all regions end; `at` (y, x) is where row
+    0 and the strip begin in `work`.
+    """
+    planes, totals, first = part
+    for y in range(band[0], band[1]):
+        _hand_over(ends[rows[y - band[0]] : rows[y - band[0] + 1]], totals, first, table)
+        if y < band[2]:
+            for k in range(len(planes)):
+                _plane_row(work, grey, at[0] + y, at[1], planes[k], values)
+                _accumulate(values, totals[k, 0], totals[k, 1])
+
+
+@njit(nogil=True, cache=True)
+def _sum_patterns(grey, at, band, part, ends, rows, bars, codes, counts):
+    """Count the patterns of a band: `part` is distance, contrast, and their first bin."""
+    ring, contrast, first = part
+    for y in range(band[0], band[1]):
+        ended = ends[rows[y - band[0]] : rows[y - band[0] + 1]]
+        _hand_over_patterns(ended, counts, first, bars)
+        if y < band[2]:
+            pattern_row(grey, at[0] + y, at[1], ring, contrast, codes)
+            _count_patterns(codes, counts)
 
 
 @njit(nogil=True, cache=True)
