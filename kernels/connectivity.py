@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 from numba import njit
 
-from gnnseg.kernels.runs import list_across, same_home
+from gnnseg.kernels.runs import ROW, list_across, same_home
 from gnnseg.kernels.slic import MASKED
 
 REACH = 2
@@ -225,24 +225,26 @@ def _adopt(slots, step, waiting):
     """Let orphans join for a round; return whether any did."""
     height, width = slots.shape
     joined = False
-    # What the last two rows were before they changed; neighbours as seen from a stretch.
-    old = np.empty((2, width), np.uint8)
-    near, new = np.empty((4, _STRETCH), np.uint8), np.empty(_STRETCH, np.uint8)
     rows = np.array([row.any() for row in waiting])
+    # What the last two rows were before they changed, with nothing at both ends; and no row at all.
+    old, nothing = np.full((2, width + 2), _NONE), np.full(width, _NONE)
+    new = np.empty(_STRETCH, np.uint8)
+    first = (np.arange(width) % step == 0).astype(np.uint8)
+    last = (np.arange(width) % step == step - 1).astype(np.uint8)
     for y in range(height):
         if rows[y] or (y + 1 < height and rows[y + 1]):
-            old[y % 2] = slots[y]
+            old[y % 2, 1:-1] = slots[y]
         if not rows[y]:
             continue
+        above = old[(y + 1) % 2, 1:] if y > 0 else nothing
+        below = slots[y + 1] if y + 1 < height else nothing
+        shifts = np.uint8(5 * (y % step == 0)), np.uint8(5 * ((y + 1) % step == 0))
         for stretch in range(waiting.shape[1]):
             if waiting[y, stretch]:
                 x0 = stretch * _STRETCH
                 row = slots[y, x0 : x0 + _STRETCH]
-                _look_down(old[(y + 1) % 2, x0:], y > 0, y % step == 0, near[0, : row.size])
-                below = slots[min(y + 1, height - 1), x0:]
-                _look_up(below, y + 1 < height, (y + 1) % step == 0, near[1, : row.size])
-                _look_aside(old[y % 2], x0, step, near[2:, : row.size])
-                _join(row, near, new)
+                aside = old[y % 2, x0:], old[y % 2, x0 + 2 :]
+                _join(row, above[x0:], below[x0:], shifts, aside, (first[x0:], last[x0:]), new)
                 changed, left = _replace(new, row)
                 joined = joined or changed
                 waiting[y, stretch] = left
@@ -250,65 +252,43 @@ def _adopt(slots, step, waiting):
 
 
 @njit(nogil=True, cache=True)
-def _look_down(above, exists, other_cell, seen):
-    """Write the slots of the row above as seen from a row, `_NONE` where none can be joined."""
-    shift = np.uint8(5) if other_cell else np.uint8(0)
-    for x in range(seen.size):
-        slot = above[x]
-        seen[x] = slot - shift if exists and shift <= slot < _ORPHAN else _NONE
+def _join(row, above, below, shifts, aside, edges, new):
+    """Write what orphans become: the slot that most sides have, then the lowest.
 
-
-@njit(nogil=True, cache=True)
-def _look_up(below, exists, other_cell, seen):
-    """The same of the row below."""
-    shift = np.uint8(5) if other_cell else np.uint8(0)
-    limit = np.uint8(20) if other_cell else _ORPHAN
-    for x in range(seen.size):
-        slot = below[x]
-        seen[x] = slot + shift if exists and slot < limit else _NONE
-
-
-@njit(nogil=True, cache=True)
-def _look_aside(row, x0, step, seen):
-    """The same of the pixels on the left and on the right, from column `x0` on."""
-    size = seen.shape[1]
-    left, right = seen[0], seen[1]
-    here = row[x0:]
-    for x in range(1, size):
-        left[x] = here[x - 1]
-    left[0] = row[x0 - 1] if x0 > 0 else _NONE
-    for x in range(size - 1):
-        right[x] = here[x + 1]
-    right[size - 1] = row[x0 + size] if x0 + size < row.size else _NONE
-    for side in range(2):
-        for x in range(size):
-            seen[side, x] = seen[side, x] if seen[side, x] < _ORPHAN else _NONE
-    for x in range((x0 + step - 1) // step * step - x0, size, step):  # first columns of cells
-        slot = left[x]
-        left[x] = slot - 1 if slot != _NONE and slot % 5 > 0 else _NONE
-    for x in range((x0 + step) // step * step - 1 - x0, size, step):  # last columns of cells
-        slot = right[x]
-        right[x] = slot + 1 if slot != _NONE and slot % 5 < 4 else _NONE
-
-
-@njit(nogil=True, cache=True)
-def _join(row, near, new):
-    """Write what orphans become: the slot that most sides have, then the lowest."""
-    a, b, c, d = near[0], near[1], near[2], near[3]
+    Neighbours in another cell are counted from there: `shifts` tells so of the rows above and
+    below (a row of slots, or 0), `edges` of the pixels on the left and on the right (1, or 0).
+    """
+    left, right = aside
+    first, last = edges
+    limit = _ORPHAN if shifts[1] == 0 else np.uint8(20)
     for x in range(row.size):
-        best = _votes(a[x], b[x], c[x], d[x])
-        best = max(best, _votes(b[x], a[x], c[x], d[x]))
-        best = max(best, _votes(c[x], a[x], b[x], d[x]))
-        best = max(best, _votes(d[x], a[x], b[x], c[x]))
-        slot = np.uint8(_CODES - 1 - best % _CODES)
+        slot = above[x]
+        a = np.uint8(slot - shifts[0]) if shifts[0] <= slot < _ORPHAN else _NONE
+        slot = below[x]
+        b = np.uint8(slot + shifts[1]) if slot < limit else _NONE
+        slot = left[x]
+        c = np.uint8(slot - first[x]) if slot < _ORPHAN and first[x] <= _column(slot) else _NONE
+        slot = right[x]
+        beyond = np.uint8(last[x] + _column(slot)) >= np.uint8(ROW)
+        d = np.uint8(slot + last[x]) if slot < _ORPHAN and not beyond else _NONE
+        best = max(_votes(a, b, c, d), _votes(b, a, c, d))
+        best = max(best, max(_votes(c, a, b, d), _votes(d, a, b, c)))
+        slot = np.uint8(np.uint8(_CODES - 1) - (best & np.uint8(_CODES - 1)))
         new[x] = slot if best > 0 and _ORPHAN <= row[x] < MASKED else row[x]
+
+
+@njit(nogil=True, cache=True)
+def _column(slot):
+    """`slot % 5`, by a product that vectorises; right below 64."""
+    fifth = np.uint16(np.uint16(slot) * np.uint16(205)) >> np.uint16(10)
+    return np.uint8(np.uint16(slot) - np.uint16(5) * fifth)
 
 
 @njit(nogil=True, cache=True)
 def _votes(slot, other, another, last):
     """A number that rises with the sides that have a slot, then with how low it is; 0 for none."""
-    sides = np.uint8(1 + (slot == other) + (slot == another) + (slot == last))
-    return np.uint8(_CODES * sides + _CODES - 1 - slot) if slot != _NONE else np.uint8(0)
+    same = np.uint8(np.uint8(slot == other) + np.uint8(slot == another) + np.uint8(slot == last))
+    return np.uint8(_CODES * same + 2 * _CODES - 1 - slot) if slot != _NONE else np.uint8(0)
 
 
 @njit(nogil=True, cache=True)
