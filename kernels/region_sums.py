@@ -3,7 +3,6 @@
 Everything is an integer sum, so parts of a region add up to the whole in any order. Planes are
 added up column by column, whatever region a column is in; where its region changes, the column's
 sums go to the region that ends there. So the long loops are plain streams over rows of pixels.
-Histograms are kept the same way, several counts of a column in a word.
 """
 
 from __future__ import annotations
@@ -22,15 +21,9 @@ GREY_BINS = 32
 VALUE, ALONG_X, ALONG_Y, FALLING, RISING, LAPLACIAN = range(6)
 """Rules for a plane: a channel's value, or a response on grey, each at a distance in pixels."""
 _STRIP = 2048
-"""Columns worked on at once, and so many planes: their sums stay in the fastest cache."""
-_GROUP = 4
-"""Planes worked on at once: what a region gets of them lies side by side."""
-_BAND = 32
-"""Rows worked on at once: the grey of a band stays in the next."""
-_TALLEST = 63
-"""Rows that a column may add up: squares of values below 4096 fit int32, and counts six bits."""
-_BITS = 6
-"""Bits of a count of patterns: ten of them share a word."""
+"""Columns worked on at once."""
+_TALLEST = 128
+"""Rows that a column may add up: squares of values below 4096 then fit int32."""
 
 
 def region_sums(
@@ -77,69 +70,37 @@ def region_sums(
 
 @njit(nogil=True, cache=True)
 def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
-    """Add a window, a strip of columns at a time, and of that a band of rows at a time.
+    """Add a window, a strip of columns at a time.
 
     Of each column, `since` holds the row where its region begins, `homes` the region's row of the
-    table (-1: none); `ends` lists the columns and homes that end in the band, from `rows` on.
+    table (-1: none), and `totals` the sums since then.
     """
     planes, rings, bins, contrast = kinds
     height, width = slots.shape
     size = -(-width // (-(-width // _STRIP) * 16)) * 16
     since, homes = np.empty(size, np.int32), np.empty(size, np.int32)
-    listed = np.empty(size + 1, np.int32)
-    ends, rows = np.empty((_BAND * size, 2), np.int32), np.zeros(_BAND + 1, np.int64)
-    totals, values = np.zeros((len(planes), 2, size + 16), np.int32), np.empty(size, np.int16)
-    counts = np.zeros((len(rings), size), np.uint64)
+    # A little longer than the strip: rows a power of two apart would share a place in the cache.
+    totals = np.zeros((len(planes), 2, size + 16), np.int32)
+    listed, values = np.empty(size + 1, np.int32), np.empty(size, np.int16)
     codes = np.empty(size, np.uint8)
     for x0 in range(0, width, size):
         num = min(size, width - x0)
-        at = np.array([corner[0], corner[1] + x0])
+        left = corner[1] + x0
         homes[:] = -1
-        # One row past the last: there, all regions end.
-        for y0 in range(0, height + 1, _BAND):
-            band = y0, min(y0 + _BAND, height + 1), height
-            for y in range(band[0], band[1]):
-                count = _list_changes(slots, y, x0, num, step, listed)
-                first = rows[y - y0]
-                rows[y - y0 + 1] = first + count
-                _turn(slots, y, x0, step, cells, listed[:count], since, homes, ends[first:], table)
-                if y < height:
-                    _grey_row(grey, at[0] + y, at[1], bins, codes[:num])
-                    _count_greys(codes[:num], homes, bars)
-            for k in range(0, len(planes), _GROUP):
-                part = planes[k : k + _GROUP], totals[k : k + _GROUP], GEOMETRY + 2 * k
-                _sum_planes(work, grey, at, band, part, ends, rows, table, values[:num])
-            for k in range(len(rings)):
-                part = rings[k], contrast, GREY_BINS + k * PATTERNS
-                _sum_patterns(grey, at, band, part, ends, rows, bars, codes[:num], counts[k])
-
-
-@njit(nogil=True, cache=True)
-def _sum_planes(work, grey, at, band, part, ends, rows, table, values):
-    """Add a band of a few planes: `part` is these, their sums, and where they begin in the table.
-
-    `band` is its first and last row and the row in which all regions end; `at` (y, x) is where row
-    0 and the strip begin in `work`.
-    """
-    planes, totals, first = part
-    for y in range(band[0], band[1]):
-        _hand_over(ends[rows[y - band[0]] : rows[y - band[0] + 1]], totals, first, table)
-        if y < band[2]:
-            for k in range(len(planes)):
-                _plane_row(work, grey, at[0] + y, at[1], planes[k], values)
-                _accumulate(values, totals[k, 0], totals[k, 1])
-
-
-@njit(nogil=True, cache=True)
-def _sum_patterns(grey, at, band, part, ends, rows, bars, codes, counts):
-    """Count the patterns of a band: `part` is distance, contrast, and their first bin."""
-    ring, contrast, first = part
-    for y in range(band[0], band[1]):
-        ended = ends[rows[y - band[0]] : rows[y - band[0] + 1]]
-        _hand_over_patterns(ended, counts, first, bars)
-        if y < band[2]:
-            pattern_row(grey, at[0] + y, at[1], ring, contrast, codes)
-            _count_patterns(codes, counts)
+        for y in range(height + 1):  # one row past the last: there, all regions end
+            count = _list_changes(slots, y, x0, num, step, listed)
+            _end(listed[:count], y, x0, step, cells, since, homes, totals, table)
+            if y < height:
+                _begin(listed[:count], slots[y], y, x0, step, cells, since, homes)
+                row = corner[0] + y
+                for k in range(len(planes)):
+                    _plane_row(work, grey, row, left, planes[k], values[:num])
+                    _accumulate(values[:num], totals[k, 0], totals[k, 1])
+                _grey_row(grey, row, left, bins, codes[:num])
+                _count(codes[:num], homes, 0, bars)
+                for k in range(len(rings)):
+                    pattern_row(grey, row, left, rings[k], contrast, codes[:num])
+                    _count(codes[:num], homes, GREY_BINS + k * PATTERNS, bars)
 
 
 @njit(nogil=True, cache=True)
@@ -154,22 +115,31 @@ def _list_changes(slots, y, x0, width, step, listed):
 
 
 @njit(nogil=True, cache=True)
-def _turn(slots, y, x0, step, cells, listed, since, homes, ends, table):
-    """Let the regions of the listed columns end above row `y`, and begin those that lie there."""
-    for n in range(listed.size):
-        x = listed[n]
+def _end(listed, y, x0, step, cells, since, homes, totals, table):
+    """Let the regions of the listed columns end above row `y`, and have the columns' sums."""
+    for x in listed:
         home, first = homes[x], since[x]
-        ends[n, 0], ends[n, 1] = x, home
         if home >= 0:
             home_y = np.int64(np.uint32(home) // np.uint32(cells[1]))
             home_x = home - home_y * cells[1]
-            _geometry(table[home], first - home_y * step, x0 + x - home_x * step, y - first)
-        since[x], homes[x] = y, -1
-        if y < slots.shape[0]:
-            slot = np.int64(slots[y, x0 + x])
-            home_y, home_x = y // step + slot // 5 - 2, (x0 + x) // step + slot % 5 - 2
-            if slot != MASKED and 0 <= home_y < cells[0] and 0 <= home_x < cells[1]:
-                homes[x] = home_y * cells[1] + home_x
+            total = table[home]
+            _geometry(total, first - home_y * step, x0 + x - home_x * step, y - first)
+            for k in range(len(totals)):
+                total[GEOMETRY + 2 * k] += totals[k, 0, x]
+                total[GEOMETRY + 2 * k + 1] += totals[k, 1, x]
+        for k in range(len(totals)):
+            totals[k, 0, x] = 0
+            totals[k, 1, x] = 0
+
+
+@njit(nogil=True, cache=True)
+def _begin(listed, row, y, x0, step, cells, since, homes):
+    """Begin the regions of the listed columns at row `y`."""
+    for x in listed:
+        slot = np.int64(row[x0 + x])
+        home_y, home_x = y // step + slot // 5 - 2, (x0 + x) // step + slot % 5 - 2
+        inside = slot != MASKED and 0 <= home_y < cells[0] and 0 <= home_x < cells[1]
+        since[x], homes[x] = y, home_y * cells[1] + home_x if inside else -1
 
 
 @njit(nogil=True, cache=True)
@@ -192,41 +162,11 @@ def _grey_row(grey, y, x, bins, codes):
 
 
 @njit(nogil=True, cache=True)
-def _count_patterns(codes, counts):
-    for x in range(codes.size):
-        counts[x] += np.uint64(1) << np.uint64(_BITS * codes[x])
-
-
-@njit(nogil=True, cache=True)
-def _hand_over_patterns(ends, counts, first, bars):
-    """Move the counts of columns to the regions that end there, from bin `first` on."""
-    for n in range(len(ends)):
-        x, home = ends[n, 0], ends[n, 1]
-        if home >= 0:
-            for k in range(PATTERNS):
-                count = counts[x] >> np.uint64(_BITS * k)
-                bars[home, first + k] += np.int32(count & np.uint64((1 << _BITS) - 1))
-        counts[x] = 0
-
-
-@njit(nogil=True, cache=True)
-def _count_greys(codes, homes, bars):
+def _count(codes, homes, first, bars):
+    """Count each pixel's code, from bin `first` on."""
     for x in range(codes.size):
         if homes[x] >= 0:
-            bars[homes[x], codes[x]] += 1
-
-
-@njit(nogil=True, cache=True)
-def _hand_over(ends, totals, first, table):
-    """Move the sums of columns to the regions that end there, from column `first` on."""
-    for n in range(len(ends)):
-        x, home = ends[n, 0], ends[n, 1]
-        for k in range(len(totals)):
-            if home >= 0:
-                table[home, first + 2 * k] += totals[k, 0, x]
-                table[home, first + 2 * k + 1] += totals[k, 1, x]
-            totals[k, 0, x] = 0
-            totals[k, 1, x] = 0
+            bars[homes[x], first + codes[x]] += 1
 
 
 @njit(nogil=True, cache=True)
