@@ -272,7 +272,7 @@ def _join(row, above, below, shifts, aside, edges, new):
         beyond = np.uint8(last[x] + _column(slot)) >= np.uint8(ROW)
         d = np.uint8(slot + last[x]) if slot < _ORPHAN and not beyond else _NONE
         best = max(_votes(a, b, c, d), _votes(b, a, c, d))
-        best = max(best, max(_votes(c, a, b, d), _votes(d, a, b, c)))
+        best = max(best, _votes(c, a, b, d), _votes(d, a, b, c))
         slot = np.uint8(np.uint8(_CODES - 1) - (best & np.uint8(_CODES - 1)))
         new[x] = slot if best > 0 and _ORPHAN <= row[x] < MASKED else row[x]
 
