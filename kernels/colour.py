@@ -48,9 +48,10 @@ def scale_integers(
     high = np.maximum(high, low + 1.0)
     limits = np.iinfo(pixels.dtype)
     first, last = (np.clip(end, limits.min, limits.max) for end in (np.floor(low), np.ceil(high)))
-    gain = np.rint((top << _SHIFT) / (high - low))
-    offset = np.rint((first - low) * gain) + _HALF
-    constants = np.stack([first, last, gain, offset], axis=1).astype(np.int32)
+    whole = top << _SHIFT
+    gain = whole / (high - low)
+    offset = np.clip((first - low) * gain, -whole, whole) + _HALF
+    constants = np.rint(np.stack([first, last, gain, offset], axis=1)).astype(np.int32)
     _scale_integers(pixels, constants, np.int32(top), rgb, out, corner)
 
 
@@ -97,10 +98,13 @@ def scale_floats(
 ) -> None:
     """The same for any other type of numbers, in float64.
 
-    `valid` (H, W) bool is cleared where a channel is not finite.
+    `valid` (H, W) bool is cleared where a channel is not finite. Pixels that are not valid get the
+    mean of the valid ones on their four sides, so that filters do not take them for black.
     """
     gain = top / np.where(high > low, high - low, 1.0)
     _scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
+    if not valid.all():
+        _fill(valid, out, corner)
 
 
 @njit(nogil=True, cache=True)
@@ -125,3 +129,20 @@ def _scale_row_of_floats(values, low, gain, top, valid, out):
         scaled = min(max(((value if finite else low) - low) * gain, 0.0), top)
         valid[x] = valid[x] and finite
         out[x] = np.int16(scaled + 0.5)
+
+
+@njit(nogil=True, cache=True)
+def _fill(valid, out, corner):
+    height, width = valid.shape
+    for y in range(height):
+        for x in range(width):
+            if valid[y, x]:
+                continue
+            for c in range(out.shape[0]):
+                count, total = 0, 0
+                for side in range(4):
+                    ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
+                    if 0 <= ny < height and 0 <= nx < width and valid[ny, nx]:
+                        count += 1
+                        total += out[c, corner[0] + ny, corner[1] + nx]
+                out[c, corner[0] + y, corner[1] + x] = total // count if count > 0 else 0

@@ -24,12 +24,12 @@ _ORPHAN = np.uint8(40)
 """Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""
 _NONE = np.uint8(255)
 """In place of a slot where there is nothing to join."""
-_CODES = 32
+_RANKS = 32
 """More than there are slots."""
 _STRETCH = 128
 """Pixels of a row that a round looks at in one go, if an orphan is left among them."""
 _SCRATCH = 4
-"""Bytes a pixel that the runs may take; where there are more, they are found in several bands."""
+"""Bytes a pixel that the runs may take, about; where there are more, they are found in bands."""
 
 
 def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
@@ -112,10 +112,13 @@ def _count_runs(slots, step, rows):
 
 @njit(nogil=True, cache=True)
 def _list_homes(cells_x, band):
-    """The number of each slot's home, seen from a cell whose number is 0."""
+    """The number of each slot's home, seen from a cell whose number is 0.
+
+    Homes are counted from two cells before the window, as slots are from the pixel's cell.
+    """
     seen = np.full(256, -1, np.int64)
-    for slot in range(5 * 5):
-        seen[slot] = (slot // 5 + REACH - 2 - band[1]) * cells_x + slot % 5 + REACH - 2
+    for slot in range(ROW * ROW):
+        seen[slot] = (slot // ROW - band[1]) * cells_x + slot % ROW
         seen[slot + _ORPHAN] = seen[slot]
     return seen
 
@@ -238,7 +241,7 @@ def _adopt(slots, step, waiting):
             continue
         above = old[(y + 1) % 2, 1:] if y > 0 else nothing
         below = slots[y + 1] if y + 1 < height else nothing
-        shifts = np.uint8(5 * (y % step == 0)), np.uint8(5 * ((y + 1) % step == 0))
+        shifts = np.uint8(ROW * (y % step == 0)), np.uint8(ROW * ((y + 1) % step == 0))
         for stretch in range(waiting.shape[1]):
             if waiting[y, stretch]:
                 x0 = stretch * _STRETCH
@@ -260,7 +263,7 @@ def _join(row, above, below, shifts, aside, edges, new):
     """
     left, right = aside
     first, last = edges
-    limit = _ORPHAN if shifts[1] == 0 else np.uint8(20)
+    limit = _ORPHAN if shifts[1] == 0 else np.uint8(4 * ROW)
     for x in range(row.size):
         slot = above[x]
         a = np.uint8(slot - shifts[0]) if shifts[0] <= slot < _ORPHAN else _NONE
@@ -273,7 +276,7 @@ def _join(row, above, below, shifts, aside, edges, new):
         d = np.uint8(slot + last[x]) if slot < _ORPHAN and not beyond else _NONE
         best = max(_votes(a, b, c, d), _votes(b, a, c, d))
         best = max(best, _votes(c, a, b, d), _votes(d, a, b, c))
-        slot = np.uint8(np.uint8(_CODES - 1) - (best & np.uint8(_CODES - 1)))
+        slot = np.uint8(np.uint8(_RANKS - 1) - (best & np.uint8(_RANKS - 1)))
         new[x] = slot if best > 0 and _ORPHAN <= row[x] < MASKED else row[x]
 
 
@@ -288,7 +291,7 @@ def _column(slot):
 def _votes(slot, other, another, last):
     """A number that rises with the sides that have a slot, then with how low it is; 0 for none."""
     same = np.uint8(np.uint8(slot == other) + np.uint8(slot == another) + np.uint8(slot == last))
-    return np.uint8(_CODES * same + 2 * _CODES - 1 - slot) if slot != _NONE else np.uint8(0)
+    return np.uint8(_RANKS * same + 2 * _RANKS - 1 - slot) if slot != _NONE else np.uint8(0)
 
 
 @njit(nogil=True, cache=True)

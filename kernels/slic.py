@@ -18,7 +18,7 @@ MASKED = 254
 QUARTERS = 4
 """Centres are kept in quarters of a pixel."""
 SPAN = 16384
-"""Largest sum of the ranges of the channels."""
+"""Most that the channels of a pixel may add up to."""
 HEAVIEST = 2000
 """Largest cost of a distance of one step along one axis."""
 _AXIS = 3 * HEAVIEST + 1  # largest cost of a distance between a pixel and a home
@@ -27,7 +27,7 @@ _FIRST = 6  # slot of the first of the nine homes
 _FEW = 4  # up to so many channels, the loops are compiled for their number
 _STRIP = 256  # pixels of a row worked on at once: what they look at stays in the nearest cache
 _SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
-_CODES = 20  # slots of the nine homes, and one more than the last for masked pixels
+_PARTS = 20  # slots of the nine homes, and one more than the last for masked pixels
 _BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait for the other
 _HALF, _LOW = 32, (1 << 32) - 1  # two sums share a 64-bit word
 
@@ -52,8 +52,8 @@ def slic(
     Parameters
     ----------
     work : (C, H', W') int16
-        Working channels from 0 to 4095; their ranges add up to at most `SPAN`. They hold the window
-        and at least one pixel around it.
+        Working channels from 0 to 4095; the largest values of all add up to at most `SPAN`. They
+        hold the window and at least one pixel around it. Masked pixels take part in the filter.
     step : int
         Cell size in pixels.
     n_iter : int
@@ -207,11 +207,14 @@ def _seed_rest(work, corner, slots, step, colour, place, active):
             total[:] = 0
             x0, n = cx * step, min(step, width - cx * step)
             for y in range(cy * step, min(cy * step + step, height)):
+                before = total[0]
                 for x in range(n):
                     if slots[y, x0 + x] != MASKED:
                         total[0] += 1
                         total[1] += y - (cy - 1) * step
                         total[2] += x + step
+                if total[0] == before:
+                    continue
                 for c in range(work.shape[0]):
                     _soften(work[c], corner[0] + y, corner[1] + x0, n, column, row)
                     for x in range(n):
@@ -261,7 +264,7 @@ def _assign(work, slots, corner, step, stride, ruler, colour, place, active, sum
     homes = np.empty((9, 2 + channels, _STRIP), np.uint16)
     found = np.empty(_STRIP, np.uint8)
     packed = np.empty((channels // 2 + 1, _STRIP), np.int64)
-    local = np.zeros((_BANKS, _STRIP // size + 2, _CODES, packed.shape[0] + 1), np.int64)
+    local = np.zeros((_BANKS, _STRIP // size + 2, _PARTS, packed.shape[0] + 1), np.int64)
     cells, parts = np.empty(_STRIP, np.uint32), np.empty(_STRIP, np.uint32)
     away = (np.arange(width) % size * stride).astype(np.int32)
     pixels, column = np.empty((channels, _STRIP), np.uint16), np.empty(_STRIP + 2, np.uint16)

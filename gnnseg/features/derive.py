@@ -59,8 +59,9 @@ def derive(
 
     Notes
     -----
-    `mean_*`, `std_*`, `decile_*` and `contrast` are shares of the grey scale, `pattern_*` shares of
-    the region's pixels; `area` is in cells,
+    `mean_*`, `std_*`, `decile_*` and `contrast` are shares of the grey scale (means of differences
+    of colours lie between 0 and 4, at 2 without colour), `pattern_*` shares of the region's pixels;
+    `area` is in cells,
     `shift_*` (from the middle of the home cell), `spread_*` and `boundary` in cell sides, `slant`
     is the covariance of y and x in cells.
     """

@@ -52,11 +52,7 @@ def planes(num_channels: int, *, rgb: bool) -> list[Plane]:
     >>> [plane.name for plane in planes(3, rgb=True)][:4]
     ['light', 'red_green', 'yellow_blue', 'along_x_1']
     """
-    names = (
-        ["light", "red_green", "yellow_blue"]
-        if rgb
-        else [f"channel_{c}" for c in range(num_channels)]
-    )
+    names = _COLOURS if rgb else [f"channel_{c}" for c in range(num_channels)]
     values = [Plane(name, VALUE, channel) for channel, name in enumerate(names)]
     textures = [
         Plane(f"{name}_{distance}", rule, distance)

@@ -10,6 +10,7 @@ from torch import nn
 
 from gnnseg.graph import EDGE_NAMES
 from gnnseg.graph.table import COARSE_REACH, FINE_REACH
+from gnnseg.kernels.colour import TOP
 from gnnseg.models.group import FEATURES, LOGITS, Group
 from gnnseg.models.layers import Perceptron, ResidualBlock, RowLinear, pool
 from gnnseg.models.level import Level, adjacency_level
@@ -44,7 +45,7 @@ class LatticeGNN(nn.Module):
         down: Sequence[int] = (1, 1, 2, 2, 2),
         up: Sequence[int] = (1, 1, 1, 1),
         dropout: float = 0.15,
-        contrast_top: int = 800,
+        contrast_top: int = TOP,
     ) -> None:
         super().__init__()
         self.num_levels = len(widths)

@@ -29,6 +29,8 @@ RUNTIME_BYTES = 128 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
 SCRATCH_BYTES = 6 * 2**20
 """Strips of rows and columns and the regions described at once, whatever the block."""
+CHANNEL_BYTES = 64 * 2**10
+"""What strips take for each channel."""
 NODE_BYTES = 200
 """Area, moment, position and indices of a node, as tables and as tensors."""
 EDGE_BYTES = 60
@@ -78,7 +80,8 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     """Peak of one block of pixels on its way to slots and tables: the largest of its moments."""
     settings, scaling = reader.settings, reader.scaling
     channels, area = scaling.num_channels, settings.step**2
-    thin = (-(-settings.step // settings.stride)) ** 2
+    stride = settings.stride if settings.n_iter > 0 else 1
+    thin = (-(-settings.step // stride)) ** 2
     halos = (settings.slot_halo + SUM_HALO, settings.slot_halo - settings.slic_halo + SUM_HALO)
     read, pieces, near, write = (
         _cells(grid, chunks * grid.chunk + 2 * halo) for halo in (*halos, SUM_HALO, 0)
@@ -98,7 +101,7 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
         held + pieces * area + near * area + tables,
         (pieces + near) * area + tables + write * (4 * num_features + 200),
     )
-    return int(max(moments) + SCRATCH_BYTES)
+    return int(max(moments) + SCRATCH_BYTES + channels * CHANNEL_BYTES)
 
 
 def _native_bytes(reader: PixelReader) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnnseg.superpixels.settings import SlicSettings
 
 MARGIN = 4
-"""Pixels around a window that texture and smoothing look at."""
+"""Pixels around a window that textures and the filter of the clustering look at."""
 
 
 @dataclass(frozen=True)

@@ -172,9 +172,11 @@ def superpixels(
     step, n_segments : int, optional
         Cell size in pixels (default 16), or how many superpixels (the nearest lattice is taken).
     compactness, n_iter, sigma
-        As in `skimage.segmentation.slic`; compactness in hundredths of the grey scale.
+        As in `skimage.segmentation.slic`, but for absolute differences in place of squared ones:
+        compactness is what a distance of one step costs, in hundredths of the grey scale, at most
+        196; sigma smooths beyond the 3 x 3 filter that is part of the clustering.
     mask : array, path or ImageSource, optional
-        Zero where pixels take no part.
+        Zero where pixels take no part (but in the filter, of which they are neighbours).
     block, workers : int, optional
         Pixels on a side that are worked on at once; threads.
 

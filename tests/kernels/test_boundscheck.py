@@ -32,6 +32,7 @@ def check(image, mask=None, **settings):
 noise = rng.integers(0, 256, (3, 33, 41)).astype(np.uint8)
 check(noise, step=3, n_iter=2, compactness=0.01, sigma=1.0)
 check(noise, step=10, n_iter=3, compactness=0.0, stride=9)
+check(np.tile(noise[:, :9], (2, 1, 9)), step=2, n_iter=1)
 check(noise[:1], mask=rng.random((33, 41)) < 0.5, step=5, stride=5, rounds=11)
 deep = rng.integers(0, 60000, (2, 17, 1)).astype(np.uint16)
 check(deep, step=4)

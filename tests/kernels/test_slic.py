@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gnnseg.kernels.slic import HEAVIEST, MASKED, OWN, SPAN, slic
+from gnnseg.kernels.slic import _STRIP, HEAVIEST, MASKED, OWN, SPAN, slic
 
 WEIGHTS = [0.0, 0.013, 1.7, 40.0, 333.3]
 OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -126,10 +126,35 @@ def test_it_is_the_documented_rule(data):
 def test_the_largest_distances_fit(channels):
     """Black and white, as far apart and as heavy as can be, beside cells without a home."""
     rng = np.random.default_rng(0)
-    work = rng.integers(0, 2, (channels, 18, 18)).astype(np.int16) * (SPAN // channels)
+    blocks = rng.integers(0, 2, (channels, 6, 6)) * (SPAN // channels)
+    blocks[:, :3] = blocks[:1, :3]  # all channels black or white at once
+    work = np.kron(blocks, np.ones((1, 3, 3))).astype(np.int16)
+    assert softened(work).sum(axis=0).max() > SPAN - channels
     mask = np.ones((18, 18), bool)
     mask[6:12, :6] = mask[6:12, 12:] = False
     check(work, mask, step=6, n_iter=2, stride=1, weight=HEAVIEST / 6)
+
+
+@pytest.mark.parametrize("channels", [3, 6])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_rows_of_several_strips(channels, stride):
+    """More pixels in a row, also of those that the rounds look at, than are worked on at once."""
+    rng = np.random.default_rng(stride)
+    shape = 9, 2 * _STRIP * stride + 30
+    work = rng.integers(0, 1021, (channels, *shape)).astype(np.int16)
+    check(work, rng.random(shape) < 0.9, step=6, n_iter=1, stride=stride, weight=1.7)
+
+
+@pytest.mark.parametrize("channels", [4, 5])
+def test_sums_of_the_largest_cell_fit(channels):
+    value = SPAN // channels if channels > 4 else 4095
+    work = np.full((channels, 256, 256), value, np.int16)
+    work[-1] = 7
+    mask = np.ones((256, 256), bool)
+    slots, colour, place = run(work, mask, step=256, n_iter=1, stride=1, weight=1.0)
+    assert (slots == OWN).all()
+    assert colour[0, 0].tolist() == [value] * (channels - 1) + [7]
+    assert place[0, 0].tolist() == [4 * 256 + 4 * 255 // 2] * 2
 
 
 @pytest.mark.parametrize("seed", range(3))

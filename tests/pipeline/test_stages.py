@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import zarr
 
 import gnnseg
-from gnnseg.cli.options import STAGE_OPTIONS
+from gnnseg.cli.options import STAGE_OPTIONS, Compactness
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.graph import whole_table
 from gnnseg.io import open_image
@@ -19,6 +20,7 @@ from gnnseg.pipeline import ceiling, paint_file, stages, write_graph, write_supe
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.stages import StageOptions
 from gnnseg.superpixels import PixelReader
+from gnnseg.superpixels.settings import MOST_COMPACT
 
 
 def test_evaluate_counts_painted_pixels(dataset, model):
@@ -135,3 +137,4 @@ def test_a_stage_stopped_near_its_end_goes_on(pixels, tmp_path, monkeypatch, wri
 def test_the_program_has_the_options_of_the_stages():
     named = {name: default for name, _, default in STAGE_OPTIONS}
     assert named == {field.name: field.default for field in fields(StageOptions)}
+    assert get_args(Compactness)[1].max == MOST_COMPACT
