@@ -21,7 +21,7 @@ from gnnseg.io import read_rgb
 from gnnseg.memory import peak_rss
 
 RESULT = Path(__file__).parent / "results" / "earth8k.json"
-EPOCHS = 6
+EPOCHS = 15
 STEP = 16
 
 
