@@ -8,6 +8,12 @@ from numba import njit
 from gnnseg.kernels.slic import MASKED
 
 
+SLOTS = 25
+"""Slots that are no mark."""
+_STRIP = 512
+"""Pixels of a row that are painted at once."""
+
+
 @njit(nogil=True, cache=True)
 def paint(slots, step, values, first_y, first_x, fill, out):
     """Paint one window.
@@ -26,20 +32,59 @@ def paint(slots, step, values, first_y, first_x, fill, out):
     out : (H, W), same type as `values`
     """
     height, width = slots.shape
-    nearby = np.empty(256, values.dtype)
-    nearby[:] = fill
-    for y0 in range(0, height, step):
-        for x0 in range(0, width, step):
-            own_y, own_x = first_y + y0 // step, first_x + x0 // step
-            for dy in range(-2, 3):
-                for dx in range(-2, 3):
-                    home_y, home_x = own_y + dy, own_x + dx
-                    inside = 0 <= home_y < values.shape[0] and 0 <= home_x < values.shape[1]
-                    slot = 5 * (dy + 2) + dx + 2
-                    nearby[slot] = values[home_y, home_x] if inside else fill
-            for y in range(y0, min(y0 + step, height)):
-                for x in range(x0, min(x0 + step, width)):
-                    out[y, x] = nearby[slots[y, x]]
+    wide = np.empty((5, (_STRIP // step + 6) * step), values.dtype)
+    near = np.empty((SLOTS, _STRIP), values.dtype)
+    for x0 in range(0, width, _STRIP):
+        n, cell = min(_STRIP, width - x0), x0 // step
+        for k in range(4):
+            _widen(values, first_y + k - 2, first_x + cell - 2, step, fill, wide[k])
+        for cell_y in range(-(-height // step)):
+            last = first_y + cell_y + 2, first_x + cell - 2
+            _widen(values, last[0], last[1], step, fill, wide[(cell_y + 4) % 5])
+            for slot in range(SLOTS):
+                left = x0 - cell * step + slot % 5 * step
+                _copy(wide[(cell_y + slot // 5) % 5, left:], near[slot, :n])
+            for y in range(cell_y * step, min(cell_y * step + step, height)):
+                row, painted = slots[y, x0 : x0 + n], out[y, x0 : x0 + n]
+                if values.itemsize == 1:
+                    _select(row, near, fill, painted)
+                else:
+                    _gather(row, near, fill, painted)
+
+
+@njit(nogil=True, cache=True)
+def _widen(values, home_y, home_x, step, fill, wide):
+    """Write the values of a row of homes, from `home_x` on, at each column of their cells."""
+    inside_y = 0 <= home_y < values.shape[0]
+    for x in range(0, wide.size, step):
+        inside = inside_y and 0 <= home_x < values.shape[1]
+        value = values[home_y, home_x] if inside else fill
+        for k in range(x, x + step):
+            wide[k] = value
+        home_x += 1
+
+
+@njit(nogil=True, cache=True)
+def _copy(source, target):
+    for x in range(target.size):
+        target[x] = source[x]
+
+
+@njit(nogil=True, cache=True)
+def _select(slots, near, fill, out):
+    """Take each pixel's value from the row of its slot: compared with all, 64 bytes at once."""
+    for x in range(slots.size):
+        value = fill
+        for slot in range(SLOTS):
+            value = near[slot, x] if slots[x] == slot else value
+        out[x] = value
+
+
+@njit(nogil=True, cache=True)
+def _gather(slots, near, fill, out):
+    """The same, looked up: faster where a value is no byte."""
+    for x in range(slots.size):
+        out[x] = near[slots[x], x] if slots[x] < SLOTS else fill
 
 
 @njit(nogil=True, cache=True)
