@@ -7,7 +7,6 @@ from numba import njit
 
 from gnnseg.kernels.slic import MASKED
 
-
 SLOTS = 25
 """Slots that are no mark."""
 _STRIP = 512
