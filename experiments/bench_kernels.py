@@ -1,0 +1,262 @@
+"""Time the stages of pixels and regions beside their peers, in turn.
+
+    python experiments/bench_kernels.py
+
+A measurement is a fresh process that runs a stage once to warm up and then three times; ours and
+the peers' alternate, and medians of the least times are compared. The picture is scikit-image's
+`ihc.png`, mirrored to 4096 x 4096 pixels (1024 x 1024 for peers below 5 Mpx/s), about one
+superpixel to 16 x 16 pixels, on all cores. Peers that are not installed are named and left out:
+`pip install '.[bench]'`, and fast-slic from its source. Expected on 2 cores: superpixels with one
+round at least twice as fast as fast-slic and 50 times scikit-image's `slic`. Writes
+`experiments/results/bench_kernels.json`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import machine_record
+
+RESULT = Path(__file__).parent / "results" / "bench_kernels.json"
+SIDE, SMALL, STEP, REPEATS, RUNS = 4096, 1024, 16, 3, 3
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One way to do a stage: what prepares it, what it needs, and the size that it is given."""
+
+    stage: str
+    prepare: Callable[[np.ndarray], Work]
+    package: str = "gnnseg"
+    side: int = SIDE
+
+    @property
+    def name(self) -> str:
+        return self.prepare.__name__
+
+
+def picture(side: int) -> np.ndarray:
+    """Stained tissue, (side, side, 3) uint8, mirrored where it repeats."""
+    from skimage.data import immunohistochemistry
+
+    image = immunohistochemistry()
+    row = np.concatenate([image, image[:, ::-1]], axis=1)
+    tile = np.concatenate([row, row[::-1]], axis=0)
+    repeats = -(-side // len(tile))
+    return np.tile(tile, (repeats, repeats, 1))[:side, :side].copy()
+
+
+def gnnseg_one_round(image: np.ndarray) -> Work:
+    """Slots with their connectivity, after one round."""
+    import gnnseg
+
+    return lambda: gnnseg.superpixels(image, step=STEP, n_iter=1, block=2048)
+
+
+def gnnseg_default(image: np.ndarray) -> Work:
+    """The same with default settings."""
+    import gnnseg
+
+    return lambda: gnnseg.superpixels(image, step=STEP, block=2048)
+
+
+def fast_slic_avx2(image: np.ndarray) -> Work:
+    """With its settings otherwise; it numbers at most 65,535 regions."""
+    from fast_slic.avx2 import SlicAvx2
+
+    regions = min(65_025, _regions(image))
+    return lambda: SlicAvx2(num_components=regions).iterate(image)
+
+
+def opencv_slic(image: np.ndarray) -> Work:
+    """Ten iterations, the conversion to Lab not counted."""
+    import cv2
+
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+
+    def work() -> object:
+        slic = cv2.ximgproc.createSuperpixelSLIC(lab, cv2.ximgproc.SLIC, STEP, 10.0)
+        slic.iterate(10)
+        slic.enforceLabelConnectivity()
+        return slic.getLabels()
+
+    return work
+
+
+def scikit_image_slic(image: np.ndarray) -> Work:
+    """With its settings otherwise: ten iterations."""
+    from skimage.segmentation import slic
+
+    return lambda: slic(image, n_segments=_regions(image), start_label=0)
+
+
+def gnnseg_features_and_graph(image: np.ndarray) -> Work:
+    """Of given superpixels: 85 features, adjacency, contact and contrast; on one thread."""
+    from gnnseg.graph.stage import add_up, describe
+
+    reader, pixels = _regions_of(image)
+    cells = reader.lattice.cells
+    return lambda: describe(reader, add_up(reader, pixels, cells), cells)
+
+
+def scikit_image_properties_and_graph(image: np.ndarray) -> Work:
+    """Mean and deviation of each colour, area and centroid, and the graph of mean colours."""
+    from skimage.graph import rag_mean_color
+    from skimage.measure import regionprops_table
+
+    labels = _ids(image) + 1
+    names = ("label", "area", "centroid", "intensity_mean", "intensity_std")
+
+    def work() -> object:
+        regionprops_table(labels, image, properties=names)
+        return rag_mean_color(image, labels)
+
+    return work
+
+
+def gnnseg_graph(image: np.ndarray) -> Work:
+    """Adjacency of given superpixels, with contact and contrast; on one thread."""
+    from gnnseg.kernels.adjacency import CODES, adjacency
+
+    _, pixels = _regions_of(image)
+    cells = tuple(-(-size // STEP) for size in pixels.slots.shape)
+    contact, contrast = (np.zeros((*cells, CODES), np.int32) for _ in range(2))
+    boundary = np.zeros(cells, np.int32)
+    margin = (pixels.grey.shape[0] - pixels.slots.shape[0]) // 2
+    tables = contact, contrast, boundary
+    return lambda: adjacency(pixels.grey, pixels.slots, STEP, *tables, (margin, margin))
+
+
+def bioimage_cpp_graph(image: np.ndarray) -> Work:
+    """Of the same superpixels, as ids."""
+    from bioimage_cpp.graph import region_adjacency_graph
+
+    labels = _ids(image).astype(np.uint32)
+    return lambda: region_adjacency_graph(labels)
+
+
+def gnnseg_paint(image: np.ndarray) -> Work:
+    """On one thread, of given superpixels."""
+    import gnnseg
+
+    regions = gnnseg.superpixels(image, step=STEP)
+    labels = np.arange(regions.lattice.num_cells).astype(np.uint8)
+    return lambda: gnnseg.paint(regions, labels)
+
+
+def numpy_paint(image: np.ndarray) -> Work:
+    """Labels taken by id."""
+    ids = _ids(image).astype(np.int32)
+    labels = np.arange(ids.max() + 1).astype(np.uint8)
+    return lambda: labels[ids]
+
+
+ENTRIES = [
+    Entry("superpixels", gnnseg_one_round),
+    Entry("superpixels", gnnseg_default),
+    Entry("superpixels", fast_slic_avx2, "fast_slic"),
+    Entry("superpixels", opencv_slic, "cv2", SMALL),
+    Entry("superpixels", scikit_image_slic, "skimage", SMALL),
+    Entry("features and graph", gnnseg_features_and_graph),
+    Entry("features and graph", scikit_image_properties_and_graph, "skimage", SMALL),
+    Entry("graph", gnnseg_graph),
+    Entry("graph", bioimage_cpp_graph, "bioimage_cpp"),
+    Entry("paint", gnnseg_paint),
+    Entry("paint", numpy_paint, "numpy"),
+]
+
+
+def _regions(image: np.ndarray) -> int:
+    return image.shape[0] * image.shape[1] // STEP**2
+
+
+def _ids(image: np.ndarray) -> np.ndarray:
+    import gnnseg
+
+    return gnnseg.superpixels(image, step=STEP).ids()
+
+
+def _regions_of(image: np.ndarray) -> tuple[Any, Any]:
+    """A reader, and the pixels of the image with their slots."""
+    from dataclasses import replace
+
+    import gnnseg
+    from gnnseg.superpixels import SlicSettings, make_reader
+
+    reader = make_reader(image, settings=SlicSettings(step=STEP))
+    pixels = reader.read(reader.lattice.bounds)
+    return reader, replace(pixels, slots=gnnseg.superpixels(image, step=STEP).slots)
+
+
+def main() -> None:
+    """Run every entry in turn, again and again, and write the medians."""
+    found = [entry for entry in ENTRIES if _is_installed(entry.package)]
+    missing = sorted({entry.package for entry in ENTRIES if entry not in found})
+    if missing:
+        print(f"not installed, left out: {', '.join(missing)}", file=sys.stderr)
+    seconds: dict[str, list[float]] = {entry.name: [] for entry in found}
+    for _ in range(REPEATS):
+        for entry in found:
+            seconds[entry.name].append(seconds_of(entry))
+    rows = [record(entry, seconds[entry.name]) for entry in found]
+    for row in rows:
+        print(f"{row['stage']}: {row['name']} {row['mpx_per_second']:.1f} Mpx/s", flush=True)
+    result = {"step": STEP, "repeats": REPEATS, "missing": missing, "rows": rows}
+    text = json.dumps({**result, "machine": machine_record()}, indent=1)
+    RESULT.write_text(text + "\n", encoding="utf-8")
+
+
+def record(entry: Entry, seconds: list[float]) -> dict[str, Any]:
+    """One line of the result."""
+    middle = statistics.median(seconds)
+    return {
+        "stage": entry.stage,
+        "name": entry.name,
+        "side": entry.side,
+        "seconds": seconds,
+        "mpx_per_second": entry.side**2 / middle / 1e6,
+    }
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
+
+
+def seconds_of(entry: Entry) -> float:
+    """Least seconds of an entry in a process of its own."""
+    command = [sys.executable, __file__, entry.name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def measure(name: str) -> None:
+    """Print the least seconds of an entry, after a run that warms up."""
+    entry = next(entry for entry in ENTRIES if entry.name == name)
+    work = entry.prepare(picture(entry.side))
+    work()
+    least = float("inf")
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        work()
+        least = min(least, time.perf_counter() - started)
+    print(least)
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1]) if len(sys.argv) > 1 else main()
