@@ -20,7 +20,12 @@ PRESETS = ("default", "jain2023", "mlp")
 def main() -> None:
     """Render every table that has results and put them between the marks."""
     results = {path.stem: read(path) for path in sorted((HERE / "results").glob("*.json"))}
-    parts = [accuracy(results), gigapixel(results.get("gigapixel")), earth(results.get("earth8k"))]
+    parts = [
+        accuracy(results),
+        gigapixel(results.get("gigapixel")),
+        earth(results.get("earth8k")),
+        peers(results.get("bench_kernels")),
+    ]
     text = "\n\n".join(part for part in parts if part)
     before, _, after = README.read_text(encoding="utf-8").split(MARK)
     README.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
@@ -103,6 +108,26 @@ def earth(result: dict[str, Any] | None) -> str:
         f"{result['train_seconds']:.0f} s at step {result['step']}: mIoU {figures['miou']:.3f} on "
         f"the right half (ceiling {figures['ceiling_miou']:.3f})."
     )
+
+
+def peers(result: dict[str, Any] | None) -> str:
+    """The stages beside other tools."""
+    if result is None:
+        return ""
+    lines = [
+        (
+            "Stages beside other tools, in turn, on the same machine "
+            "(`experiments/bench_kernels.py`; features, graph and painting on one thread):"
+        ),
+        "",
+        "| stage | tool | Mpx/s |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {row['stage']} | {row['name'].replace('_', ' ')} | {row['mpx_per_second']:.1f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
