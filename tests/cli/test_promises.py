@@ -66,13 +66,22 @@ def wait_for_marks(process, out, number, phase="regions"):
         time.sleep(0.002)
 
 
+def listen_to_interrupts():
+    """A shell that starts tests in the background has them ignore Ctrl-C, and so their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, tmp_path):
     command, env = program
     out, keep = tmp_path / "labels.zarr", tmp_path / "kept"
     arguments = ["segment", image, "-m", model, "-o", out, "--block", BLOCK, "--workers", 1]
     process = subprocess.Popen(
-        [*command, *map(str, arguments)], env=env, stderr=subprocess.PIPE, text=True
+        [*command, *map(str, arguments)],
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_interrupts,  # noqa: PLW1509
     )
     wait_for_marks(process, out, 4)
     process.send_signal(how)
