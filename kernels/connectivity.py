@@ -152,15 +152,11 @@ def _find_pieces(slots, step, cells_x, band, rows, starts, pieces, parents, home
             here[run - first] = home
             piece = -1
             if home >= 0 and n > 0:
-                # From the run above this one's first pixel on.
+                # The run above this one's first pixel.
                 while (starts[i + 1] if i + 1 < first else width) <= x:
                     i += 1
-                j = i
-                while j < first and (j == i or starts[j] < end):
-                    if above[j - rows[n - 1]] == home:
-                        other = _root(parents, pieces[j])
-                        piece = other if piece < 0 else _unite(parents, piece, other)
-                    j += 1
+                touched = above[i - rows[n - 1] : first - rows[n - 1]]
+                piece = _join_above(touched, home, starts[i:first], end, pieces[i:first], parents)
             if home >= 0 and piece < 0:
                 piece = count
                 parents[piece], homes[piece] = 0, home
@@ -170,6 +166,22 @@ def _find_pieces(slots, step, cells_x, band, rows, starts, pieces, parents, home
             pieces[run] = piece
         here, above = above, here
     return count
+
+
+@njit(nogil=True, cache=True)
+def _join_above(homes, home, starts, end, pieces, parents):
+    """Unite the pieces of a home's runs that begin before `end`; return the one, -1 for none.
+
+    `homes`, `starts` and `pieces` are those of a row, from the first run that is touched on.
+    """
+    piece = -1
+    for run in range(starts.size):
+        if run > 0 and starts[run] >= end:
+            break
+        if homes[run] == home:
+            other = _root(parents, pieces[run])
+            piece = other if piece < 0 else _unite(parents, piece, other)
+    return piece
 
 
 @njit(nogil=True, cache=True)

@@ -7,7 +7,7 @@ from numba import njit
 
 from gnnseg.kernels.slic import MASKED
 
-SLOTS = 25
+_SLOTS = 25
 """Slots that are no mark."""
 _STRIP = 512
 """Pixels of a row that are painted at once."""
@@ -32,7 +32,7 @@ def paint(slots, step, values, first_y, first_x, fill, out):
     """
     height, width = slots.shape
     wide = np.empty((5, (_STRIP // step + 6) * step), values.dtype)
-    near = np.empty((SLOTS, _STRIP), values.dtype)
+    near = np.empty((_SLOTS, _STRIP), values.dtype)
     for x0 in range(0, width, _STRIP):
         n, cell = min(_STRIP, width - x0), x0 // step
         for k in range(4):
@@ -40,7 +40,7 @@ def paint(slots, step, values, first_y, first_x, fill, out):
         for cell_y in range(-(-height // step)):
             last = first_y + cell_y + 2, first_x + cell - 2
             _widen(values, last[0], last[1], step, fill, wide[(cell_y + 4) % 5])
-            for slot in range(SLOTS):
+            for slot in range(_SLOTS):
                 left = x0 - cell * step + slot % 5 * step
                 _copy(wide[(cell_y + slot // 5) % 5, left:], near[slot, :n])
             for y in range(cell_y * step, min(cell_y * step + step, height)):
@@ -74,7 +74,7 @@ def _select(slots, near, fill, out):
     """Take each pixel's value from the row of its slot: compared with all, 64 bytes at once."""
     for x in range(slots.size):
         value = fill
-        for slot in range(SLOTS):
+        for slot in range(_SLOTS):
             value = near[slot, x] if slots[x] == slot else value
         out[x] = value
 
@@ -83,7 +83,7 @@ def _select(slots, near, fill, out):
 def _gather(slots, near, fill, out):
     """The same, looked up: faster where a value is no byte."""
     for x in range(slots.size):
-        out[x] = near[slots[x], x] if slots[x] < SLOTS else fill
+        out[x] = near[slots[x], x] if slots[x] < _SLOTS else fill
 
 
 @njit(nogil=True, cache=True)
