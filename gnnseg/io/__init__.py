@@ -18,6 +18,7 @@ from gnnseg.io.source import ImageSource
 from gnnseg.io.zarr_output import (
     ZarrOutput,
     check_ours,
+    drop_torn,
     is_complete,
     mark_complete,
     open_output,
@@ -33,6 +34,7 @@ __all__ = [
     "create_probability_zarr",
     "default_colors",
     "downsample_labels",
+    "drop_torn",
     "export_png",
     "export_tiff",
     "is_complete",

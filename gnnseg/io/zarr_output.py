@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from gnnseg.io.attributes import gnnseg_attributes
 
 FORMAT_VERSION = 1
 _CONFIG: Any = {"write_empty_chunks": True}
+_TORN = re.compile(r"\.[0-9a-f]{32}\.partial$")
+"""How zarr names a file while it is written; it gets its own name when it is whole."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,13 @@ def remove_output(path: str | Path) -> None:
     with disk_errors(path):
         path.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def drop_torn(path: Path) -> None:
+    """Delete the files below a folder that zarr was writing when its process was killed."""
+    for folder, _, names in os.walk(path):
+        for name in filter(_TORN.search, names):
+            Path(folder, name).unlink()
 
 
 def open_output(path: str | Path, *, writable: bool = True) -> ZarrOutput:

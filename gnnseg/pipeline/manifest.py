@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import run_tasks
+from gnnseg.io import drop_torn
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.log import LOGGER
 from gnnseg.memory import trim
@@ -73,6 +74,8 @@ class Run:
             if lock is not None:
                 lock.close()
             raise
+        if resumed:
+            drop_torn(folder)
         run = cls(folder, manifest, resumed, _lock=lock)
         (folder / MARKS).mkdir(exist_ok=True)
         return run

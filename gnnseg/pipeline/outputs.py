@@ -12,6 +12,7 @@ from gnnseg.io import (
     check_ours,
     create_label_zarr,
     create_probability_zarr,
+    drop_torn,
     export_png,
     export_tiff,
     is_complete,
@@ -104,7 +105,7 @@ class Outputs:
     def open_labels(self, job: Job, run: Run) -> ZarrOutput:
         """The label image; if it is not there, it is created and its marks are dropped."""
         if self.labels.exists():
-            return open_output(self.labels)
+            return _go_on(self.labels)
         run.forget("paint", "pyramid")
         image, classes = job.reader.image, job.model.classes
         create_label_zarr(
@@ -126,7 +127,7 @@ class Outputs:
         if not job.options.probabilities:
             return None
         if self.probabilities.exists():
-            return open_output(self.probabilities)
+            return _go_on(self.probabilities)
         run.forget("paint")
         image = job.reader.image
         return create_probability_zarr(
@@ -149,3 +150,9 @@ class Outputs:
             export_tiff(self.labels, self.out, overwrite=True)
         elif self.kind == "png":
             export_png(self.labels, self.out, overwrite=True)
+
+
+def _go_on(path: Path) -> ZarrOutput:
+    """An output that an interrupted run left, without what it left half written."""
+    drop_torn(path)
+    return open_output(path)

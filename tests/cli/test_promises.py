@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -66,6 +67,12 @@ def wait_for_marks(process, out, number, phase="regions"):
         time.sleep(0.002)
 
 
+def leave_torn(*folders):
+    """What zarr leaves in a folder when it is killed while it writes a chunk."""
+    for folder in folders:
+        folder.joinpath(f"0.{uuid4().hex}.partial").write_bytes(b"half of a chu")
+
+
 def listen_to_interrupts():
     """A shell that starts tests in the background has them ignore Ctrl-C, and so their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -114,6 +121,7 @@ def test_a_run_killed_in_one_phase_after_the_other_goes_on(
         wait_for_marks(process, out, number, phase)
         process.kill()
         process.wait()
+    leave_torn(out / "0" / "c" / "0", out)
     assert gnnseg_json(*arguments)["resumed"] is True
     assert chunks(out) == chunks(whole)
     tables = [path.with_name(path.name + ".classes.json") for path in (out, whole)]
@@ -135,6 +143,7 @@ def test_a_killed_stage_goes_on(program, gnnseg_json, image, verb, tmp_path):
         process.kill()
         process.wait()
         assert not out.exists()
+    leave_torn(*tmp_path.glob("out.zarr.gnnseg/*.zarr/*/"))
     found = gnnseg_json(*arguments)
     assert found["resumed"] is True
     same = ("num_superpixels", "num_edges", "leftover_pixels", "lattice", "settings")
