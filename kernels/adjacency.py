@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.runs import list_across, list_down
 from gnnseg.kernels.slic import MASKED
 
@@ -41,7 +42,12 @@ def adjacency(
     corner : (y, x)
         Where in `grey` the window starts.
     """
-    _count_sides(grey, slots, step, contact, contrast, boundary, corner)
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import adjacency as gpu
+
+        gpu.adjacency(grey, slots, step, contact, contrast, boundary, corner)
+    else:
+        _count_sides(grey, slots, step, contact, contrast, boundary, corner)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

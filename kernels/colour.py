@@ -11,12 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
+
 TOP = 1020
 """Most working units of a channel, four to an 8-bit grey level."""
 NEUTRAL = 2 * TOP
 """What a difference of colours holds where there is none; it may reach twice that."""
-_SHIFT = 19
-_HALF = 1 << (_SHIFT - 1)
+SHIFT = 19
+_HALF = 1 << (SHIFT - 1)
 
 
 def scale_integers(
@@ -48,11 +50,16 @@ def scale_integers(
     high = np.maximum(high, low + 1.0)
     limits = np.iinfo(pixels.dtype)
     first, last = (np.clip(end, limits.min, limits.max) for end in (np.floor(low), np.ceil(high)))
-    whole = top << _SHIFT
+    whole = top << SHIFT
     gain = whole / (high - low)
     offset = np.clip((first - low) * gain, -whole, whole) + _HALF
     constants = np.rint(np.stack([first, last, gain, offset], axis=1)).astype(np.int32)
-    _scale_integers(pixels, constants, np.int32(top), rgb, out, corner)
+    if is_device_array(pixels):
+        from gnnseg.kernels.cuda import colour as gpu
+
+        gpu.scale_integers(pixels, constants, top, rgb, out, corner)
+    else:
+        _scale_integers(pixels, constants, np.int32(top), rgb, out, corner)
 
 
 @njit(nogil=True, cache=True)
@@ -72,7 +79,7 @@ def _scale_integers(pixels, constants, top, rgb, out, corner):
 def _scale_row(values, first, last, gain, offset, top, out):
     for x in range(values.size):
         value = np.int32(min(max(np.int32(values[x]), first), last) - first)
-        level = np.int32(np.int32(value * gain) + offset) >> np.int32(_SHIFT)
+        level = np.int32(np.int32(value * gain) + offset) >> np.int32(SHIFT)
         out[x] = min(max(np.int32(level), np.int32(0)), top)
 
 
@@ -102,6 +109,11 @@ def scale_floats(
     mean of the valid ones on their four sides, so that filters do not take them for black.
     """
     gain = top / np.where(high > low, high - low, 1.0)
+    if is_device_array(pixels):
+        from gnnseg.kernels.cuda import colour as gpu
+
+        gpu.scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
+        return
     _scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
     if not valid.all():
         _fill(valid, out, corner)

@@ -15,13 +15,15 @@ from math import ceil
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.runs import ROW, list_across, same_home
 from gnnseg.kernels.slic import MASKED
 
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""
-_ORPHAN = np.uint8(40)
+ORPHAN = 40
 """Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""
+_ORPHAN = np.uint8(ORPHAN)
 _NONE = np.uint8(255)
 """In place of a slot where there is nothing to join."""
 _RANKS = 32
@@ -48,6 +50,10 @@ def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
     (n, 2) int64
         The orphans (y, x) that found no main piece, in raster order; they keep their slots.
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import connectivity as gpu
+
+        return gpu.connect(slots, step, rounds)
     height, width = slots.shape
     index = np.int32 if slots.size < 1 << 31 else np.int64
     rows = np.zeros(height + 1, np.int64)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.slic import MASKED
 
 _SLOTS = 25
@@ -13,8 +16,15 @@ _STRIP = 512
 """Pixels of a row that are painted at once."""
 
 
-@njit(nogil=True, cache=True)
-def paint(slots, step, values, first_y, first_x, fill, out):
+def paint(
+    slots: np.ndarray,
+    step: int,
+    values: np.ndarray,
+    first_y: int,
+    first_x: int,
+    fill: Any,
+    out: np.ndarray,
+) -> None:
     """Paint one window.
 
     Parameters
@@ -30,6 +40,16 @@ def paint(slots, step, values, first_y, first_x, fill, out):
         Value of masked pixels.
     out : (H, W), same type as `values`
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import paint as gpu
+
+        gpu.paint(slots, step, values, first_y, first_x, fill, out)
+    else:
+        _paint(slots, step, values, first_y, first_x, fill, out)
+
+
+@njit(nogil=True, cache=True)
+def _paint(slots, step, values, first_y, first_x, fill, out):
     height, width = slots.shape
     wide = np.empty((5, (_STRIP // step + 6) * step), values.dtype)
     near = np.empty((_SLOTS, _STRIP), values.dtype)

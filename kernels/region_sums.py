@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.patterns import PATTERNS, pattern_row
 from gnnseg.kernels.runs import list_down
 from gnnseg.kernels.slic import MASKED
@@ -62,6 +63,12 @@ def region_sums(
     corner : (y, x)
         Where in `work` and `grey` the window starts.
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import region_sums as gpu
+
+        tables = sums, histogram
+        gpu.region_sums(work, grey, slots, step, planes, rings, grey_top, *tables, corner)
+        return
     bins = (np.arange(grey_top + 1) * GREY_BINS // (grey_top + 1)).astype(np.uint8)
     table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1, histogram.shape[2])
     kinds = planes, rings, bins, grey_top // 100

@@ -11,10 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
+
 OWN = 12
 """Slot of a pixel whose superpixel is its own cell's; slot = 5 * (dy + 2) + dx + 2."""
 MASKED = 254
 """Slot of a pixel that belongs to no superpixel."""
+FIRST = 6
+"""Slot of the first of the nine homes that a pixel may join before orphans do."""
 QUARTERS = 4
 """Centres are kept in quarters of a pixel."""
 SPAN = 16384
@@ -23,7 +27,6 @@ HEAVIEST = 2000
 """Largest cost of a distance of one step along one axis."""
 _AXIS = 3 * HEAVIEST + 1  # largest cost of a distance between a pixel and a home
 _NOWHERE = (1 << 16) - 1 - SPAN - _AXIS  # of the distance to a home that there is not
-_FIRST = 6  # slot of the first of the nine homes
 _FEW = 4  # up to so many channels, the loops are compiled for their number
 _STRIP = 256  # pixels of a row worked on at once: what they look at stays in the nearest cache
 _SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
@@ -76,9 +79,13 @@ def slic(
         Sides on which the image goes on. There, each round leaves out the cells that it could not
         compute right, two more a round, so that `2 * n_iter + 1` rows of cells get no slots.
     """
-    cells = colour.shape[:2]
+    cells, ruler = colour.shape[:2], _ruler(step, weight)
+    if is_device_array(work):
+        from gnnseg.kernels.cuda import slic as gpu
+
+        gpu.slic(work, step, n_iter, stride, ruler, slots, colour, place, corner, open_sides)
+        return
     few = (0,) * len(work) if len(work) <= _FEW else ()
-    ruler = _ruler(step, weight)
     active = np.zeros(cells, np.bool_)
     sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
     stride = stride if n_iter > 0 else 1
@@ -86,13 +93,13 @@ def slic(
     _seed(channels, taken, step, stride, colour, place, active)
     _seed_rest(work, corner, slots, step, colour, place, active)
     for round_ in range(n_iter):
-        part = _inner(cells, 2 * round_ + 1, open_sides)
+        part = inner_cells(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
         view = channels, taken, (0, 0), step, stride
         _assign(*view, ruler, colour, place, active, sums, part, few)
         _update(sums, step, stride, colour, place)
     del channels, taken
-    part = _inner(cells, 2 * n_iter + 1, open_sides)
+    part = inner_cells(cells, 2 * n_iter + 1, open_sides)
     _assign(work, slots, corner, step, 1, ruler, colour, place, active, sums[:0], part, few)
 
 
@@ -142,7 +149,7 @@ def _pick(row, columns, halved, out):
             out[x] = row[columns[x]]
 
 
-def _inner(
+def inner_cells(
     cells: tuple[int, ...], inset: int, open_sides: tuple[bool, bool, bool, bool]
 ) -> tuple[int, int, int, int]:
     """Bounds of the cells at least `inset` from every open side."""
@@ -359,7 +366,7 @@ def _nearest(pixels, y, homes, out, few):
                 cost = np.uint16(cost + _apart(pixels[c, x], homes[k, 2 + c, x]))
             nearer = cost < best
             best = cost if nearer else best
-            nearest = np.uint16(_FIRST + 5 * (k // 3) + k % 3) if nearer else nearest
+            nearest = np.uint16(FIRST + 5 * (k // 3) + k % 3) if nearer else nearest
         out[x] = nearest
 
 
@@ -375,7 +382,7 @@ def _nearest_of_many(pixels, y, homes, out):
         for c in range(pixels.shape[0]):
             for x in range(out.size):
                 cost[x] += _apart(pixels[c, x], homes[k, 2 + c, x])
-        slot = np.uint8(_FIRST + 5 * (k // 3) + k % 3)
+        slot = np.uint8(FIRST + 5 * (k // 3) + k % 3)
         for x in range(out.size):
             nearer = cost[x] < best[x]
             best[x] = cost[x] if nearer else best[x]

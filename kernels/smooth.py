@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.arrays import is_device_array
+
 WEIGHT_BITS = 12
 
 
@@ -20,6 +22,11 @@ def gaussian_weights(sigma: float) -> np.ndarray:
 
 def smooth(padded: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     """Smooth (C, H + 2 r, W + 2 r) int16 into (C, H, W); the caller pads the image's edges."""
+    if is_device_array(padded):
+        from gnnseg.kernels.cuda import smooth as gpu
+
+        gpu.smooth(padded, weights, out)
+        return
     radius = weights.size // 2
     channels, height, width = out.shape
     rows = np.empty((height, width + 2 * radius), np.int16)

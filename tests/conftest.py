@@ -11,6 +11,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Without a GPU, CUDA kernels run on Numba's simulator, which is chosen before Numba is loaded.
+if not Path("/dev/nvidiactl").exists():
+    os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+
 # A busy machine is no bug; the same examples on every run make a failure repeatable.
 settings.register_profile("gnnseg", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("gnnseg")

@@ -13,6 +13,7 @@ from gnnseg.features import NUM_BINS, RINGS, derive, feature_names, plane_table,
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import FINE_REACH, RegionTable
 from gnnseg.kernels.adjacency import CODES, adjacency
+from gnnseg.kernels.arrays import copied, full, on_host
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
 from gnnseg.superpixels.reader import MARGIN
@@ -52,7 +53,7 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
     pixels = reader.read(read, plane)
     made = compute_slots(pixels, block.read, lattice, reader.settings, reader.scaling)
     inner = lattice.pixels(made.cells)
-    slots = np.ascontiguousarray(made.slots[part.relative_to(inner).slices])
+    slots = copied(made.slots[part.relative_to(inner).slices])
     corner = MARGIN + part.y0 - read.y0, MARGIN + part.x0 - read.x0
     totals = add_up(reader, replace(pixels, slots=slots), near, corner)
     del pixels  # most of a block's memory; the tables come on top of the rest only
@@ -82,19 +83,17 @@ def add_up(
     """
     step, scaling = reader.settings.step, reader.scaling
     rows = plane_table(planes(scaling.num_channels, rgb=scaling.rgb))
-    totals = Totals(
-        window=near,
-        sums=np.zeros((*near.shape, GEOMETRY + 2 * len(rows)), np.int64),
-        histogram=np.zeros((*near.shape, NUM_BINS), np.int32),
-        contact=np.zeros((*near.shape, CODES), np.int32),
-        contrast=np.zeros((*near.shape, CODES), np.int32),
-        boundary=np.zeros(near.shape, np.int32),
-    )
     work, grey, slots = pixels.work, pixels.grey, pixels.slots
-    kinds, out = (rows, np.array(RINGS)), (totals.sums, totals.histogram)
-    region_sums(work, grey, slots, step, *kinds, scaling.top, *out, corner)
-    adjacency(grey, slots, step, totals.contact, totals.contrast, totals.boundary, corner)
-    return totals
+
+    def zeros(dtype: type, *columns: int) -> Any:
+        return full((*near.shape, *columns), dtype, 0, like=slots)
+
+    sums = zeros(np.int64, GEOMETRY + 2 * len(rows)), zeros(np.int32, NUM_BINS)
+    sides = zeros(np.int32, CODES), zeros(np.int32, CODES), zeros(np.int32)
+    kinds = rows, np.array(RINGS), scaling.top
+    region_sums(work, grey, slots, step, *kinds, *sums, corner)
+    adjacency(grey, slots, step, *sides, corner)
+    return Totals(near, *map(on_host, (*sums, *sides)))
 
 
 def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
@@ -181,7 +180,7 @@ def whole_table(
     whole = RegionTable.empty(lattice.cells, lattice.step, num_features, FINE_REACH)
 
     def done(_block: Block, part: RegionBlock) -> None:
-        slots[part.pixels.slices] = part.slots
+        slots[part.pixels.slices] = on_host(part.slots)
         for name, array in whole.arrays().items():
             array[part.cells.slices] = getattr(part.table, name)
 

@@ -11,9 +11,11 @@ import numpy as np
 from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.io.array_source import ArrayReader, DaskReader, open_npy
 from gnnseg.io.axes import Layout, resolve_axes
+from gnnseg.io.device_source import DeviceReader
 from gnnseg.io.guard import reading
 from gnnseg.io.ome import Calibration
 from gnnseg.io.source import ImageSource, Reader, native_dtype
+from gnnseg.kernels.arrays import is_device_array
 
 TIFF_SUFFIXES = (
     ".tif",
@@ -46,7 +48,8 @@ def open_image(
     ----------
     source
         A path (Zarr array, OME-Zarr 0.4 or 0.5, TIFF, OME-TIFF, slide in TIFF form, PNG, JPEG,
-        BMP, WebP, GIF, PNM, JPEG 2000, .npy), a NumPy, Dask or Zarr array, or an ImageSource.
+        BMP, WebP, GIF, PNM, JPEG 2000, .npy), a NumPy, Dask or Zarr array, an array on a GPU
+        (CuPy, Numba, PyTorch), or an ImageSource.
     axes
         The meaning of the stored axes, a letter each: Y, X, and at most one of each of Z, C, S,
         T. Needed where neither file nor shape tell. Axes of length 1 may be left out.
@@ -149,9 +152,13 @@ def _open_array(source: Any, options: _Options) -> ImageSource:
 
         image = open_zarr_array(source)
         return options.source("zarr array", image.reader, found=image.axes)
+    if is_device_array(source):
+        from gnnseg.kernels.cuda.arrays import view
+
+        return options.source("device array", DeviceReader(view(source)))
     raise UsageError(
         f"cannot open {type(source).__name__} as an image; "
-        "give a path, or a NumPy, Dask or Zarr array"
+        "give a path, or a NumPy, Dask or Zarr array, or one on a GPU"
     )
 
 

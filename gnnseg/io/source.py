@@ -11,6 +11,7 @@ import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
+from gnnseg.io.device_source import DeviceReader
 from gnnseg.io.guard import reading
 
 if TYPE_CHECKING:
@@ -117,6 +118,17 @@ class ImageSource:
             data = self.reader.read(index)
             data = data.transpose(self.layout.order).reshape(self.num_channels, *window.shape)
             return np.ascontiguousarray(data, self.dtype)
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether the pixels lie on a GPU."""
+        return isinstance(self.reader, DeviceReader)
+
+    def read_there(self, window: Window, plane: int = 0) -> Any:
+        """The pixels of `window` as (C, h, w) where the image lies: in memory, or on a GPU."""
+        if isinstance(self.reader, DeviceReader):
+            return self.reader.read_there(self.layout, window, plane, self.num_channels)
+        return self.read(window, plane)
 
     def fingerprint(self) -> str:
         """A hash of what the image is and holds, the same wherever the file lies.

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import InputError
+from gnnseg.kernels.arrays import (
+    beside,
+    copied,
+    empty,
+    full,
+    mean_of_channels,
+    write_where_zero,
+)
 from gnnseg.kernels.slic import MASKED
 from gnnseg.kernels.smooth import gaussian_weights, smooth
 
@@ -23,17 +31,17 @@ MARGIN = 4
 
 @dataclass(frozen=True)
 class Pixels:
-    """One window as the stages see it.
+    """One window as the stages see it, in memory or on the GPU where the image lies.
 
     `work` is (C, H + 8, W + 8) int16, with a margin of `MARGIN` pixels, `smooth` the same after
     smoothing, `grey` its lightness, and `slots` (H, W) uint8 with `MASKED` where a pixel takes no
     part and 0 elsewhere.
     """
 
-    work: np.ndarray
-    smooth: np.ndarray
-    grey: np.ndarray
-    slots: np.ndarray
+    work: Any
+    smooth: Any
+    grey: Any
+    slots: Any
 
 
 @dataclass(frozen=True)
@@ -75,20 +83,19 @@ class PixelReader:
         margins = (
             inner.y0 - outer.y0, outer.y1 - inner.y1, inner.x0 - outer.x0, outer.x1 - inner.x1
         )  # fmt: skip
-        work, valid = self.scaling.apply(self.image.read(inner, plane), margins)
+        work, valid = self.scaling.apply(self.image.read_there(inner, plane), margins)
         blurred = work
         if outer != frame:
-            blurred = np.empty((len(work), *frame.shape), np.int16)
+            blurred = empty((work.shape[0], *frame.shape), np.int16, like=work)
             smooth(work, weights, blurred)
-            work = np.ascontiguousarray(work[:, *frame.relative_to(outer).slices])
-        slots = np.zeros(window.shape, np.uint8)
+            work = copied(work[(slice(None), *frame.relative_to(outer).slices)])
+        slots = full(window.shape, np.uint8, 0, like=work)
         if valid is not None:
-            slots[~valid[window.relative_to(inner).slices]] = MASKED
+            write_where_zero(valid[window.relative_to(inner).slices], MASKED, slots)
         if self.mask is not None:
-            slots[self.mask.read(window, min(plane, self.mask.num_planes - 1))[0] == 0] = MASKED
+            mask = self.mask.read(window, min(plane, self.mask.num_planes - 1))[0]
+            write_where_zero(beside(mask, work), MASKED, slots)
         return Pixels(work, blurred, self._grey(work), slots)
 
-    def _grey(self, work: np.ndarray) -> np.ndarray:
-        if self.scaling.rgb or work.shape[0] == 1:
-            return work[0]
-        return (work.sum(axis=0, dtype=np.int32) // work.shape[0]).astype(np.int16)
+    def _grey(self, work: Any) -> Any:
+        return work[0] if self.scaling.rgb or work.shape[0] == 1 else mean_of_channels(work)

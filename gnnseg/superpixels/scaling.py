@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError
+from gnnseg.kernels.arrays import empty, full, repeat_channel, repeat_edges
 from gnnseg.kernels.colour import TOP, scale_floats, scale_integers
 from gnnseg.kernels.slic import SPAN
 
@@ -58,30 +59,30 @@ class Scaling:
         return min(TOP, SPAN // self.num_channels)
 
     def apply(
-        self, pixels: np.ndarray, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+        self, pixels: Any, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+    ) -> tuple[Any, Any]:
         """Working channels (C, H, W) int16, and the finite pixels (H, W) bool; None: all.
+
+        They lie where `pixels` (C, H, W) do: in memory, or on a GPU.
 
         `margins` (top, bottom, left, right) more pixels on each side repeat the channels' edges.
         """
         if pixels.shape[0] == 1 and self.num_channels == RGB and self.rgb:
-            pixels = np.repeat(pixels, RGB, axis=0)
+            pixels = repeat_channel(pixels, RGB)
         if pixels.dtype == np.float16:  # unknown to the kernels
             pixels = pixels.astype(np.float32)
         height, width = pixels.shape[1:]
         top, bottom, left, right = margins
-        work = np.empty((len(pixels), top + height + bottom, left + width + right), np.int16)
+        shape = pixels.shape[0], top + height + bottom, left + width + right
+        work = empty(shape, np.int16, like=pixels)
         low, high = np.array(self.low, np.float64), np.array(self.high, np.float64)
         if pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2:
             valid = None
             scale_integers(pixels, low, high, self.top, self.rgb, work, (top, left))
         else:
-            valid = np.ones((height, width), np.bool_)
+            valid = full((height, width), np.bool_, True, like=pixels)
             scale_floats(pixels, low, high, self.top, self.rgb, valid, work, (top, left))
-        work[:, :, :left] = work[:, :, left, None]
-        work[:, :, left + width :] = work[:, :, left + width - 1, None]
-        work[:, :top] = work[:, top, None]
-        work[:, top + height :] = work[:, top + height - 1, None]
+        repeat_edges(work, margins)
         return work, valid
 
     def check(self, image: ImageSource) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
+from gnnseg.kernels.arrays import copied, full, on_host
 from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.slic import MASKED, slic
 from gnnseg.superpixels.reader import MARGIN, PixelReader, Pixels
@@ -26,7 +27,7 @@ class SlotBlock:
     """Slots (H, W) uint8 of a window of cells, and the orphans (n, 2) that are left, (y, x)."""
 
     cells: Window
-    slots: np.ndarray
+    slots: Any
     orphans: np.ndarray
 
     def count_orphans(self, window: Window) -> int:
@@ -45,10 +46,10 @@ def compute_slots(
     the whole image would give.
     """
     step = settings.step
-    colour = np.zeros((*cells.shape, scaling.num_channels), np.int32)
-    place = np.zeros((*cells.shape, 2), np.int32)
+    slots = copied(pixels.slots)
+    colour = full((*cells.shape, scaling.num_channels), np.int32, 0, like=slots)
+    place = full((*cells.shape, 2), np.int32, 0, like=slots)
     weight = settings.compactness * scaling.top / (100 * step)
-    slots = pixels.slots.copy()
     bounds = lattice.cells
     sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
     rounds = settings.n_iter, settings.stride
@@ -56,7 +57,8 @@ def compute_slots(
     slic(pixels.smooth, step, *rounds, weight, slots, colour, place, corner, sides)
     inner = _without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
-    slots = np.ascontiguousarray(slots[part.slices])
+    if inner != cells:
+        slots = copied(slots[part.slices])
     left = connect(slots, step, settings.orphan_rounds)
     return SlotBlock(inner, slots, left)
 
@@ -75,11 +77,11 @@ def _without_halo(cells: Window, bounds: Window, halo: int) -> Window:
 class Superpixels:
     """A slot map and the lattice it belongs to.
 
-    `slots` is (Y, X) uint8, or (Z, Y, X) for a stack; `num_leftover` counts the pixels outside the
-    main piece of their superpixel.
+    `slots` is (Y, X) uint8, or (Z, Y, X) for a stack, and lies where the image does: in memory, or
+    on a GPU. `num_leftover` counts the pixels outside the main piece of their superpixel.
     """
 
-    slots: np.ndarray
+    slots: Any
     lattice: Lattice
     settings: SlicSettings
     scaling: Scaling
@@ -88,10 +90,12 @@ class Superpixels:
     def ids(self, window: Window | None = None) -> np.ndarray:
         """Superpixel ids, int64, `cell_y * cells_x + cell_x` of the home; -1 where masked.
 
-        Each plane of a stack numbers its superpixels after those of the planes before it.
+        Each plane of a stack numbers its superpixels after those of the planes before it. The ids
+        come to memory.
         """
         window = window or self.lattice.bounds
-        slots = self.slots[(..., *window.slices)].astype(np.int64)
+        planes = (slice(None),) * (self.slots.ndim - 2)
+        slots = on_host(self.slots[(*planes, *window.slices)]).astype(np.int64)
         cells_x = self.lattice.shape[1]
         y = np.arange(window.y0, window.y1)[:, None] // self.lattice.step
         x = np.arange(window.x0, window.x1)[None, :] // self.lattice.step
@@ -183,6 +187,7 @@ def superpixels(
     Returns
     -------
     Superpixels
+        On the GPU for an image there, whole planes at once.
 
     Examples
     --------
@@ -214,7 +219,25 @@ def superpixel_map(
 ) -> Superpixels:
     """The superpixels of every plane, in memory."""
     image = reader.image
+    if image.is_on_device:
+        return _map_there(reader)
     slots = np.empty((image.num_planes, image.height, image.width), np.uint8)
     left = write_slots(reader, slots, block=block, workers=workers)
     shaped = slots if image.is_stack else slots[0]
     return Superpixels(shaped, reader.lattice, reader.settings, reader.scaling, left)
+
+
+def _map_there(reader: PixelReader) -> Superpixels:
+    """The same for an image on a GPU, which is not cut into blocks."""
+    from gnnseg.kernels.cuda.arrays import stacked
+
+    image, lattice, settings = reader.image, reader.lattice, reader.settings
+    planes = [
+        compute_slots(
+            reader.read(lattice.bounds, z), lattice.cells, lattice, settings, reader.scaling
+        )
+        for z in range(image.num_planes)
+    ]
+    slots = stacked([plane.slots for plane in planes]) if image.is_stack else planes[0].slots
+    left = sum(len(plane.orphans) for plane in planes)
+    return Superpixels(slots, lattice, settings, reader.scaling, left)

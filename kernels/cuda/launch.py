@@ -1,0 +1,23 @@
+"""How many threads a launch has."""
+
+from __future__ import annotations
+
+import math
+
+from numba import config
+
+_SIMULATED: bool = config.ENABLE_CUDASIM  # type: ignore[attr-defined]
+THREADS = 8 if _SIMULATED else 128
+"""Threads of a block that works on one cell or home together; few where each is simulated."""
+_PIXELS = (4, 4) if _SIMULATED else (32, 8)
+
+
+def per_item(count: int) -> tuple[int, int]:
+    """Blocks and threads for a thread an item."""
+    return max(1, math.ceil(count / THREADS)), THREADS
+
+
+def per_pixel(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Blocks and threads for a thread a pixel: x, y."""
+    columns, rows = _PIXELS
+    return (max(1, math.ceil(width / columns)), max(1, math.ceil(height / rows))), _PIXELS

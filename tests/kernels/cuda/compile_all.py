@@ -1,0 +1,103 @@
+"""Compile every kernel for a GPU that need not be there, and print the kernels' names.
+
+The simulator runs kernels as Python and checks no types; this does. NVIDIA's compiler is found
+through CUDA_HOME.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from types import SimpleNamespace
+
+from numba import cuda, types
+
+import gnnseg.kernels.cuda as package
+
+HOPPER = 9, 0
+INT = types.int64
+U8, I16, U16, I32, I64, F64 = (
+    types.uint8, types.int16, types.uint16, types.int32, types.int64, types.float64
+)  # fmt: skip
+
+
+def of(dtype, ndim):
+    return types.Array(dtype, ndim, "C")
+
+
+def strided(dtype, ndim):
+    return types.Array(dtype, ndim, "A")
+
+
+SLOTS, PLACES, LIST = of(U8, 2), of(I32, 3), of(I64, 1)
+LOOK = of(U16, 3), SLOTS, INT, of(I16, 1), PLACES, PLACES, of(types.boolean, 2)
+TREES = of(I32, 1), of(I64, 1)
+SUMS = of(I64, 2), LIST, INT, of(I64, 3), PLACES, INT, INT
+SIGNATURES = {
+    "adjacency._count_sides": [
+        (of(I16, 2), SLOTS, INT, PLACES, PLACES, of(I32, 2), INT, INT),
+    ],
+    "arrays._copy": [(strided(t, 2), of(t, 2)) for t in (U8, U16, I16, types.float32)],
+    "arrays._fill": [(of(I32, 1), I32), (of(types.boolean, 1), types.boolean)],
+    "arrays._mean_of_channels": [(of(I16, 3), of(I16, 2))],
+    "arrays._repeat_edges": [(of(I16, 3), INT, INT, INT, INT)],
+    "arrays._write_where_zero": [(strided(t, 2), INT, SLOTS) for t in (U8, types.boolean)],
+    "colour._fill": [(of(types.boolean, 2), of(I16, 3), INT, INT, of(I16, 3))],
+    "colour._oppose": [(of(I16, 3), INT, INT, INT, INT)],
+    "colour._put": [(of(types.boolean, 2), of(I16, 3), INT, INT, of(I16, 3))],
+    "colour._scale_floats": [
+        (of(t, 3), of(F64, 1), of(F64, 1), F64, of(types.boolean, 2), of(I16, 3), INT, INT)
+        for t in (types.float32, F64, I32)
+    ],
+    "colour._scale_integers": [
+        (of(t, 3), of(I32, 2), INT, of(I16, 3), INT, INT) for t in (U8, U16, I16)
+    ],
+    "connectivity._begin": [(SLOTS, tree) for tree in TREES],
+    "connectivity._choose_main": [(SLOTS, INT, tree, of(I32, 1), of(I64, 2)) for tree in TREES],
+    "connectivity._join_neighbours": [(SLOTS, INT, tree) for tree in TREES],
+    "connectivity._list_orphans": [(SLOTS, LIST, LIST)],
+    "connectivity._mark_orphans": [(SLOTS, INT, tree, of(I64, 2), LIST) for tree in TREES],
+    "connectivity._measure": [(tree, of(I32, 1)) for tree in TREES],
+    "connectivity._release": [(SLOTS, LIST, of(types.boolean, 1))],
+    "connectivity._settle": [(SLOTS, LIST, of(U8, 1))],
+    "connectivity._vote": [(SLOTS, INT, LIST, of(U8, 1))],
+    "paint._paint": [
+        (SLOTS, INT, of(t, 2), INT, INT, t, of(t, 2)) for t in (U8, U16, types.float32)
+    ],
+    "region_sums._add_up": [
+        (of(I16, 3), strided(I16, 2), SLOTS, INT, *SUMS)
+    ],
+    "slic._add_up": [(*LOOK, INT, LIST, of(I32, 4))],
+    "slic._assign": [(*LOOK, LIST)],
+    "slic._seed": [(of(U16, 3), SLOTS, INT, INT, PLACES, PLACES, of(types.boolean, 2))],
+    "slic._soften": [(of(I16, 3), INT, INT, of(U16, 3))],
+    "slic._update": [(of(I32, 4), INT, INT, PLACES, PLACES)],
+    "smooth._smooth": [(of(I16, 3), of(I32, 1), INT, of(I16, 3))],
+}  # fmt: skip
+
+
+def kernels():
+    """Every kernel of the package by name; functions that only kernels call are left out."""
+    from numba.cuda.dispatcher import CUDADispatcher  # which the simulator does not have
+
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        for name, value in vars(module).items():
+            if isinstance(value, CUDADispatcher) and not value.targetoptions["device"]:
+                yield f"{found.name}.{name}", value
+
+
+def main():
+    from numba.cuda import dispatcher
+
+    # Functions called by kernels are compiled for the GPU at hand: say that there is one.
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=HOPPER)
+    for name, kernel in kernels():
+        for signature in SIGNATURES[name]:
+            cuda.compile_ptx(kernel.py_func, signature, cc=HOPPER)
+        sys.stdout.write(f"{name}\n")
+
+
+if __name__ == "__main__":
+    main()

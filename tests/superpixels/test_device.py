@@ -1,0 +1,73 @@
+"""Images on a GPU: the same superpixels, graph and labels, and they stay there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import cuda
+
+import gnnseg
+from gnnseg.errors import UsageError
+from gnnseg.kernels.arrays import is_device_array
+from gnnseg.superpixels import SlicSettings
+
+
+def draw(dtype, *shape):
+    rng = np.random.default_rng(0)
+    return (rng.random(shape) * 255).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(11, 14, 3), (12, 9)])
+def test_superpixels_stay_where_the_image_is(shape):
+    image = draw(np.uint8, *shape)
+    mask = draw(np.uint8, *shape[:2]) > 20
+    here = gnnseg.superpixels(image, step=4, n_iter=1, sigma=0.4, mask=mask)
+    there = gnnseg.superpixels(cuda.to_device(image), step=4, n_iter=1, sigma=0.4, mask=mask)
+    assert is_device_array(there.slots)
+    np.testing.assert_array_equal(there.slots.copy_to_host(), here.slots)
+    np.testing.assert_array_equal(there.ids(), here.ids())
+    assert there.num_leftover == here.num_leftover
+    values = np.arange(here.lattice.num_cells, dtype=np.uint8)
+    expected = gnnseg.paint(here, values)
+    for given in (values, cuda.to_device(values)):
+        np.testing.assert_array_equal(gnnseg.paint(there, given).copy_to_host(), expected)
+
+
+def test_a_stack_is_done_plane_by_plane():
+    image = draw(np.uint8, 2, 9, 8)
+    source, there = (gnnseg.open_image(a, axes="ZYX") for a in (image, cuda.to_device(image)))
+    found = gnnseg.superpixels(there, step=4, n_iter=0).slots
+    np.testing.assert_array_equal(
+        found.copy_to_host(), gnnseg.superpixels(source, step=4, n_iter=0).slots
+    )
+
+
+def test_the_graph_is_that_of_the_cpu():
+    image = draw(np.float32, 12, 13)
+    image[4:6, 5] = np.nan
+    settings = SlicSettings(step=5, n_iter=1)
+    here, there = (
+        gnnseg.region_graph(pixels, settings=settings) for pixels in (image, cuda.to_device(image))
+    )
+    for name in ("x", "edge_index", "edge_attr", "pos", "area"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+
+
+@pytest.mark.parametrize(
+    ("axes", "order"), [("YXC", (0, 1, 2)), ("CYX", (2, 0, 1)), ("XYC", (1, 0, 2))]
+)
+def test_axes_in_any_order_are_read(axes, order):
+    image = draw(np.uint8, 6, 5, 3)
+    stored = np.ascontiguousarray(image.transpose(order))
+    there = gnnseg.open_image(cuda.to_device(stored), axes=axes)
+    here = gnnseg.open_image(image)
+    window = here.bounds.grow(-1)
+    assert there.is_on_device
+    assert not here.is_on_device
+    np.testing.assert_array_equal(there.read_there(window).copy_to_host(), here.read(window))
+    np.testing.assert_array_equal(there.read(window), here.read(window))
+
+
+def test_an_object_that_is_no_array_is_refused():
+    with pytest.raises(UsageError, match="or one on a GPU"):
+        gnnseg.open_image(object())
