@@ -4,8 +4,9 @@
 
 A measurement is a fresh process that runs a stage once to warm up and then three times; ours and
 the peers' alternate, and medians of the least times are compared. The picture is scikit-image's
-`ihc.png`, mirrored to 4096 x 4096 pixels (1024 x 1024 for peers below 5 Mpx/s), about one
-superpixel to 16 x 16 pixels, on all cores. Peers that are not installed are named and left out:
+`ihc.png`, mirrored to 4096 x 4096 pixels (1024 x 1024 for peers below 5 Mpx/s, 8192 x 8192 for
+message passing), about one superpixel to 16 x 16 pixels, on all cores. A small image is the size of
+a street scene of CamVid, on one thread. Peers that are not installed are named and left out:
 `pip install '.[bench]'`, and fast-slic from its source. Expected on 2 cores: superpixels with one
 round at least twice as fast as fast-slic and 50 times scikit-image's `slic`. Writes
 `experiments/results/bench_kernels.json`.
@@ -29,6 +30,8 @@ from machine import machine_record
 
 RESULT = Path(__file__).parent / "results" / "bench_kernels.json"
 SIDE, SMALL, STEP, REPEATS, RUNS = 4096, 1024, 16, 3, 3
+WIDTH = 32
+SMALL_IMAGE = 360 * 480
 
 Work = Callable[[], object]
 
@@ -62,14 +65,14 @@ def gnnseg_one_round(image: np.ndarray) -> Work:
     """Slots with their connectivity, after one round."""
     import gnnseg
 
-    return lambda: gnnseg.superpixels(image, step=STEP, n_iter=1, block=2048)
+    return lambda: gnnseg.superpixels(image, step=STEP, n_iter=1)
 
 
 def gnnseg_default(image: np.ndarray) -> Work:
     """The same with default settings."""
     import gnnseg
 
-    return lambda: gnnseg.superpixels(image, step=STEP, block=2048)
+    return lambda: gnnseg.superpixels(image, step=STEP)
 
 
 def fast_slic_avx2(image: np.ndarray) -> Work:
@@ -163,6 +166,80 @@ def numpy_paint(image: np.ndarray) -> Work:
     return lambda: labels[ids]
 
 
+def gnnseg_edge_gated_layer(image: np.ndarray) -> Work:
+    """The layer of the default preset without gradients, over the regions of the image."""
+    import torch
+
+    from gnnseg.models.layers import EdgeGatedConv
+
+    graph = _graph_for_layers(image)
+    layer = EdgeGatedConv(WIDTH, graph[2].shape[1]).eval()
+    return lambda: torch.no_grad()(layer)(*graph)
+
+
+def pyg_res_gated_graph_conv(image: np.ndarray) -> Work:
+    """The same function of nodes and edges (`tests/kernels/test_gated.py`) by PyTorch Geometric."""
+    import torch
+    from torch_geometric.nn import ResGatedGraphConv
+
+    graph = _graph_for_layers(image)
+    layer = ResGatedGraphConv(WIDTH, WIDTH, edge_dim=graph[2].shape[1]).eval()
+    return lambda: torch.no_grad()(layer)(*graph)
+
+
+def pyg_res_gated_graph_conv_without_edge_attributes(image: np.ndarray) -> Work:
+    """The layer of PyTorch Geometric that does less: gates that see no edge."""
+    import torch
+    from torch_geometric.nn import ResGatedGraphConv
+
+    graph = _graph_for_layers(image)[:2]
+    layer = ResGatedGraphConv(WIDTH, WIDTH).eval()
+    return lambda: torch.no_grad()(layer)(*graph)
+
+
+def gnnseg_small_image_superpixels(image: np.ndarray) -> Work:
+    """360 x 480 pixels at step 8, on one thread."""
+    import gnnseg
+
+    small = image[:360, :480].copy()
+    return lambda: gnnseg.superpixels(small, step=8, workers=1)
+
+
+def gnnseg_small_image_to_labels(image: np.ndarray) -> Work:
+    """The same, and features, graph, the default network with random weights, and paint."""
+    import torch
+
+    import gnnseg
+    from gnnseg.graph import whole_table
+    from gnnseg.io import ClassInfo
+    from gnnseg.models import Model, get_preset, select_features
+    from gnnseg.superpixels import SlicSettings, fit_scaling, make_reader
+
+    small = gnnseg.open_image(image[:360, :480].copy())
+    settings, scaling = SlicSettings(step=8), fit_scaling([small])
+    features = select_features(get_preset("default"), scaling, place=True)
+    model = Model(
+        preset="default",
+        options={},
+        settings=settings,
+        scaling=scaling,
+        features=features,
+        mean=np.zeros(len(features), np.float32),
+        std=np.ones(len(features), np.float32),
+        classes=ClassInfo(tuple(f"class {number}" for number in range(11))),
+        pixel_size=None,
+        training={},
+    )
+    torch.set_num_threads(1)
+
+    def work() -> object:
+        slots, table = whole_table(make_reader(small, settings=settings, scaling=scaling))
+        labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        return gnnseg.paint(slots, labels, step=8)
+
+    return work
+
+
 ENTRIES = [
     Entry("superpixels", gnnseg_one_round),
     Entry("superpixels", gnnseg_default),
@@ -173,6 +250,16 @@ ENTRIES = [
     Entry("features and graph", scikit_image_properties_and_graph, "skimage", SMALL),
     Entry("graph", gnnseg_graph),
     Entry("graph", bioimage_cpp_graph, "bioimage_cpp"),
+    Entry("message passing", gnnseg_edge_gated_layer, side=2 * SIDE),
+    Entry("message passing", pyg_res_gated_graph_conv, "torch_geometric", 2 * SIDE),
+    Entry(
+        "message passing",
+        pyg_res_gated_graph_conv_without_edge_attributes,
+        "torch_geometric",
+        2 * SIDE,
+    ),
+    Entry("small image", gnnseg_small_image_superpixels, side=SMALL),
+    Entry("small image", gnnseg_small_image_to_labels, side=SMALL),
     Entry("paint", gnnseg_paint),
     Entry("paint", numpy_paint, "numpy"),
 ]
@@ -180,6 +267,18 @@ ENTRIES = [
 
 def _regions(image: np.ndarray) -> int:
     return image.shape[0] * image.shape[1] // STEP**2
+
+
+def _graph_for_layers(image: np.ndarray) -> tuple[Any, Any, Any]:
+    """Random states of the regions, and the edges of their graph with attributes."""
+    import torch
+
+    import gnnseg
+    from gnnseg.superpixels import SlicSettings
+
+    graph = gnnseg.region_graph(image, settings=SlicSettings(step=STEP))
+    states = torch.rand(graph.num_nodes, WIDTH, generator=torch.Generator().manual_seed(0))
+    return states, torch.as_tensor(graph.edge_index), torch.as_tensor(graph.edge_attr)
 
 
 def _ids(image: np.ndarray) -> np.ndarray:
@@ -221,12 +320,13 @@ def main() -> None:
 def record(entry: Entry, seconds: list[float]) -> dict[str, Any]:
     """One line of the result."""
     middle = statistics.median(seconds)
+    pixels = SMALL_IMAGE if entry.stage == "small image" else entry.side**2
     return {
         "stage": entry.stage,
         "name": entry.name,
         "side": entry.side,
         "seconds": seconds,
-        "mpx_per_second": entry.side**2 / middle / 1e6,
+        "mpx_per_second": pixels / middle / 1e6,
     }
 
 
@@ -248,14 +348,18 @@ def seconds_of(entry: Entry) -> float:
 def measure(name: str) -> None:
     """Print the least seconds of an entry, after a run that warms up."""
     entry = next(entry for entry in ENTRIES if entry.name == name)
-    work = entry.prepare(picture(entry.side))
+    print(least_seconds(entry.prepare(picture(entry.side))))
+
+
+def least_seconds(work: Work) -> float:
+    """The least of several runs, after one that warms up."""
     work()
     least = float("inf")
     for _ in range(RUNS):
         started = time.perf_counter()
         work()
         least = min(least, time.perf_counter() - started)
-    print(least)
+    return least
 
 
 if __name__ == "__main__":

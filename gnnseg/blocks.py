@@ -73,13 +73,14 @@ class Window:
             self.y0 - outer.y0, self.y1 - outer.y0, self.x0 - outer.x0, self.x1 - outer.x0
         )
 
-    def split(self, size: int) -> Iterator[Window]:
-        """Tiles of at most `size`, aligned to multiples of `size`, in raster order."""
+    def split(self, size: int | tuple[int, int]) -> Iterator[Window]:
+        """Tiles of at most `size` (y, x), aligned to multiples of it, in raster order."""
         if self.size == 0:
             return
-        for y in range(self.y0 // size * size, self.y1, size):
-            for x in range(self.x0 // size * size, self.x1, size):
-                yield Window(y, y + size, x, x + size).clip(self)
+        rows, columns = (size, size) if isinstance(size, int) else size
+        for y in range(self.y0 // rows * rows, self.y1, rows):
+            for x in range(self.x0 // columns * columns, self.x1, columns):
+                yield Window(y, y + rows, x, x + columns).clip(self)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ class Block:
         return self.write.relative_to(self.read).slices
 
 
-def blocks(bounds: Window, size: int, halo: int, limits: Window | None = None) -> Iterator[Block]:
+def blocks(
+    bounds: Window, size: int | tuple[int, int], halo: int, limits: Window | None = None
+) -> Iterator[Block]:
     """Blocks that tile `bounds`, each reading `halo` more on every side, within `limits`."""
     for write in bounds.split(size):
         yield Block(write, write.grow(halo).clip(limits or bounds))

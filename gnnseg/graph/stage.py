@@ -17,7 +17,7 @@ from gnnseg.kernels.arrays import copied, full, on_host
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
 from gnnseg.superpixels.reader import MARGIN
-from gnnseg.superpixels.stage import DEFAULT_BLOCK
+from gnnseg.superpixels.stage import block_cells
 
 SUM_HALO = 3
 """Cells around a home that hold its pixels (two) and the neighbours these touch (one more)."""
@@ -37,9 +37,9 @@ class RegionBlock:
 
 
 def region_blocks(
-    lattice: Lattice, settings: SlicSettings, cells: Window, size: int
+    lattice: Lattice, settings: SlicSettings, cells: Window, size: int | tuple[int, int]
 ) -> list[Block]:
-    """Blocks of `size` cells that tile `cells`, each with the halo of its slots and sums."""
+    """Blocks of `size` cells (y, x) that tile `cells`, each with the halo of its slots and sums."""
     halo = settings.slot_halo + SUM_HALO
     return list(blocks(cells, size, halo, lattice.cells))
 
@@ -136,7 +136,7 @@ def region_graph(
     settings: SlicSettings | None = None,
     mask: Any = None,
     plane: int = 0,
-    block: int = DEFAULT_BLOCK,
+    block: int | None = None,
     workers: int | None = None,
 ) -> RegionGraph:
     """The region adjacency graph of an image (of one plane of a stack), in memory.
@@ -151,7 +151,8 @@ def region_graph(
     plane : int
         Plane of a stack.
     block, workers : int, optional
-        Pixels on a side that are worked on at once; threads. They never change the result.
+        Pixels on a side that are worked on at once, by default up to 8 million in all; threads.
+        They never change the result.
 
     Examples
     --------
@@ -171,7 +172,7 @@ def region_graph(
 
 
 def whole_table(
-    reader: PixelReader, plane: int = 0, *, block: int = DEFAULT_BLOCK, workers: int = 1
+    reader: PixelReader, plane: int = 0, *, block: int | None = None, workers: int = 1
 ) -> tuple[np.ndarray, RegionTable]:
     """Slots (Y, X) and the table of a whole plane, in memory."""
     lattice, scaling = reader.lattice, reader.scaling
@@ -184,7 +185,7 @@ def whole_table(
         for name, array in whole.arrays().items():
             array[part.cells.slices] = getattr(part.table, name)
 
-    size = max(1, block // lattice.step)
+    size = block_cells(lattice, block, workers)
     tasks = region_blocks(lattice, reader.settings, lattice.cells, size)
     run_tasks(lambda task: compute_regions(reader, plane, task), tasks, workers=workers, done=done)
     return slots, whole

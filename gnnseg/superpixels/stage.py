@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from gnnseg.superpixels.settings import SlicSettings
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
 
-DEFAULT_BLOCK = 1024
+AT_ONCE = 1 << 23
+"""Pixels of a block, where the caller does not say: about 100 MB a thread."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +107,32 @@ class Superpixels:
         return np.where(slots == MASKED, -1, ids)
 
 
-def slot_blocks(lattice: Lattice, settings: SlicSettings, block: int) -> list[Block]:
-    """Blocks, in cells, that write `block` pixels (a whole number of cells) and read their halo."""
-    size = max(1, block // settings.step)
-    return list(blocks(lattice.cells, size, settings.slot_halo))
+def block_cells(lattice: Lattice, block: int | None, workers: int) -> tuple[int, int]:
+    """Cells (rows, columns) of the blocks of an image in memory.
+
+    A block of `block` pixels on a side; by default as few and as large blocks as keep all workers
+    busy, since each computes a halo besides: strips as wide as the image, if it is not too wide.
+    """
+    step = lattice.step
+    if block is not None:
+        return max(1, block // step), max(1, block // step)
+    most = max(1, AT_ONCE // step**2)
+    height, width = lattice.shape
+    columns = min(width, max(2 * isqrt(most), most // height))
+    strips = -(-height * columns // most)
+    strips = -(-strips // workers) * workers
+    return -(-height // strips), columns
 
 
 def write_slots(
-    reader: PixelReader, out: Any, *, block: int = DEFAULT_BLOCK, workers: int = 1
+    reader: PixelReader, out: Any, *, block: int | None = None, workers: int = 1
 ) -> int:
     """Write the slots of every plane to `out`, a (Z, Y, X) uint8 array or zarr array.
 
     Returns the number of orphans left over.
     """
     lattice, settings = reader.lattice, reader.settings
+    size = block_cells(lattice, block, workers)
     left = 0
 
     def work(task: tuple[int, Block]) -> int:
@@ -135,7 +149,8 @@ def write_slots(
         left += orphans
 
     planes = range(reader.image.num_planes)
-    tasks = [(z, cells) for z in planes for cells in slot_blocks(lattice, settings, block)]
+    every = list(blocks(lattice.cells, size, settings.slot_halo))
+    tasks = [(z, cells) for z in planes for cells in every]
     run_tasks(work, tasks, workers=workers, done=done)
     return left
 
@@ -164,7 +179,7 @@ def superpixels(
     n_iter: int = SlicSettings.n_iter,
     sigma: float = 0.0,
     mask: Any = None,
-    block: int = DEFAULT_BLOCK,
+    block: int | None = None,
     workers: int | None = None,
 ) -> Superpixels:
     """Divide an image into superpixels; the result does not depend on `block` or `workers`.
@@ -182,7 +197,7 @@ def superpixels(
     mask : array, path or ImageSource, optional
         Zero where pixels take no part (but in the filter, of which they are neighbours).
     block, workers : int, optional
-        Pixels on a side that are worked on at once; threads.
+        Pixels on a side that are worked on at once, by default up to 8 million in all; threads.
 
     Returns
     -------
@@ -215,7 +230,7 @@ def superpixels(
 
 
 def superpixel_map(
-    reader: PixelReader, *, block: int = DEFAULT_BLOCK, workers: int = 1
+    reader: PixelReader, *, block: int | None = None, workers: int = 1
 ) -> Superpixels:
     """The superpixels of every plane, in memory."""
     image = reader.image

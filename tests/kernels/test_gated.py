@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
+from torch_geometric.nn import ResGatedGraphConv
 
 from gnnseg.kernels.expf import LIMIT, exp
 from gnnseg.kernels.gated import gated_messages
@@ -54,6 +55,26 @@ def test_messages_agree_with_the_training_layer(seed, nodes, edges, channels):
     with torch.inference_mode():
         got = conv(x, edge_index, edge_attr)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_it_is_the_published_layer_with_an_edge_term_in_the_gate():
+    """PyTorch Geometric's layer with the same weights, and none between values and edges."""
+    width, edge_width = 32, 6
+    conv, *graph = random_case(0, 50, 400, width)
+    peer = ResGatedGraphConv(width, width, edge_dim=edge_width)
+    query, own = conv.target.weight.chunk(2)
+    key, value = conv.source.weight.chunk(2)
+    nothing = torch.zeros(width, edge_width)
+    with torch.no_grad():
+        peer.lin_key.weight.copy_(torch.cat([query, conv.edge.weight], dim=1))
+        peer.lin_query.weight.copy_(torch.cat([key, nothing], dim=1))
+        peer.lin_value.weight.copy_(torch.cat([value, nothing], dim=1))
+        peer.lin_skip.weight.copy_(own)
+        peer.lin_key.bias.copy_(conv.target.bias[:width] + conv.edge.bias)
+        peer.lin_query.bias.copy_(conv.source.bias[:width])
+        peer.lin_value.bias.copy_(conv.source.bias[width:])
+        peer.bias.copy_(conv.target.bias[width:])
+        torch.testing.assert_close(conv(*graph), peer(*graph), atol=1e-5, rtol=1e-5)
 
 
 @given(st.integers(0, 9999), st.integers(1, 40))

@@ -13,7 +13,7 @@ from gnnseg.errors import InputError, UsageError
 from gnnseg.io import open_image
 from gnnseg.kernels.slic import MASKED, slic
 from gnnseg.superpixels import Scaling, SlicSettings, Superpixels, superpixels
-from gnnseg.superpixels.stage import DEFAULT_BLOCK, make_reader
+from gnnseg.superpixels.stage import AT_ONCE, block_cells, make_reader
 
 
 def offsets(slots):
@@ -173,4 +173,14 @@ def test_grey_images_fit_a_scaling_of_colours():
     )
     window = reader.lattice.bounds
     np.testing.assert_array_equal(reader.read(window).work, colours.read(window).work)
-    assert DEFAULT_BLOCK % 16 == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+@pytest.mark.parametrize("size", [(1, 1), (17, 9000), (4096, 4096), (40_000, 30_001), (9, 10**7)])
+def test_blocks_in_memory_are_few_and_bounded(size, workers):
+    lattice = Lattice(*size, 16)
+    rows, columns = block_cells(lattice, None, workers)
+    assert rows * columns * 16**2 <= AT_ONCE
+    down, across = -(-lattice.shape[0] // rows), -(-lattice.shape[1] // columns)
+    assert down * across <= workers + 2 * -(-lattice.num_cells * 16**2 // AT_ONCE)
+    assert block_cells(lattice, 64, workers) == (4, 4)
