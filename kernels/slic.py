@@ -19,6 +19,8 @@ MASKED = 254
 """Slot of a pixel that belongs to no superpixel."""
 FIRST = 6
 """Slot of the first of the nine homes that a pixel may join before orphans do."""
+LAYER = 25
+"""Slots from a home to that one layer of cells further along z."""
 QUARTERS = 4
 """Centres are kept in quarters of a pixel."""
 SPAN = 16384
@@ -26,11 +28,11 @@ SPAN = 16384
 HEAVIEST = 2000
 """Largest cost of a distance of one step along one axis."""
 _AXIS = 3 * HEAVIEST + 1  # largest cost of a distance between a pixel and a home
-_NOWHERE = (1 << 16) - 1 - SPAN - _AXIS  # of the distance to a home that there is not
+_NOWHERE = (1 << 16) - 1 - SPAN - 2 * _AXIS  # of the distance to a home that there is not
 _FEW = 4  # up to so many channels, the loops are compiled for their number
 _STRIP = 256  # pixels of a row worked on at once: what they look at stays in the nearest cache
 _SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
-_PARTS = 20  # slots of the nine homes, and one more than the last for masked pixels
+_WINDOW = 13  # from the slot of the first of nine homes to the last, and one more
 _BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait for the other
 _HALF, _LOW = 32, (1 << 32) - 1  # two sums share a 64-bit word
 
@@ -86,21 +88,24 @@ def slic(
         gpu.slic(work, step, n_iter, stride, ruler, slots, colour, place, corner, open_sides)
         return
     few = (0,) * len(work) if len(work) <= _FEW else ()
-    active = np.zeros(cells, np.bool_)
-    sums = np.zeros((*cells, colour.shape[2] + 3), np.int64)
+    sums = np.zeros((1, *cells, colour.shape[2] + 3), np.int64)
     stride = stride if n_iter > 0 else 1
-    channels, taken = _sample(work, corner, slots, step, stride)
-    _seed(channels, taken, step, stride, colour, place, active)
-    _seed_rest(work, corner, slots, step, colour, place, active)
+    sample = take_sample(work, corner, slots, step, stride)
+    add_cells(*sample, step, stride, sums[0])
+    settle(sums[0], step, QUARTERS * (stride - 1) // 2, colour, place)
+    rest = sums[0, ..., 0] == 0
+    add_rest(work, corner, slots, step, rest, sums[0])
+    settle(np.where(rest[..., None], sums[0], 0), step, 0, colour, place)
+    # There is one layer of cells, with no way to go along z.
+    homes = colour[None], place[None], sums[..., 0] > 0, np.zeros((1, *cells), np.uint16)
     for round_ in range(n_iter):
         part = inner_cells(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        view = channels, taken, (0, 0), step, stride
-        _assign(*view, ruler, colour, place, active, sums, part, few)
-        _update(sums, step, stride, colour, place)
-    del channels, taken
+        assign(*sample, (0, 0), step, stride, ruler, homes, FIRST, sums, part, few)
+        settle(sums[0], step, update_shift(stride), colour, place)
+    del sample
     part = inner_cells(cells, 2 * n_iter + 1, open_sides)
-    _assign(work, slots, corner, step, 1, ruler, colour, place, active, sums[:0], part, few)
+    assign(work, slots, corner, step, 1, ruler, homes, FIRST, sums[:0], part, few)
 
 
 def _ruler(step: int, weight: float) -> np.ndarray:
@@ -121,7 +126,7 @@ def _soften(channel, y, x, n, column, out):
 
 
 @njit(nogil=True, cache=True)
-def _sample(work, corner, slots, step, stride):
+def take_sample(work, corner, slots, step, stride):
     """Every `stride`-th row and column of each cell: channels, filtered, and slots."""
     height, width = slots.shape
     rows = np.array([y for y in range(height) if y % step % stride == 0])
@@ -163,30 +168,27 @@ def _mean(total, count):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _seed(work, slots, step, stride, colour, place, active):
-    """A cell starts with the mean of its own pixels: what lies there, wherever a block ends.
+def add_cells(work, slots, step, stride, sums):
+    """Add up the pixels of each cell: what a superpixel starts with, wherever a block ends.
 
-    `work` and `slots` hold every `stride`-th row and column of each cell.
+    `work` and `slots` hold every `stride`-th row and column of each cell. `sums` are count, y, x
+    (from one cell above and left of the cell) and channels.
     """
     channels, height, width = work.shape
     size = -(-step // stride)
     column = np.empty((channels + 2, width), np.int32)  # count, y and channels down each column
-    total = np.empty(channels + 3, np.int64)
-    for cy in range(active.shape[0]):
+    for cy in range(sums.shape[0]):
         column[:] = 0
         for y in range(cy * size, min(cy * size + size, height)):
             _add_row(work, slots, y, step + (y - cy * size) * stride, column)
-        for cx in range(active.shape[1]):
-            total[:] = 0
+        for cx in range(sums.shape[1]):
+            total = sums[cy, cx]
             for x in range(cx * size, min(cx * size + size, width)):
                 total[0] += column[0, x]
                 total[1] += column[1, x]
                 total[2] += np.int64(column[0, x]) * (step + (x - cx * size) * stride)
                 for c in range(channels):
                     total[3 + c] += column[2 + c, x]
-            active[cy, cx] = total[0] > 0
-            shift = QUARTERS * (stride - 1) // 2  # the middle of what a pixel stands for
-            _centre(total, step, shift, colour[cy, cx], place[cy, cx])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -202,16 +204,15 @@ def _add_row(work, slots, y, away, column):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _seed_rest(work, corner, slots, step, colour, place, active):
-    """Seed the cells of which only pixels that no round looks at take part."""
+def add_rest(work, corner, slots, step, rest, sums):
+    """Add up all pixels of the cells in `rest`: those of which no round looks at any."""
     height, width = slots.shape
     row, column = np.empty(step, np.uint16), np.empty(step + 2, np.uint16)
-    total = np.empty(work.shape[0] + 3, np.int64)
-    for cy in range(active.shape[0]):
-        for cx in range(active.shape[1]):
-            if active[cy, cx]:
+    for cy in range(rest.shape[0]):
+        for cx in range(rest.shape[1]):
+            if not rest[cy, cx]:
                 continue
-            total[:] = 0
+            total = sums[cy, cx]
             x0, n = cx * step, min(step, width - cx * step)
             for y in range(cy * step, min(cy * step + step, height)):
                 before = total[0]
@@ -226,73 +227,82 @@ def _seed_rest(work, corner, slots, step, colour, place, active):
                     _soften(work[c], corner[0] + y, corner[1] + x0, n, column, row)
                     for x in range(n):
                         total[3 + c] += row[x] if slots[y, x0 + x] != MASKED else 0
-            active[cy, cx] = total[0] > 0
-            _centre(total, step, 0, colour[cy, cx], place[cy, cx])
+
+
+def update_shift(stride: int) -> int:
+    """What a round moves centres by, in quarters of a pixel, to make up for pixels not looked at.
+
+    Half way to the middle: an edge of a region falls on a pixel looked at as often as beside it,
+    and with the whole way (or none) more pixels join homes on one side than on the other.
+    """
+    return QUARTERS * (stride - 1) // 4
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _centre(total, step, shift, colour, place):
-    """Move a centre to the mean of its pixels; one that lost them all stays where it was.
+def settle(sums, step, shift, colour, place):
+    """Move centres to the mean of their pixels; those that have none stay where they were.
 
     `shift` makes up for the pixels not looked at, in quarters; it does not lead out of the nine
     cells.
     """
-    count = total[0]
     last = QUARTERS * (3 * step - 1)
-    if count > 0:
-        place[0] = min(_mean(QUARTERS * total[1], count) + shift, last)
-        place[1] = min(_mean(QUARTERS * total[2], count) + shift, last)
-        for c in range(colour.size):
-            colour[c] = _mean(total[3 + c], count)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _update(sums, step, stride, colour, place):
-    # Half way to the middle: an edge of a region falls on a pixel looked at as often as beside it,
-    # and with the whole way (or none) more pixels join homes on one side than on the other.
-    shift = QUARTERS * (stride - 1) // 4
     for cy in range(colour.shape[0]):
         for cx in range(colour.shape[1]):
-            _centre(sums[cy, cx], step, shift, colour[cy, cx], place[cy, cx])
+            total = sums[cy, cx]
+            count = total[0]
+            if count > 0:
+                place[cy, cx, 0] = min(_mean(QUARTERS * total[1], count) + shift, last)
+                place[cy, cx, 1] = min(_mean(QUARTERS * total[2], count) + shift, last)
+                for c in range(colour.shape[2]):
+                    colour[cy, cx, c] = _mean(total[3 + c], count)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _assign(work, slots, corner, step, stride, ruler, colour, place, active, sums, part, few):
+def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, few):
     """Give each pixel its nearest home; among equals the first in raster order.
 
     What the homes of a row of cells look like from each column is spread out once (`_spread`), so
     that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
     those of a sample and are added up there; without (`sums` empty), they are filtered and get
     their slots. `few` has an item for each channel, or none when there are many.
+
+    `homes` are colour, place and whether there is one, of each layer of cells that pixels compete
+    for, and what the way to it along z costs; a plane has one layer, a volume three, each with nine
+    homes. `first` is the slot of the first home.
     """
-    channels, (height, width) = work.shape[0], slots.shape
+    channels, (height, width), layers = work.shape[0], slots.shape, homes[0].shape[0]
     size = -(-step // stride)
-    views = np.empty((3, _SPACES + channels, (active.shape[1] + 2) * size), np.uint16)
-    homes = np.empty((9, 2 + channels, _STRIP), np.uint16)
-    found = np.empty(_STRIP, np.uint8)
+    cells_x = homes[2].shape[2]
+    views = np.empty((3, layers, _SPACES + channels, (cells_x + 2) * size), np.uint16)
+    near = np.empty((layers, 9, 2 + channels, _STRIP), np.uint16)
+    least, found = np.empty(_STRIP, np.uint16), np.empty(_STRIP, np.uint8)
+    cost, other = np.empty(_STRIP, np.uint16), np.empty(_STRIP, np.uint8)
     packed = np.empty((channels // 2 + 1, _STRIP), np.int64)
-    local = np.zeros((_BANKS, _STRIP // size + 2, _PARTS, packed.shape[0] + 1), np.int64)
+    codes = first + LAYER * (layers - 1) + _WINDOW + 1
+    local = np.zeros((_BANKS, _STRIP // size + 2, codes, packed.shape[0] + 1), np.int64)
     cells, parts = np.empty(_STRIP, np.uint32), np.empty(_STRIP, np.uint32)
     away = (np.arange(width) % size * stride).astype(np.int32)
     pixels, column = np.empty((channels, _STRIP), np.uint16), np.empty(_STRIP + 2, np.uint16)
-    first, last = part[2] * size, min(part[3] * size, width)
+    x_first, x_last = part[2] * size, min(part[3] * size, width)
+    columns = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
     for hy in range(part[0] - 1, part[0] + 1):
-        _spread(hy, size, stride, step, ruler, colour, place, active, views[hy % 3])
+        _spread(hy, size, step, ruler, columns, homes, views[hy % 3])
     for cy in range(part[0], part[1]):
-        _spread(cy + 1, size, stride, step, ruler, colour, place, active, views[(cy + 1) % 3])
-        for x0 in range(first, last, _STRIP):
-            n = min(_STRIP, last - x0)
-            _line_up(views, cy, x0, n, size, homes)
+        _spread(cy + 1, size, step, ruler, columns, homes, views[(cy + 1) % 3])
+        for x0 in range(x_first, x_last, _STRIP):
+            n = min(_STRIP, x_last - x0)
+            for layer in range(layers):
+                _line_up(views, layer, cy, x0, n, size, near[layer])
             _list_cells(x0, size, local, cells)
             for y in range(cy * size, min(cy * size + size, height)):
                 down = (y - cy * size) * stride
-                for c in range(channels):
-                    if sums.size > 0:
-                        _copy(work[c, y, x0:], pixels[c], n)
-                    else:
-                        _soften(work[c], corner[0] + y, corner[1] + x0, n, column, pixels[c])
+                _load_row(work, corner, y, x0, n, sums.size == 0, column, pixels)
                 at = np.uint16(ruler[QUARTERS * (2 * step + down)])
-                _nearest(pixels, at, homes, found[:n], few)
+                _nearest(pixels, at, near[0], np.uint16(first), least[:n], found[:n], few)
+                for layer in range(1, layers):
+                    slot = np.uint16(first + LAYER * layer)
+                    _nearest(pixels, at, near[layer], slot, cost[:n], other[:n], few)
+                    _take_nearer(cost[:n], other[:n], least[:n], found[:n])
                 if sums.size == 0:
                     _store(found, slots[y, x0 : x0 + n])
                 else:
@@ -300,44 +310,74 @@ def _assign(work, slots, corner, step, stride, ruler, colour, place, active, sum
                     _address(found, slots[y, x0 : x0 + n], cells, local, parts)
                     _accumulate(packed, 1 | down << _HALF, parts[:n], local.reshape(-1), few)
             if sums.size > 0:
-                _hand_over(local, cy, x0 // size, step, sums)
+                for layer in range(layers):
+                    _hand_over(local, first + LAYER * layer, cy, x0 // size, step, sums[layer])
+                local[:] = 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _spread(hy, size, stride, step, ruler, colour, place, active, view):
-    """Write what a row of homes looks like from each column of pixels.
+def _load_row(work, corner, y, x0, n, filtered, column, pixels):
+    """Write `n` pixels of a row of each channel, through the filter if they are to be filtered."""
+    for c in range(work.shape[0]):
+        if filtered:
+            _soften(work[c], corner[0] + y, corner[1] + x0, n, column, pixels[c])
+        else:
+            _copy(work[c, y, x0:], pixels[c], n)
 
-    `view` has a cell of `size` columns for each home and one more at either end. Its rows are where
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _spread(hy, size, step, ruler, columns, homes, views):
+    """Write what a row of homes of each layer looks like from each column of pixels.
+
+    A view has a cell of `size` columns for each home and one more at either end. Its rows are where
     the home stands on the ruler along y for pixels of the row of cells below, of its own, and of
     that above; the cost along x from the columns of the cell to the right, of its own, and of that
-    to the left; and its colour.
+    to the left, and along z; and its colour. `columns` tells where on the ruler the columns of a
+    cell stand.
     """
-    for cell in range(active.shape[1] + 2):
-        hx = cell - 1
-        part = view[:, cell * size : (cell + 1) * size]
-        if not (0 <= hy < active.shape[0] and 0 <= hx < active.shape[1] and active[hy, hx]):
-            part[:] = 0
-            part[3:6] = _NOWHERE
-            continue
-        for k in range(3):
-            part[k] = ruler[place[hy, hx, 0] + k * QUARTERS * step]
-            centre = ruler[place[hy, hx, 1] + k * QUARTERS * step]
-            for x in range(size):
-                part[3 + k, x] = abs(ruler[QUARTERS * (2 * step + x * stride)] - centre)
-        for c in range(colour.shape[2]):
-            part[_SPACES + c] = colour[hy, hx, c]
+    colour, place, active, away = homes
+    layers, cells_y, cells_x = active.shape
+    for layer in range(layers):
+        view = views[layer]
+        for cell in range(cells_x + 2):
+            hx, start = cell - 1, cell * size
+            there = 0 <= hy < cells_y and 0 <= hx < cells_x and active[layer, hy, hx]
+            for k in range(3):
+                y = ruler[place[layer, hy, hx, 0] + k * QUARTERS * step] if there else 0
+                _repeat(y, view[k, start : start + size])
+                if there:
+                    x = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
+                    _measure(columns, x, away[layer, hy, hx], view[3 + k, start:])
+                else:
+                    _repeat(_NOWHERE, view[3 + k, start : start + size])
+            for c in range(colour.shape[3]):
+                value = colour[layer, hy, hx, c] if there else 0
+                _repeat(value, view[_SPACES + c, start : start + size])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _line_up(views, cy, x0, n, size, homes):
-    """Copy what `n` columns of a row of cells see of their nine homes: y, cost along x, colour."""
+def _repeat(value, row):
+    for x in range(row.size):
+        row[x] = value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _measure(columns, centre, more, row):
+    """Write what it costs to come from each column of a cell to a centre, and `more`."""
+    for x in range(columns.size):
+        row[x] = np.uint16(np.uint16(abs(np.int16(columns[x] - centre))) + more)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _line_up(views, layer, cy, x0, n, size, near):
+    """Copy what `n` columns of a row of cells see of nine homes: y, cost along x, colour."""
     for k in range(9):
-        view = views[(cy + k // 3 - 1) % 3]
+        view = views[(cy + k // 3 - 1) % 3, layer]
         start = x0 + k % 3 * size
-        _copy(view[k // 3, start:], homes[k, 0], n)
-        _copy(view[3 + k % 3, start:], homes[k, 1], n)
+        _copy(view[k // 3, start:], near[k, 0], n)
+        _copy(view[3 + k % 3, start:], near[k, 1], n)
         for c in range(view.shape[0] - _SPACES):
-            _copy(view[_SPACES + c, start:], homes[k, 2 + c], n)
+            _copy(view[_SPACES + c, start:], near[k, 2 + c], n)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -353,40 +393,52 @@ def _apart(a, b):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest(pixels, y, homes, out, few):
-    """Write the slot of the nearest of nine homes for each pixel of a row at `y` on the ruler."""
+def _nearest(pixels, y, near, first, least, out, few):
+    """Write the slot of the nearest of nine homes for each pixel of a row at `y` on the ruler.
+
+    `first` is the slot of the first of the nine; `least` gets the distances.
+    """
     if len(few) == 0:
-        _nearest_of_many(pixels, y, homes, out)
+        _nearest_of_many(pixels, y, near, first, least, out)
         return
     for x in range(out.size):
-        best, nearest = np.uint16(65535), np.uint16(OWN)
+        best, nearest = np.uint16(65535), np.uint16(0)
         for k in range(9):
-            cost = np.uint16(homes[k, 1, x] + _apart(y, homes[k, 0, x]))
+            cost = np.uint16(near[k, 1, x] + _apart(y, near[k, 0, x]))
             for c in range(len(few)):
-                cost = np.uint16(cost + _apart(pixels[c, x], homes[k, 2 + c, x]))
+                cost = np.uint16(cost + _apart(pixels[c, x], near[k, 2 + c, x]))
             nearer = cost < best
             best = cost if nearer else best
-            nearest = np.uint16(FIRST + 5 * (k // 3) + k % 3) if nearer else nearest
-        out[x] = nearest
+            nearest = np.uint16(5 * (k // 3) + k % 3) if nearer else nearest
+        least[x] = best
+        out[x] = first + nearest
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_of_many(pixels, y, homes, out):
+def _nearest_of_many(pixels, y, near, first, least, out):
     """The same for any number of channels, a stream for each."""
-    best = np.full(out.size, 65535, np.uint16)
-    out[:] = OWN
+    least[:] = 65535
     cost = np.empty(out.size, np.uint16)
     for k in range(9):
         for x in range(out.size):
-            cost[x] = homes[k, 1, x] + _apart(y, homes[k, 0, x])
+            cost[x] = near[k, 1, x] + _apart(y, near[k, 0, x])
         for c in range(pixels.shape[0]):
             for x in range(out.size):
-                cost[x] += _apart(pixels[c, x], homes[k, 2 + c, x])
-        slot = np.uint8(FIRST + 5 * (k // 3) + k % 3)
+                cost[x] += _apart(pixels[c, x], near[k, 2 + c, x])
+        slot = np.uint8(first + np.uint16(5 * (k // 3) + k % 3))
         for x in range(out.size):
-            nearer = cost[x] < best[x]
-            best[x] = cost[x] if nearer else best[x]
+            nearer = cost[x] < least[x]
+            least[x] = cost[x] if nearer else least[x]
             out[x] = slot if nearer else out[x]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _take_nearer(cost, slots, least, out):
+    """Keep the nearer of two homes, the first of equals."""
+    for x in range(out.size):
+        nearer = cost[x] < least[x]
+        least[x] = cost[x] if nearer else least[x]
+        out[x] = slots[x] if nearer else out[x]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -446,13 +498,14 @@ def _accumulate(packed, count_and_y, parts, local, few):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _hand_over(local, cy, cx, step, sums):
-    """Add a strip's sums to those of the homes, whose positions count from one cell before."""
+def _hand_over(local, first, cy, cx, step, sums):
+    """Add a strip's sums to those of a layer's homes; positions count from one cell before."""
     for cell in range(local.shape[1]):
         for k in range(9):
             dy, dx = k // 3 - 1, k % 3 - 1
-            part = local[0, cell, OWN + 5 * dy + dx]
-            part += local[1, cell, OWN + 5 * dy + dx]
+            slot = first + 5 * (dy + 1) + dx + 1
+            part = local[0, cell, slot]
+            part += local[1, cell, slot]
             count = part[0] & _LOW
             if count > 0:
                 total = sums[cy + dy, cx + cell + dx]
@@ -462,4 +515,3 @@ def _hand_over(local, cy, cx, step, sums):
                 for c in range(total.size - 3):
                     word = part[1 + (c + 1) // 2]
                     total[3 + c] += word & _LOW if c % 2 else word >> _HALF
-    local[:] = 0
