@@ -189,8 +189,8 @@ def installed() -> dict[str, Divide]:
 def main() -> None:
     """Measure every set and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sets", nargs="*", default=list(SETS), choices=[*SETS, []])
-    names = parser.parse_args().sets
+    parser.add_argument("--set", dest="sets", action="append", choices=list(SETS))
+    names = parser.parse_args().sets or list(SETS)
     peers = installed()
     rows = [row for name in names for row in measure_set(name, peers)]
     text = json.dumps({"rows": rows, "machine": machine_record()}, indent=1)

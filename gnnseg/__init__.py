@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gnnseg.models import load_model
     from gnnseg.paint import paint
     from gnnseg.pipeline import evaluate, segment
-    from gnnseg.superpixels import superpixels
+    from gnnseg.superpixels import superpixels, supervoxels
     from gnnseg.training import train
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "region_graph",
     "segment",
     "superpixels",
+    "supervoxels",
     "train",
 ]
 
@@ -47,6 +48,7 @@ _MODULES = {
     "region_graph": "gnnseg.graph",
     "segment": "gnnseg.pipeline",
     "superpixels": "gnnseg.superpixels",
+    "supervoxels": "gnnseg.superpixels",
     "train": "gnnseg.training",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +10,8 @@ from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import UsageError
 from gnnseg.kernels.arrays import beside, empty, is_device_array
 from gnnseg.kernels.paint import paint as paint_kernel
-
-if TYPE_CHECKING:
-    from gnnseg.superpixels import Superpixels
+from gnnseg.kernels.paint import paint_volume
+from gnnseg.superpixels import Superpixels, Supervoxels
 
 PAINT_HALO = 2
 """Cells around a window whose regions may own its pixels."""
@@ -31,7 +30,7 @@ def paint_window(slots: Any, step: int, values: Any, first: tuple[int, int], fil
 
 
 def paint(
-    superpixels: Superpixels | np.ndarray,
+    superpixels: Superpixels | Supervoxels | np.ndarray,
     values: Any,
     *,
     step: int | None = None,
@@ -41,9 +40,9 @@ def paint(
 
     Parameters
     ----------
-    superpixels : Superpixels or (H, W) uint8 slots
+    superpixels : Superpixels, Supervoxels, or (H, W) uint8 slots
         With slots, `step` says the size of a cell. If they lie on a GPU, so does the result.
-    values : (num_cells,) or (cells_y, cells_x)
+    values : (num_cells,) or (cells_y, cells_x), of supervoxels (cells_z, cells_y, cells_x)
         One value a superpixel, in raster order of the home cells; in memory, or on the GPU where
         the slots are.
     fill : scalar, optional
@@ -55,9 +54,11 @@ def paint(
     >>> paint(np.full((4, 6), 12, np.uint8), np.array([[1, 2]], np.uint8), step=4)[0]
     array([1, 1, 1, 1, 2, 2], dtype=uint8)
     """
-    slots: Any = getattr(superpixels, "slots", superpixels)
+    if isinstance(superpixels, Supervoxels):
+        return _paint_volume(superpixels, values, fill)
+    slots: Any = superpixels.slots if isinstance(superpixels, Superpixels) else superpixels
     if step is None:
-        if isinstance(superpixels, np.ndarray) or not hasattr(superpixels, "settings"):
+        if not isinstance(superpixels, Superpixels):
             raise UsageError("painting slots needs the step they were made with")
         step = superpixels.settings.step
     if slots.ndim != 2:
@@ -66,9 +67,26 @@ def paint(
     lattice, values = Lattice(height, width, step), beside(values, slots)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} superpixels need as many values, got {values.size}")
-    if fill is None:
-        fill = np.nan if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    fill = _fill(values, fill)
     return paint_window(slots, step, values.reshape(lattice.shape), (0, 0), fill)
+
+
+def _paint_volume(regions: Supervoxels, values: np.ndarray, fill: Any) -> np.ndarray:
+    lattice = regions.lattice
+    if values.size != lattice.num_cells:
+        raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
+    out = np.empty(regions.slots.shape, values.dtype)
+    table = np.ascontiguousarray(values).reshape(lattice.shape)
+    steps = lattice.step_z, lattice.step
+    paint_volume(regions.slots, steps, table, values.dtype.type(_fill(values, fill)), out)
+    return out
+
+
+def _fill(values: Any, fill: Any) -> Any:
+    """Value of masked pixels: by default the highest of the type, or NaN."""
+    if fill is not None:
+        return fill
+    return np.nan if values.dtype.kind == "f" else np.iinfo(values.dtype).max
 
 
 def homes_around(lattice: Lattice, pixels: Window) -> tuple[Window, Window, tuple[int, int]]:

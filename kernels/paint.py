@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slic import LAYER, MASKED
 
 _SLOTS = 25
 """Slots that are no mark."""
@@ -104,6 +104,32 @@ def _gather(slots, near, fill, out):
     """The same, looked up: faster where a value is no byte."""
     for x in range(slots.size):
         out[x] = near[slots[x], x] if slots[x] < _SLOTS else fill
+
+
+@njit(nogil=True, cache=True)
+def paint_volume(slots, steps, values, fill, out):
+    """Paint a whole volume.
+
+    Parameters
+    ----------
+    slots : (Z, H, W) uint8
+    steps : (z, yx) int
+    values : (cells_z, cells_y, cells_x) any
+    fill : same type as `values`
+        Value of masked voxels.
+    out : (Z, H, W), same type as `values`
+    """
+    columns = np.arange(slots.shape[2]) // steps[1] - 2
+    for z in range(slots.shape[0]):
+        for y in range(slots.shape[1]):
+            cell_z, cell_y = z // steps[0] - 2, y // steps[1] - 2
+            for x in range(slots.shape[2]):
+                slot = np.int64(slots[z, y, x])
+                if slot == MASKED:
+                    out[z, y, x] = fill
+                else:
+                    home_y = cell_y + slot % LAYER // 5
+                    out[z, y, x] = values[cell_z + slot // LAYER, home_y, columns[x] + slot % 5]
 
 
 @njit(nogil=True, cache=True)

@@ -81,17 +81,17 @@ def slic(
         Sides on which the image goes on. There, each round leaves out the cells that it could not
         compute right, two more a round, so that `2 * n_iter + 1` rows of cells get no slots.
     """
-    cells, ruler = colour.shape[:2], _ruler(step, weight)
+    cells, ruler = colour.shape[:2], make_ruler(step, weight)
     if is_device_array(work):
         from gnnseg.kernels.cuda import slic as gpu
 
         gpu.slic(work, step, n_iter, stride, ruler, slots, colour, place, corner, open_sides)
         return
-    few = (0,) * len(work) if len(work) <= _FEW else ()
+    few = few_channels(len(work))
     sums = np.zeros((1, *cells, colour.shape[2] + 3), np.int64)
     stride = stride if n_iter > 0 else 1
-    sample = take_sample(work, corner, slots, step, stride)
-    add_cells(*sample, step, stride, sums[0])
+    channels, taken = take_sample(work, corner, slots, step, stride)
+    add_cells(channels, taken, step, stride, sums[0])
     settle(sums[0], step, QUARTERS * (stride - 1) // 2, colour, place)
     rest = sums[0, ..., 0] == 0
     add_rest(work, corner, slots, step, rest, sums[0])
@@ -101,14 +101,20 @@ def slic(
     for round_ in range(n_iter):
         part = inner_cells(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
-        assign(*sample, (0, 0), step, stride, ruler, homes, FIRST, sums, part, few)
+        view = channels, taken, (0, 0), step, stride, ruler
+        assign(*view, homes, FIRST, sums, part, few)
         settle(sums[0], step, update_shift(stride), colour, place)
-    del sample
+    del channels, taken
     part = inner_cells(cells, 2 * n_iter + 1, open_sides)
     assign(work, slots, corner, step, 1, ruler, homes, FIRST, sums[:0], part, few)
 
 
-def _ruler(step: int, weight: float) -> np.ndarray:
+def few_channels(number: int) -> tuple[int, ...]:
+    """A tuple as long as there are channels, of which the compiler knows the length; or none."""
+    return (0,) * number if number <= _FEW else ()
+
+
+def make_ruler(step: int, weight: float) -> np.ndarray:
     """Where a quarter pixel stands on the scale of the costs, from two cells before: int16."""
     quarters = np.arange(5 * QUARTERS * step + 1, dtype=np.float32)
     return np.rint(np.float32(weight / QUARTERS) * quarters).astype(np.int16)

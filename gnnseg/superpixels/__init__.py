@@ -11,6 +11,7 @@ from gnnseg.superpixels.stage import (
     superpixels,
     write_slots,
 )
+from gnnseg.superpixels.volume import Supervoxels, VolumeLattice, supervoxels
 
 __all__ = [
     "PixelReader",
@@ -18,10 +19,13 @@ __all__ = [
     "Scaling",
     "SlicSettings",
     "Superpixels",
+    "Supervoxels",
+    "VolumeLattice",
     "compute_slots",
     "fit_scaling",
     "make_reader",
     "superpixel_map",
     "superpixels",
+    "supervoxels",
     "write_slots",
 ]

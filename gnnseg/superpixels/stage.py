@@ -57,7 +57,7 @@ def compute_slots(
     rounds = settings.n_iter, settings.stride
     corner = MARGIN, MARGIN
     slic(pixels.smooth, step, *rounds, weight, slots, colour, place, corner, sides)
-    inner = _without_halo(cells, bounds, settings.slic_halo)
+    inner = without_halo(cells, bounds, settings.slic_halo)
     part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
     if inner != cells:
         slots = copied(slots[part.slices])
@@ -65,7 +65,7 @@ def compute_slots(
     return SlotBlock(inner, slots, left)
 
 
-def _without_halo(cells: Window, bounds: Window, halo: int) -> Window:
+def without_halo(cells: Window, bounds: Window, halo: int) -> Window:
     """A window without the `halo` on those sides on which the lattice goes on."""
     return Window(
         cells.y0 + halo * (cells.y0 > bounds.y0),
