@@ -32,6 +32,8 @@ RESULT = Path(__file__).parent / "results" / "bench_kernels.json"
 SIDE, SMALL, STEP, REPEATS, RUNS = 4096, 1024, 16, 3, 3
 WIDTH = 32
 SMALL_IMAGE = 360 * 480
+PLANES, VOLUME_SIDE, VOLUME_STEP = 16, 512, 8
+"""Of the volume: its planes drift over the picture, a pixel a plane."""
 
 Work = Callable[[], object]
 
@@ -48,6 +50,12 @@ class Entry:
     @property
     def name(self) -> str:
         return self.prepare.__name__
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels, or voxels, a run works on."""
+        sizes = {"small image": SMALL_IMAGE, "supervoxels": PLANES * VOLUME_SIDE**2}
+        return sizes.get(self.stage, self.side**2)
 
 
 def picture(side: int) -> np.ndarray:
@@ -103,6 +111,23 @@ def scikit_image_slic(image: np.ndarray) -> Work:
     from skimage.segmentation import slic
 
     return lambda: slic(image, n_segments=_regions(image), start_label=0)
+
+
+def gnnseg_supervoxels(image: np.ndarray) -> Work:
+    """Of a volume, at step 8 along every axis, with their connectivity."""
+    import gnnseg
+
+    volume = gnnseg.open_image(_volume(image), axes="ZYXC", rgb=True)
+    return lambda: gnnseg.supervoxels(volume, step=VOLUME_STEP)
+
+
+def scikit_image_supervoxels(image: np.ndarray) -> Work:
+    """With its settings otherwise: ten iterations."""
+    from skimage.segmentation import slic
+
+    volume = _volume(image)
+    regions = volume[..., 0].size // VOLUME_STEP**3
+    return lambda: slic(volume, n_segments=regions, start_label=0, channel_axis=-1)
 
 
 def gnnseg_features_and_graph(image: np.ndarray) -> Work:
@@ -246,6 +271,8 @@ ENTRIES = [
     Entry("superpixels", fast_slic_avx2, "fast_slic"),
     Entry("superpixels", opencv_slic, "cv2", SMALL),
     Entry("superpixels", scikit_image_slic, "skimage", SMALL),
+    Entry("supervoxels", gnnseg_supervoxels, side=SMALL),
+    Entry("supervoxels", scikit_image_supervoxels, "skimage", SMALL),
     Entry("features and graph", gnnseg_features_and_graph),
     Entry("features and graph", scikit_image_properties_and_graph, "skimage", SMALL),
     Entry("graph", gnnseg_graph),
@@ -267,6 +294,12 @@ ENTRIES = [
 
 def _regions(image: np.ndarray) -> int:
     return image.shape[0] * image.shape[1] // STEP**2
+
+
+def _volume(image: np.ndarray) -> np.ndarray:
+    """(Z, Y, X, 3) uint8."""
+    planes = [image[z : z + VOLUME_SIDE, z : z + VOLUME_SIDE] for z in range(PLANES)]
+    return np.stack(planes)
 
 
 def _graph_for_layers(image: np.ndarray) -> tuple[Any, Any, Any]:
@@ -320,13 +353,12 @@ def main() -> None:
 def record(entry: Entry, seconds: list[float]) -> dict[str, Any]:
     """One line of the result."""
     middle = statistics.median(seconds)
-    pixels = SMALL_IMAGE if entry.stage == "small image" else entry.side**2
     return {
         "stage": entry.stage,
         "name": entry.name,
-        "side": entry.side,
+        "pixels": entry.pixels,
         "seconds": seconds,
-        "mpx_per_second": pixels / middle / 1e6,
+        "mpx_per_second": entry.pixels / middle / 1e6,
     }
 
 

@@ -24,6 +24,7 @@ def main() -> None:
         accuracy(results),
         gigapixel(results.get("gigapixel")),
         earth(results.get("earth8k")),
+        quality(results.get("superpixel_quality")),
         peers(results.get("bench_kernels")),
     ]
     text = "\n\n".join(part for part in parts if part)
@@ -110,6 +111,32 @@ def earth(result: dict[str, Any] | None) -> str:
     )
 
 
+def quality(result: dict[str, Any] | None) -> str:
+    """What superpixels can carry, beside other tools."""
+    if result is None:
+        return ""
+    lines = [
+        (
+            "Superpixels beside other tools that make no fewer, on test images "
+            "(`experiments/superpixel_quality.py`; the settings of the others were chosen on val "
+            "like ours):"
+        ),
+        "",
+        (
+            "| dataset | tool | regions | ceiling mIoU | achievable accuracy | boundary recall "
+            "| undersegmentation error |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['dataset']} | {row['tool']} | {row['regions_per_image']:,.0f} "
+        f"| {row['ceiling_miou']:.4f} | {row['achievable_accuracy']:.4f} "
+        f"| {row['boundary_recall']:.4f} | {row['undersegmentation_error']:.4f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
 def peers(result: dict[str, Any] | None) -> str:
     """The stages beside other tools."""
     if result is None:
@@ -117,7 +144,8 @@ def peers(result: dict[str, Any] | None) -> str:
     lines = [
         (
             "Stages beside other tools, in turn, on the same machine "
-            "(`experiments/bench_kernels.py`; features, graph and painting on one thread):"
+            "(`experiments/bench_kernels.py`; features, graph, painting and the small image on one "
+            "thread; megavoxels for supervoxels):"
         ),
         "",
         "| stage | tool | Mpx/s |",

@@ -46,13 +46,18 @@ def connect_volume(slots: np.ndarray, steps: tuple[int, int], rounds: int) -> np
     _grow_trees(slots, steps, parents)
     main = np.full(homes, -1, index)
     _choose_main(slots, steps, parents, main)
-    orphans = _mark_orphans(slots, steps, parents, main)
+    waiting = np.empty((_mark_orphans(slots, steps, parents, main), 3), np.int64)
     del parents, main
-    new = np.empty(len(orphans), np.uint8)
+    _list_orphans(slots, waiting)
+    new = np.empty(len(waiting), np.uint8)
     for _ in range(rounds):
-        if not _adopt(slots, steps, orphans, new):
+        left = _adopt(slots, steps, waiting, new)
+        if left == len(waiting):
             break
-    return orphans[_release(slots, orphans)]
+        waiting = waiting[:left]
+    for z, y, x in waiting:
+        slots[z, y, x] -= _ORPHAN
+    return waiting.copy()
 
 
 @njit(nogil=True, cache=True)
@@ -64,11 +69,9 @@ def _home(slots, steps, z, y, x):
 
 
 @njit(nogil=True, cache=True)
-def _same_home(slots, steps, here, there):
-    """Whether two voxels have one home; not if they are masked."""
-    if slots[here] == MASKED or slots[there] == MASKED:
-        return False
-    return _home(slots, steps, *here) == _home(slots, steps, *there)
+def _same_home(before, here, less):
+    """Whether two slots stand for one home, which has `less` (0, 1, 5 or 25) seen from here."""
+    return before == here + less and (less == 0 or here // less % ROW != ROW - 1)
 
 
 @njit(nogil=True, cache=True)
@@ -96,16 +99,23 @@ def _unite(parents, a, b):
 def _grow_trees(slots, steps, parents):
     """Write the parent of each voxel; roots hold minus the number of voxels of their piece."""
     depth, height, width = slots.shape
+    # What one home has less, seen from here, than from the voxel before.
+    across = np.array([int(x % steps[1] == 0) for x in range(width)])
     for z in range(depth):
+        deep = LAYER * int(z % steps[0] == 0)
         for y in range(height):
+            down = ROW * int(y % steps[1] == 0)
             for x in range(width):
                 at = (z * height + y) * width + x
                 parents[at] = -1
-                if x > 0 and _same_home(slots, steps, (z, y, x), (z, y, x - 1)):
+                if slots[z, y, x] == MASKED:
+                    continue
+                here = np.int64(slots[z, y, x])
+                if x > 0 and _same_home(slots[z, y, x - 1], here, across[x]):
                     _unite(parents, at, at - 1)
-                if y > 0 and _same_home(slots, steps, (z, y, x), (z, y - 1, x)):
+                if y > 0 and _same_home(slots[z, y - 1, x], here, down):
                     _unite(parents, at, at - width)
-                if z > 0 and _same_home(slots, steps, (z, y, x), (z - 1, y, x)):
+                if z > 0 and _same_home(slots[z - 1, y, x], here, deep):
                     _unite(parents, at, at - height * width)
 
 
@@ -125,25 +135,38 @@ def _choose_main(slots, steps, parents, main):
 
 @njit(nogil=True, cache=True)
 def _mark_orphans(slots, steps, parents, main):
-    """Mark the voxels that belong to no main piece, and list them (z, y, x)."""
+    """Mark the voxels that belong to no main piece; return how many.
+
+    `parents` become whether a voxel belongs to one: a parent comes before its children.
+    """
     depth, height, width = slots.shape
     count = 0
-    for again in range(2):
-        listed = np.empty((count, 3), np.int64)
-        count = 0
-        for z in range(depth):
-            for y in range(height):
-                for x in range(width):
-                    if slots[z, y, x] == MASKED:
-                        continue
-                    root = _root(parents, (z * height + y) * width + x)
-                    if main[_home(slots, steps, z, y, x)] != root:
-                        if again:
-                            listed[count, 0], listed[count, 1], listed[count, 2] = z, y, x
-                        count += 1
-    for n in range(count):
-        slots[listed[n, 0], listed[n, 1], listed[n, 2]] += _ORPHAN
-    return listed
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if slots[z, y, x] == MASKED:
+                    continue
+                at = (z * height + y) * width + x
+                if parents[at] < 0:
+                    parents[at] = main[_home(slots, steps, z, y, x)] == at
+                else:
+                    parents[at] = parents[parents[at]]
+                if not parents[at]:
+                    slots[z, y, x] += _ORPHAN
+                    count += 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _list_orphans(slots, listed):
+    """List the orphans (z, y, x) in raster order."""
+    count = 0
+    for z in range(slots.shape[0]):
+        for y in range(slots.shape[1]):
+            for x in range(slots.shape[2]):
+                if _ORPHAN <= slots[z, y, x] < MASKED:
+                    listed[count, 0], listed[count, 1], listed[count, 2] = z, y, x
+                    count += 1
 
 
 @njit(nogil=True, cache=True)
@@ -165,37 +188,26 @@ def _seen_from(slots, steps, z, y, x, side):
 
 
 @njit(nogil=True, cache=True)
-def _adopt(slots, steps, orphans, new):
-    """Let orphans join for a round; return whether any did."""
+def _adopt(slots, steps, waiting, new):
+    """Let orphans join for a round; those that wait on come first in the list. Return how many."""
     seen = np.empty(6, np.int64)
-    joined = False
-    for n in range(len(orphans)):
-        z, y, x = orphans[n]
-        new[n] = slots[z, y, x]
-        if slots[z, y, x] < _ORPHAN:
-            continue
+    for n in range(len(waiting)):
+        z, y, x = waiting[n]
         for side in range(6):
             seen[side] = _seen_from(slots, steps, z, y, x, side)
         most = 0
+        new[n] = slots[z, y, x]
         for slot in seen:
             same = 0
             for other in seen:
                 same += slot == other
             if slot != _NONE and (same > most or (same == most and slot < new[n])):
                 most, new[n] = same, slot
-        joined |= most > 0
-    for n in range(len(orphans)):
-        slots[orphans[n, 0], orphans[n, 1], orphans[n, 2]] = new[n]
-    return joined
-
-
-@njit(nogil=True, cache=True)
-def _release(slots, orphans):
-    """Give orphans that are left their slots back; tell which those are."""
-    left = np.empty(len(orphans), np.bool_)
-    for n in range(len(orphans)):
-        z, y, x = orphans[n]
-        left[n] = slots[z, y, x] >= _ORPHAN
-        if left[n]:
-            slots[z, y, x] -= _ORPHAN
+    left = 0
+    for n in range(len(waiting)):
+        z, y, x = waiting[n]
+        slots[z, y, x] = new[n]
+        if new[n] >= _ORPHAN:
+            waiting[left] = z, y, x
+            left += 1
     return left

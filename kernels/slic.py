@@ -32,7 +32,7 @@ _NOWHERE = (1 << 16) - 1 - SPAN - 2 * _AXIS  # of the distance to a home that th
 _FEW = 4  # up to so many channels, the loops are compiled for their number
 _STRIP = 256  # pixels of a row worked on at once: what they look at stays in the nearest cache
 _SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
-_WINDOW = 13  # from the slot of the first of nine homes to the last, and one more
+_NINE = 9  # homes of a layer, counted in raster order
 _BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait for the other
 _HALF, _LOW = 32, (1 << 32) - 1  # two sums share a 64-bit word
 
@@ -284,8 +284,11 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
     least, found = np.empty(_STRIP, np.uint16), np.empty(_STRIP, np.uint8)
     cost, other = np.empty(_STRIP, np.uint16), np.empty(_STRIP, np.uint8)
     packed = np.empty((channels // 2 + 1, _STRIP), np.int64)
-    codes = first + LAYER * (layers - 1) + _WINDOW + 1
-    local = np.zeros((_BANKS, _STRIP // size + 2, codes, packed.shape[0] + 1), np.int64)
+    numbers = _number_homes(layers, first, sums.size > 0)
+    # The last place is that of masked pixels.
+    local = np.zeros(
+        (_BANKS, _STRIP // size + 2, _NINE * layers + 1, packed.shape[0] + 1), np.int64
+    )
     cells, parts = np.empty(_STRIP, np.uint32), np.empty(_STRIP, np.uint32)
     away = (np.arange(width) % size * stride).astype(np.int32)
     pixels, column = np.empty((channels, _STRIP), np.uint16), np.empty(_STRIP + 2, np.uint16)
@@ -304,10 +307,9 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
                 down = (y - cy * size) * stride
                 _load_row(work, corner, y, x0, n, sums.size == 0, column, pixels)
                 at = np.uint16(ruler[QUARTERS * (2 * step + down)])
-                _nearest(pixels, at, near[0], np.uint16(first), least[:n], found[:n], few)
+                _nearest(pixels, at, near[0], numbers[0], least[:n], found[:n], few)
                 for layer in range(1, layers):
-                    slot = np.uint16(first + LAYER * layer)
-                    _nearest(pixels, at, near[layer], slot, cost[:n], other[:n], few)
+                    _nearest(pixels, at, near[layer], numbers[layer], cost[:n], other[:n], few)
                     _take_nearer(cost[:n], other[:n], least[:n], found[:n])
                 if sums.size == 0:
                     _store(found, slots[y, x0 : x0 + n])
@@ -317,8 +319,21 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
                     _accumulate(packed, 1 | down << _HALF, parts[:n], local.reshape(-1), few)
             if sums.size > 0:
                 for layer in range(layers):
-                    _hand_over(local, first + LAYER * layer, cy, x0 // size, step, sums[layer])
+                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer])
                 local[:] = 0
+
+
+@njit(nogil=True, cache=True)
+def _number_homes(layers, first, counted):
+    """What the first home of a layer is called, and by how much more than 3 a row of homes counts.
+
+    Homes are counted from 0 on where they are added up; elsewhere they are called by their slots.
+    """
+    numbers = np.empty((layers, 2), np.uint16)
+    for layer in range(layers):
+        numbers[layer, 0] = _NINE * layer if counted else first + LAYER * layer
+        numbers[layer, 1] = 0 if counted else 2
+    return numbers
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -399,14 +414,16 @@ def _apart(a, b):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest(pixels, y, near, first, least, out, few):
-    """Write the slot of the nearest of nine homes for each pixel of a row at `y` on the ruler.
+def _nearest(pixels, y, near, numbers, least, out, few):
+    """Write the nearest of nine homes for each pixel of a row at `y` on the ruler.
 
-    `first` is the slot of the first of the nine; `least` gets the distances.
+    `numbers` are what the first home is called, and by how much more than three a row of homes
+    counts; `least` gets the distances.
     """
     if len(few) == 0:
-        _nearest_of_many(pixels, y, near, first, least, out)
+        _nearest_of_many(pixels, y, near, numbers, least, out)
         return
+    first, more = numbers[0], numbers[1]
     for x in range(out.size):
         best, nearest = np.uint16(65535), np.uint16(0)
         for k in range(9):
@@ -415,13 +432,15 @@ def _nearest(pixels, y, near, first, least, out, few):
                 cost = np.uint16(cost + _apart(pixels[c, x], near[k, 2 + c, x]))
             nearer = cost < best
             best = cost if nearer else best
-            nearest = np.uint16(5 * (k // 3) + k % 3) if nearer else nearest
+            nearest = np.uint16(k) if nearer else nearest
         least[x] = best
-        out[x] = first + nearest
+        # A third, rounded down, of a number up to eight.
+        row = np.uint16(np.uint16(nearest * np.uint16(11)) >> np.uint16(5))
+        out[x] = np.uint16(first + nearest) + np.uint16(more * row)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_of_many(pixels, y, near, first, least, out):
+def _nearest_of_many(pixels, y, near, numbers, least, out):
     """The same for any number of channels, a stream for each."""
     least[:] = 65535
     cost = np.empty(out.size, np.uint16)
@@ -431,7 +450,7 @@ def _nearest_of_many(pixels, y, near, first, least, out):
         for c in range(pixels.shape[0]):
             for x in range(out.size):
                 cost[x] += _apart(pixels[c, x], near[k, 2 + c, x])
-        slot = np.uint8(first + np.uint16(5 * (k // 3) + k % 3))
+        slot = np.uint8(numbers[0] + k + numbers[1] * (k // 3))
         for x in range(out.size):
             nearer = cost[x] < least[x]
             least[x] = cost[x] if nearer else least[x]
@@ -505,13 +524,15 @@ def _accumulate(packed, count_and_y, parts, local, few):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hand_over(local, first, cy, cx, step, sums):
-    """Add a strip's sums to those of a layer's homes; positions count from one cell before."""
+    """Add a strip's sums to those of a layer's homes; positions count from one cell before.
+
+    `first` is the number of the layer's first home.
+    """
     for cell in range(local.shape[1]):
         for k in range(9):
             dy, dx = k // 3 - 1, k % 3 - 1
-            slot = first + 5 * (dy + 1) + dx + 1
-            part = local[0, cell, slot]
-            part += local[1, cell, slot]
+            part = local[0, cell, first + k]
+            part += local[1, cell, first + k]
             count = part[0] & _LOW
             if count > 0:
                 total = sums[cy + dy, cx + cell + dx]

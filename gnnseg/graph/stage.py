@@ -174,7 +174,10 @@ def region_graph(
 def whole_table(
     reader: PixelReader, plane: int = 0, *, block: int | None = None, workers: int = 1
 ) -> tuple[np.ndarray, RegionTable]:
-    """Slots (Y, X) and the table of a whole plane, in memory."""
+    """Slots (Y, X) and the table of a whole plane, in memory.
+
+    An image on a GPU is not cut into blocks.
+    """
     lattice, scaling = reader.lattice, reader.scaling
     num_features = len(feature_names(scaling.num_channels, rgb=scaling.rgb))
     slots = np.empty((lattice.height, lattice.width), np.uint8)
@@ -186,6 +189,8 @@ def whole_table(
             array[part.cells.slices] = getattr(part.table, name)
 
     size = block_cells(lattice, block, workers)
+    if reader.image.is_on_device:
+        size, workers = lattice.shape, 1
     tasks = region_blocks(lattice, reader.settings, lattice.cells, size)
     run_tasks(lambda task: compute_regions(reader, plane, task), tasks, workers=workers, done=done)
     return slots, whole

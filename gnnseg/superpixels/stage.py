@@ -107,8 +107,10 @@ class Superpixels:
         return np.where(slots == MASKED, -1, ids)
 
 
-def block_cells(lattice: Lattice, block: int | None, workers: int) -> tuple[int, int]:
-    """Cells (rows, columns) of the blocks of an image in memory.
+def block_cells(
+    lattice: Lattice, block: int | None, workers: int, *, depth: int = 1
+) -> tuple[int, int]:
+    """Cells (rows, columns) of the blocks of an image in memory, of `depth` planes at once.
 
     A block of `block` pixels on a side; by default as few and as large blocks as keep all workers
     busy, since each computes a halo besides: strips as wide as the image, if it is not too wide.
@@ -116,7 +118,7 @@ def block_cells(lattice: Lattice, block: int | None, workers: int) -> tuple[int,
     step = lattice.step
     if block is not None:
         return max(1, block // step), max(1, block // step)
-    most = max(1, AT_ONCE // step**2)
+    most = max(1, AT_ONCE // (depth * step**2))
     height, width = lattice.shape
     columns = min(width, max(2 * isqrt(most), most // height))
     strips = -(-height * columns // most)

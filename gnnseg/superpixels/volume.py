@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from gnnseg.kernels.slic_volume import Volume, slic_volume
 from gnnseg.superpixels.reader import MARGIN, PixelReader
 from gnnseg.superpixels.scaling import Scaling
 from gnnseg.superpixels.settings import SlicSettings
-from gnnseg.superpixels.stage import AT_ONCE, make_reader, without_halo
+from gnnseg.superpixels.stage import block_cells, make_reader, without_halo
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
@@ -154,9 +153,10 @@ def supervoxels(
         nonlocal left
         left += orphans
 
-    side = isqrt(AT_ONCE // depth) if block is None else block
-    tasks = blocks(lattice.plane.cells, max(1, side // settings.step), settings.slot_halo)
-    run_tasks(work, tasks, workers=workers or default_workers(), done=done)
+    threads = workers or default_workers()
+    size = block_cells(lattice.plane, block, threads, depth=depth)
+    tasks = blocks(lattice.plane.cells, size, settings.slot_halo)
+    run_tasks(work, tasks, workers=threads, done=done)
     return Supervoxels(slots, lattice, settings, reader.scaling, left)
 
 
