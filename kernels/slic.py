@@ -94,8 +94,11 @@ def slic(
     add_cells(channels, taken, step, stride, sums[0])
     settle(sums[0], step, QUARTERS * (stride - 1) // 2, colour, place)
     rest = sums[0, ..., 0] == 0
-    add_rest(work, corner, slots, step, rest, sums[0])
-    settle(np.where(rest[..., None], sums[0], 0), step, 0, colour, place)
+    if rest.any():
+        more = np.zeros_like(sums[0])
+        add_rest(work, corner, slots, step, rest, more)
+        settle(more, step, 0, colour, place)
+        sums += more
     # There is one layer of cells, with no way to go along z.
     homes = colour[None], place[None], sums[..., 0] > 0, np.zeros((1, *cells), np.uint16)
     for round_ in range(n_iter):

@@ -151,7 +151,7 @@ def region_graph(
     plane : int
         Plane of a stack.
     block, workers : int, optional
-        Pixels on a side that are worked on at once, by default up to 8 million in all; threads.
+        Pixels on a side that are worked on at once, by default up to 4 million in all; threads.
         They never change the result.
 
     Examples

@@ -20,8 +20,11 @@ from gnnseg.superpixels.settings import SlicSettings
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
 
-AT_ONCE = 1 << 23
-"""Pixels of a block, where the caller does not say: about 100 MB a thread."""
+AT_ONCE = 1 << 22
+"""Pixels of a block, where the caller does not say: about 50 MB a thread.
+
+Arrays of colours of more are mapped anew for each block by glibc, whose pages cost more than halos.
+"""
 
 
 @dataclass(frozen=True)
@@ -113,17 +116,17 @@ def block_cells(
     """Cells (rows, columns) of the blocks of an image in memory, of `depth` planes at once.
 
     A block of `block` pixels on a side; by default as few and as large blocks as keep all workers
-    busy, since each computes a halo besides: strips as wide as the image, if it is not too wide.
+    busy, since each computes a halo besides.
     """
     step = lattice.step
     if block is not None:
         return max(1, block // step), max(1, block // step)
     most = max(1, AT_ONCE // (depth * step**2))
     height, width = lattice.shape
-    columns = min(width, max(2 * isqrt(most), most // height))
-    strips = -(-height * columns // most)
-    strips = -(-strips // workers) * workers
-    return -(-height // strips), columns
+    across = -(-width // max(isqrt(most), most // height))
+    columns = -(-width // across)
+    down = max(-(-height // (most // columns)), -(-workers // across))
+    return -(-height // down), columns
 
 
 def write_slots(
@@ -199,7 +202,7 @@ def superpixels(
     mask : array, path or ImageSource, optional
         Zero where pixels take no part (but in the filter, of which they are neighbours).
     block, workers : int, optional
-        Pixels on a side that are worked on at once, by default up to 8 million in all; threads.
+        Pixels on a side that are worked on at once, by default up to 4 million in all; threads.
 
     Returns
     -------
