@@ -8,7 +8,7 @@ import numpy as np
 
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import UsageError
-from gnnseg.kernels.arrays import beside, empty, is_device_array
+from gnnseg.kernels.arrays import beside, empty, is_device_array, on_host
 from gnnseg.kernels.paint import paint as paint_kernel
 from gnnseg.kernels.paint import paint_volume
 from gnnseg.superpixels import Superpixels, Supervoxels
@@ -72,7 +72,7 @@ def paint(
 
 
 def _paint_volume(regions: Supervoxels, values: np.ndarray, fill: Any) -> np.ndarray:
-    lattice = regions.lattice
+    lattice, values = regions.lattice, on_host(values)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
     out = np.empty(regions.slots.shape, values.dtype)

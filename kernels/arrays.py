@@ -13,6 +13,8 @@ def is_device_array(array: Any) -> bool:
     CuPy's and Numba's arrays, and tensors of PyTorch on a GPU, say so by
     `__cuda_array_interface__`; the simulator's arrays do not have it.
     """
+    if getattr(array, "requires_grad", False):
+        array = array.detach()
     return hasattr(array, "__cuda_array_interface__") or type(array).__name__ == "FakeCUDAArray"
 
 

@@ -55,8 +55,7 @@ def connect_volume(slots: np.ndarray, steps: tuple[int, int], rounds: int) -> np
         if left == len(waiting):
             break
         waiting = waiting[:left]
-    for z, y, x in waiting:
-        slots[z, y, x] -= _ORPHAN
+    slots[tuple(waiting.T)] -= _ORPHAN
     return waiting.copy()
 
 
@@ -76,7 +75,7 @@ def _same_home(before, here, less):
 
 @njit(nogil=True, cache=True)
 def _root(parents, at):
-    """The root of a tree; roots hold minus the size of their tree, less one."""
+    """The root of a tree; roots hold minus the size of their tree."""
     while parents[at] >= 0:
         above = parents[at]
         if parents[above] >= 0:

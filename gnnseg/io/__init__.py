@@ -14,7 +14,7 @@ from gnnseg.io.labels import (
 from gnnseg.io.open import open_image
 from gnnseg.io.probabilities import create_probability_zarr, quantise
 from gnnseg.io.small import read_labels, read_rgb, write_label_png, write_rgb_png
-from gnnseg.io.source import ImageSource
+from gnnseg.io.source import ImageSource, require_memory
 from gnnseg.io.zarr_output import (
     ZarrOutput,
     check_ours,
@@ -48,6 +48,7 @@ __all__ = [
     "read_labels",
     "read_rgb",
     "remove_output",
+    "require_memory",
     "unlabelled_value",
     "write_label_png",
     "write_rgb_png",

@@ -43,7 +43,7 @@ class DeviceReader:
         return None
 
     def read_there(self, layout: Layout, window: Window, plane: int, num_channels: int) -> Any:
-        """The pixels of a window as a new (C, h, w) array on the GPU."""
+        """The pixels of a window as a new (C, h, w) array on the GPU, of a type kernels know."""
         from gnnseg.kernels.cuda.arrays import stacked
 
         index: list[Any] = [part.start for part in layout.index(window, plane, 1)]
@@ -54,4 +54,6 @@ class DeviceReader:
                 index[layout.channel] = channel
             part = self.array[tuple(index)]
             channels.append(part if layout.y < layout.x else part.T)
-        return stacked(channels)
+        known = {"b": np.uint8, "f2": np.float32}
+        dtype = known.get(self.dtype.kind) or known.get(self.dtype.str[1:]) or self.dtype
+        return stacked(channels, dtype)

@@ -106,11 +106,7 @@ class ImageSource:
 
         Raises UsageError for a window or plane outside the image, InputError for damaged data.
         """
-        if window.clip(self.bounds) != window or not 0 <= plane < self.num_planes:
-            raise UsageError(
-                f"{self.name}: {window} of plane {plane} is outside an image of "
-                f"{self.height} x {self.width} pixels and {self.num_planes} planes"
-            )
+        self._check(window, plane)
         if window.size == 0:
             return np.empty((self.num_channels, *window.shape), self.dtype)
         index = self.layout.index(window, plane, self.num_channels)
@@ -126,9 +122,17 @@ class ImageSource:
 
     def read_there(self, window: Window, plane: int = 0) -> Any:
         """The pixels of `window` as (C, h, w) where the image lies: in memory, or on a GPU."""
+        self._check(window, plane)
         if isinstance(self.reader, DeviceReader):
             return self.reader.read_there(self.layout, window, plane, self.num_channels)
         return self.read(window, plane)
+
+    def _check(self, window: Window, plane: int) -> None:
+        if window.clip(self.bounds) != window or not 0 <= plane < self.num_planes:
+            raise UsageError(
+                f"{self.name}: {window} of plane {plane} is outside an image of "
+                f"{self.height} x {self.width} pixels and {self.num_planes} planes"
+            )
 
     def fingerprint(self) -> str:
         """A hash of what the image is and holds, the same wherever the file lies.
@@ -153,6 +157,15 @@ class ImageSource:
                 for x in cols:
                     window = Window(y, y + _SAMPLE_SIZE, x, x + _SAMPLE_SIZE).clip(self.bounds)
                     digest.update(self.read(window, plane).tobytes())
+
+
+def require_memory(image: ImageSource) -> None:
+    """Raise UsageError for an image on a GPU, where only single stages work."""
+    if image.is_on_device:
+        raise UsageError(
+            f"{image.name}: lies on a GPU, where superpixels, region_graph and paint work; "
+            "bring it to memory"
+        )
 
 
 def _sample_starts(length: int) -> list[int]:

@@ -144,9 +144,10 @@ def remove_output(path: str | Path) -> None:
 
 def drop_torn(path: Path) -> None:
     """Delete the files below a folder that zarr was writing when its process was killed."""
-    for folder, _, names in os.walk(path):
-        for name in filter(_TORN.search, names):
-            Path(folder, name).unlink()
+    with disk_errors(path):
+        for folder, _, names in os.walk(path):
+            for name in filter(_TORN.search, names):
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def open_output(path: str | Path, *, writable: bool = True) -> ZarrOutput:

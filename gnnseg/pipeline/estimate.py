@@ -37,6 +37,7 @@ PADDED_ROWS = 4096
 """The networks work on whole chunks of so many nodes."""
 MOST_SAMPLES = 8
 """Samples worked on at once; each takes some 100 MiB."""
+_FEW_CELLS = 8
 WIDER = 1.5
 """A node of a coarse level costs the ratio of the widths to this power (measured: 1.2 to 1.7)."""
 PYRAMID = 1.25
@@ -57,10 +58,9 @@ class _Rates:
 @reused_memory()
 def estimate_seconds(job: Job) -> float:
     """Seconds that a prepared job will take, about; writes nothing, takes a few seconds."""
-    reader, reading = _sample(job)
+    reader, reading = _sample(job, job.grid.chunk // 2)
     number = min(_threads(job), MOST_SAMPLES)
     with one_torch_thread(), ThreadPoolExecutor(number) as pool:
-        _measure(job, reader)  # loads libraries and compiled loops
         # As many at once as will run, for they share processors, caches and memory.
         found = list(pool.map(partial(_measure, job), [reader] * number))
     rates = _mean(found)
@@ -81,13 +81,21 @@ def _mean(found: list[_Rates]) -> _Rates:
     )
 
 
-def _sample(job: Job) -> tuple[PixelReader, float]:
-    """A chunk in the middle of what is asked for, in memory, and the seconds to read a pixel."""
+@reused_memory()
+def load_loops(job: Job) -> None:
+    """Load, or compile, every loop that a prepared job needs, on a few cells of its image."""
+    reader, _ = _sample(job, _FEW_CELLS)
+    with one_torch_thread():
+        _measure(job, reader)
+
+
+def _sample(job: Job, half: int) -> tuple[PixelReader, float]:
+    """What lies `half` cells around the middle, in memory, and the seconds to read a pixel."""
     image, step = job.reader.image, job.reader.settings.step
     y, x = (job.roi.y0 + job.roi.y1) // 2, (job.roi.x0 + job.roi.x1) // 2
     y, x = y // step * step, x // step * step
-    half = job.grid.chunk // 2 * step
-    window = Window(y - half, y + half, x - half, x + half).clip(job.grid.lattice.bounds)
+    around = Window(y, y, x, x).grow(half * step)
+    window = around.clip(job.grid.lattice.bounds)
     started = time.perf_counter()
     pixels = image.read(window, image.num_planes // 2)
     seconds = time.perf_counter() - started

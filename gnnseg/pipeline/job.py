@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
-from gnnseg.io import open_image
+from gnnseg.io import open_image, require_memory
 from gnnseg.io.ome_write import OmeVersion, zarr_format
 from gnnseg.memory import rss
+from gnnseg.pipeline.estimate import load_loops
 from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
 from gnnseg.pipeline.windows import Grid
 from gnnseg.superpixels import PixelReader
@@ -92,6 +93,7 @@ class Job:
 
 def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any = None) -> Job:
     """Check everything that can be checked, and plan; touches no output."""
+    require_memory(image)
     reader = PixelReader(
         image, model.scaling, model.settings, None if mask is None else open_image(mask)
     )
@@ -99,7 +101,11 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
     base = rss()
-    return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
+    job = Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
+    # Compiling takes memory and leaves code behind: both before the plan that counts.
+    load_loops(job)
+    base = rss()
+    return replace(job, plan=_plan(reader, model, options, base), base=base)
 
 
 def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int) -> Plan:

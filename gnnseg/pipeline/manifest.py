@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from gnnseg.errors import StateError, UsageError
+from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.execution import run_tasks
 from gnnseg.io import drop_torn
 from gnnseg.io.atomic import disk_errors, replacing
@@ -70,12 +70,12 @@ class Run:
         manifest = read_manifest(folder)  # now that nobody else changes it
         try:
             _check_manifest(folder, manifest, settings)
-        except StateError:
+            if resumed and lock is not None:
+                drop_torn(folder)
+        except (StateError, DiskError):
             if lock is not None:
                 lock.close()
             raise
-        if resumed:
-            drop_torn(folder)
         run = cls(folder, manifest, resumed, _lock=lock)
         (folder / MARKS).mkdir(exist_ok=True)
         return run

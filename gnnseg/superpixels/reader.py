@@ -9,6 +9,7 @@ import numpy as np
 
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import InputError
+from gnnseg.io.guard import MAX_CHANNELS
 from gnnseg.kernels.arrays import (
     beside,
     copied,
@@ -55,6 +56,11 @@ class PixelReader:
 
     def __post_init__(self) -> None:
         self.scaling.check(self.image)
+        if self.image.is_on_device and self.scaling.num_channels > MAX_CHANNELS:
+            raise InputError(
+                f"{self.image.name} has {self.scaling.num_channels} channels, and the kernels of a "
+                f"GPU take at most {MAX_CHANNELS}: bring it to memory"
+            )
         mask = self.mask
         size = self.image.height, self.image.width
         if mask is None:
@@ -93,7 +99,7 @@ class PixelReader:
         if valid is not None:
             write_where_zero(valid[window.relative_to(inner).slices], MASKED, slots)
         if self.mask is not None:
-            mask = self.mask.read(window, min(plane, self.mask.num_planes - 1))[0]
+            mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
             write_where_zero(beside(mask, work), MASKED, slots)
         return Pixels(work, blurred, self._grey(work), slots)
 

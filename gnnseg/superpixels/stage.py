@@ -110,6 +110,10 @@ class Superpixels:
         return np.where(slots == MASKED, -1, ids)
 
 
+_LEAST_SIDE = 16
+"""Cells on a side of a block at least, unless the caller says: fewer would be nearly all halo."""
+
+
 def block_cells(
     lattice: Lattice, block: int | None, workers: int, *, depth: int = 1
 ) -> tuple[int, int]:
@@ -121,11 +125,12 @@ def block_cells(
     step = lattice.step
     if block is not None:
         return max(1, block // step), max(1, block // step)
-    most = max(1, AT_ONCE // (depth * step**2))
+    most = max(_LEAST_SIDE**2, AT_ONCE // (depth * step**2))
     height, width = lattice.shape
     across = -(-width // max(isqrt(most), most // height))
     columns = -(-width // across)
-    down = max(-(-height // (most // columns)), -(-workers // across))
+    shared = min(-(-workers // across), max(1, 2 * height // _LEAST_SIDE))
+    down = max(-(-height // (most // columns)), shared)
     return -(-height // down), columns
 
 
@@ -137,7 +142,8 @@ def write_slots(
     Returns the number of orphans left over.
     """
     lattice, settings = reader.lattice, reader.settings
-    size = block_cells(lattice, block, workers)
+    planes = range(reader.image.num_planes)
+    size = block_cells(lattice, block, -(-workers // len(planes)))
     left = 0
 
     def work(task: tuple[int, Block]) -> int:
@@ -153,7 +159,6 @@ def write_slots(
         nonlocal left
         left += orphans
 
-    planes = range(reader.image.num_planes)
     every = list(blocks(lattice.cells, size, settings.slot_halo))
     tasks = [(z, cells) for z in planes for cells in every]
     run_tasks(work, tasks, workers=workers, done=done)

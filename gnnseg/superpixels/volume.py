@@ -21,6 +21,8 @@ from gnnseg.superpixels.stage import block_cells, make_reader, without_halo
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
 
+_LONGEST = 1000
+"""A voxel is no longer than this along one axis than along another."""
 _SQUARE = 1.05
 """Pixels longer than this along one axis than along the other are no squares."""
 
@@ -104,7 +106,7 @@ def supervoxels(
         As for `superpixels`; a distance along z counts by its length in `spacing`, and filters
         work within planes.
     block, workers : int, optional
-        Pixels on a side (of all planes) that are worked on at once; threads.
+        Pixels on a side that are worked on at once, in all planes: some 20 bytes a voxel; threads.
 
     Returns
     -------
@@ -123,9 +125,10 @@ def supervoxels(
     >>> regions.lattice.shape, regions.lattice.step_z
     ((3, 2, 3), 2)
     """
-    from gnnseg.io import open_image
+    from gnnseg.io import open_image, require_memory
 
     source = open_image(image)
+    require_memory(source)
     ratio = _ratio(source, spacing)
     if step is not None and n_segments is not None:
         raise UsageError("give step or n_segments, not both")
@@ -165,11 +168,17 @@ def _compute(
 ) -> tuple[np.ndarray, Window, np.ndarray]:
     """Slots of all planes of a window of cells but for its halo, and the orphans that are left."""
     settings, plane = reader.settings, lattice.plane
-    planes = [reader.read(plane.pixels(cells), z) for z in range(lattice.depth)]
+    window = plane.pixels(cells)
+    height, width = window.grow(MARGIN).shape
+    work = np.empty((lattice.depth, reader.scaling.num_channels, height, width), np.int16)
+    taken = np.empty((lattice.depth, *window.shape), np.uint8)
+    for z in range(lattice.depth):
+        pixels = reader.read(window, z)
+        work[z], taken[z] = pixels.smooth, pixels.slots
     weight = settings.compactness * reader.scaling.top / (100 * settings.step)
     volume = Volume(
-        work=np.stack([pixels.smooth for pixels in planes]),
-        slots=np.stack([pixels.slots for pixels in planes]),
+        work=work,
+        slots=taken,
         corner=(MARGIN, MARGIN),
         steps=(lattice.step_z, settings.step),
         weights=(min(weight * ratio, HEAVIEST / lattice.step_z), weight),
@@ -188,9 +197,14 @@ def _ratio(source: ImageSource, spacing: tuple[float, float, float] | None) -> f
     if spacing is None:
         size = source.pixel_size or (1.0, 1.0)
         spacing = (source.plane_spacing or size[0], *size)
-    if len(spacing) != 3 or not all(0 < length < np.inf for length in spacing):
+    try:
+        z, y, x = (float(length) for length in spacing)
+    except (TypeError, ValueError):
+        z = y = x = np.nan
+    if not (0 < z < np.inf and 0 < y < np.inf and 0 < x < np.inf):
         raise UsageError(f"spacing must be three positive numbers (z, y, x), got {spacing}")
-    z, y, x = spacing
+    if not 1 / _LONGEST <= z / y <= _LONGEST:
+        raise UsageError(f"spacing must be in one unit, got {spacing}: z is {z / y:g} times y")
     if max(y, x) > _SQUARE * min(y, x):
         raise UsageError(
             f"supervoxels need square pixels, got spacing {spacing}: resample the planes first"
@@ -199,8 +213,8 @@ def _ratio(source: ImageSource, spacing: tuple[float, float, float] | None) -> f
 
 
 def _planes(step: int, ratio: float) -> int:
-    """Planes of a cell as deep as it is wide."""
-    return max(1, round(step / ratio))
+    """Planes of a cell as deep as it is wide, at most as many as a cell may have pixels."""
+    return min(256, max(1, round(step / ratio)))
 
 
 def _step_for(number: int, source: ImageSource, ratio: float) -> int:

@@ -32,11 +32,13 @@ def from_host(array: np.ndarray) -> Any:
 
 def to_host(array: Any) -> np.ndarray:
     """A copy in memory of an array, or of a view of one."""
-    return copied(view(array)).copy_to_host()
+    array = view(array)
+    return (array if array.is_c_contiguous() else copied(array)).copy_to_host()
 
 
 def view(array: Any) -> Any:
     """Numba's view of an array on a GPU, whoever made it; the simulator's are Numba's."""
+    array = array.detach() if hasattr(array, "detach") else array
     return cuda.as_cuda_array(array) if hasattr(array, "__cuda_array_interface__") else array
 
 
@@ -47,9 +49,9 @@ def copied(array: Any) -> Any:
     return target
 
 
-def stacked(arrays: list[Any]) -> Any:
-    """Arrays of one shape, put one after the other along a new first axis."""
-    target = empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
+def stacked(arrays: list[Any], dtype: Any = None) -> Any:
+    """Arrays of one shape, put one after the other along a new first axis; of `dtype` if given."""
+    target = empty((len(arrays), *arrays[0].shape), dtype or arrays[0].dtype)
     for at, array in enumerate(arrays):
         _copy_planes(array, target[at])
     return target

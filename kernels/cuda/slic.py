@@ -1,8 +1,8 @@
 """SLIC pinned to a lattice, on a GPU; the rule is that of `gnnseg.kernels.slic`.
 
-A thread works on a pixel; in the rounds, a block of threads adds up the pixels of one cell for
-each of the nine homes around it, and a home then collects its share from nine cells: no two blocks
-write to one place, so sums need no order.
+A thread works on a pixel, or on a cell or home where centres are made. In the rounds, a block of
+threads adds up the pixels of one cell for each of the nine homes around it, and a home then
+collects its share from nine cells: no two blocks write to one place, so sums need no order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gnnseg.kernels.cuda.launch import THREADS, per_item, per_pixel
 from gnnseg.kernels.slic import FIRST, MASKED, QUARTERS, inner_cells
 
 MOST_CHANNELS = 64
+"""What readers let through to a GPU at most."""
 _FAR = 1 << 30  # above every cost
 _COUNT, _Y, _X, _CHANNELS = range(4)  # columns of the sums
 _WIDTH = _CHANNELS + MOST_CHANNELS

@@ -7,7 +7,7 @@ import pytest
 from numba import cuda
 
 import gnnseg
-from gnnseg.errors import UsageError
+from gnnseg.errors import InputError, UsageError
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.superpixels import SlicSettings
 
@@ -66,6 +66,25 @@ def test_axes_in_any_order_are_read(axes, order):
     assert not here.is_on_device
     np.testing.assert_array_equal(there.read_there(window).copy_to_host(), here.read(window))
     np.testing.assert_array_equal(there.read(window), here.read(window))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.float16])
+def test_types_that_kernels_do_not_know_are_widened(dtype):
+    image = draw(np.float32, 9, 10) > 99 if dtype is bool else draw(np.float16, 9, 10)
+    here, there = (gnnseg.superpixels(a, step=4, n_iter=0) for a in (image, cuda.to_device(image)))
+    np.testing.assert_array_equal(there.slots.copy_to_host(), here.slots)
+
+
+def test_what_a_gpu_cannot_do_is_refused():
+    stack = cuda.to_device(draw(np.uint8, 3, 9, 8))
+    source = gnnseg.open_image(stack, axes="ZYX")
+    with pytest.raises(UsageError, match="bring it to memory"):
+        gnnseg.supervoxels(source, step=4)
+    with pytest.raises(UsageError, match="plane 7 is outside"):
+        gnnseg.region_graph(source, settings=SlicSettings(step=4), plane=7)
+    many = cuda.to_device(draw(np.uint8, 65, 4, 4))
+    with pytest.raises(InputError, match="65 channels"):
+        gnnseg.superpixels(gnnseg.open_image(many, axes="CYX"), step=4)
 
 
 def test_an_object_that_is_no_array_is_refused():

@@ -91,6 +91,8 @@ def test_a_single_plane_has_its_superpixels():
     [
         ({"spacing": (1, 1)}, "three positive numbers"),
         ({"spacing": (1, 0, 1)}, "three positive numbers"),
+        ({"spacing": 2.0}, "three positive numbers"),
+        ({"spacing": (1e-9, 1, 1)}, "one unit"),
         ({"spacing": (1, 2, 1)}, "square pixels"),
         ({"n_segments": 0}, "at least 1"),
         ({"n_segments": 9, "step": 4}, "not both"),

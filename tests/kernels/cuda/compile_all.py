@@ -38,7 +38,11 @@ SIGNATURES = {
     "adjacency._count_sides": [
         (of(I16, 2), SLOTS, INT, PLACES, PLACES, of(I32, 2), INT, INT),
     ],
-    "arrays._copy": [(strided(t, 2), of(t, 2)) for t in (U8, U16, I16, types.float32)],
+    "arrays._copy": [
+        *((strided(t, 2), of(t, 2)) for t in (U8, U16, I16, types.float32)),
+        (strided(types.boolean, 2), of(U8, 2)),
+        (strided(types.float16, 2), of(types.float32, 2)),
+    ],
     "arrays._fill": [(of(I32, 1), I32), (of(types.boolean, 1), types.boolean)],
     "arrays._mean_of_channels": [(of(I16, 3), of(I16, 2))],
     "arrays._repeat_edges": [(of(I16, 3), INT, INT, INT, INT)],
