@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -100,12 +101,11 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     grid = Grid(reader.lattice)
     check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
-    base = rss()
-    job = Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
     # Compiling takes memory and leaves code behind: both before the plan that counts.
-    load_loops(job)
+    without_limit = _plan(reader, model, replace(options, memory=sys.maxsize), 0)
+    load_loops(Job(reader, model, grid, roi, options, without_limit, 0))
     base = rss()
-    return replace(job, plan=_plan(reader, model, options, base), base=base)
+    return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
 
 
 def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int) -> Plan:
