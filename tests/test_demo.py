@@ -8,12 +8,23 @@ import numpy as np
 import pytest
 
 from gnnseg.cli.guard import guarded
+from gnnseg.demo import run
 from gnnseg.demo.figures import blend, region_borders
 from gnnseg.demo.mosaic import Mosaic
 from gnnseg.demo.run import run_demo
 from gnnseg.demo.sample import picture, sample_classes, sample_dataset, scribbled_labels
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import is_complete, read_rgb
+from gnnseg.memory import parse_size, rss
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _budget():
+    """The demonstration's own, beside what this process holds of the tests before."""
+    with pytest.MonkeyPatch.context() as patch:
+        budget = rss() + parse_size(run.MEMORY)
+        patch.setattr(run, "MEMORY", f"{budget >> 20}MiB")
+        yield
 
 
 @pytest.fixture(scope="module")
