@@ -27,6 +27,8 @@ KEPT = 0.88
 """Share of the budget beyond which freed memory goes back to the system after a block."""
 RUNTIME_BYTES = 128 * 2**20
 """What threads, compiled loops and chunk decoders take once work starts."""
+SPREAD_BYTES = 48 * 2**20
+"""By how much what a process holds before work differs from one to the next."""
 SCRATCH_BYTES = 6 * 2**20
 """Strips of rows and columns and the regions described at once, whatever the block."""
 CHANNEL_BYTES = 64 * 2**10
@@ -195,7 +197,7 @@ def make_plan(
     raise MemoryBudgetError(
         f"blocks of {block or side} pixels at step {grid.lattice.step} need about "
         f"{format_size(need)} and the budget is {format_size(budget)}: "
-        f"use --memory {-(-need // 2**20)}MiB or more"
+        f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
     )
 
 
