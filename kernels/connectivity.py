@@ -185,13 +185,14 @@ def _join_above(homes, home, starts, end, pieces, parents):
         if run > 0 and starts[run] >= end:
             break
         if homes[run] == home:
-            other = _root(parents, pieces[run])
-            piece = other if piece < 0 else _unite(parents, piece, other)
+            other = root(parents, pieces[run])
+            piece = other if piece < 0 else unite(parents, piece, other)
     return piece
 
 
 @njit(nogil=True, cache=True)
-def _root(parents, piece):
+def root(parents, piece):
+    """The root of a tree of pieces, which holds minus its size; the way there is shortened."""
     while parents[piece] >= 0:
         above = parents[piece]
         if parents[above] >= 0:
@@ -201,7 +202,7 @@ def _root(parents, piece):
 
 
 @njit(nogil=True, cache=True)
-def _unite(parents, a, b):
+def unite(parents, a, b):
     """Join two pieces under the one that comes first in raster order, and return that."""
     first, second = min(a, b), max(a, b)
     if first != second:

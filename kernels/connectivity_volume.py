@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from gnnseg.kernels.connectivity import root, unite
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slic import LAYER, MASKED
 
@@ -74,27 +75,6 @@ def _same_home(before, here, less):
 
 
 @njit(nogil=True, cache=True)
-def _root(parents, at):
-    """The root of a tree; roots hold minus the size of their tree."""
-    while parents[at] >= 0:
-        above = parents[at]
-        if parents[above] >= 0:
-            parents[at] = parents[above]
-        at = above
-    return at
-
-
-@njit(nogil=True, cache=True)
-def _unite(parents, a, b):
-    """Join two trees under the root that comes first in raster order."""
-    a, b = _root(parents, a), _root(parents, b)
-    if a != b:
-        first, second = min(a, b), max(a, b)
-        parents[first] += parents[second]
-        parents[second] = first
-
-
-@njit(nogil=True, cache=True)
 def _grow_trees(slots, steps, parents):
     """Write the parent of each voxel; roots hold minus the number of voxels of their piece."""
     depth, height, width = slots.shape
@@ -111,11 +91,11 @@ def _grow_trees(slots, steps, parents):
                     continue
                 here = np.int64(slots[z, y, x])
                 if x > 0 and _same_home(slots[z, y, x - 1], here, across[x]):
-                    _unite(parents, at, at - 1)
+                    unite(parents, root(parents, at), root(parents, at - 1))
                 if y > 0 and _same_home(slots[z, y - 1, x], here, down):
-                    _unite(parents, at, at - width)
+                    unite(parents, root(parents, at), root(parents, at - width))
                 if z > 0 and _same_home(slots[z - 1, y, x], here, deep):
-                    _unite(parents, at, at - height * width)
+                    unite(parents, root(parents, at), root(parents, at - height * width))
 
 
 @njit(nogil=True, cache=True)

@@ -16,7 +16,7 @@ from gnnseg.kernels.slic_volume import Volume, slic_volume
 from gnnseg.superpixels.reader import MARGIN, PixelReader
 from gnnseg.superpixels.scaling import Scaling
 from gnnseg.superpixels.settings import SlicSettings
-from gnnseg.superpixels.stage import block_cells, make_reader, without_halo
+from gnnseg.superpixels.stage import SlotBlock, block_cells, make_reader, without_halo
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
@@ -144,13 +144,11 @@ def supervoxels(
     left = 0
 
     def work(task: Block) -> int:
-        part, cells, orphans = _compute(reader, lattice, ratio, task.read)
+        part = _compute(reader, lattice, ratio, task.read)
         write = lattice.plane.pixels(task.write)
-        crop = write.relative_to(lattice.plane.pixels(cells))
-        slots[(slice(None), *write.slices)] = part[(slice(None), *crop.slices)]
-        y, x = orphans[:, 1], orphans[:, 2]
-        inside = (y >= crop.y0) & (y < crop.y1) & (x >= crop.x0) & (x < crop.x1)
-        return int(inside.sum())
+        crop = write.relative_to(lattice.plane.pixels(part.cells))
+        slots[(slice(None), *write.slices)] = part.slots[(slice(None), *crop.slices)]
+        return part.count_orphans(crop)
 
     def done(_task: Block, orphans: int) -> None:
         nonlocal left
@@ -163,10 +161,8 @@ def supervoxels(
     return Supervoxels(slots, lattice, settings, reader.scaling, left)
 
 
-def _compute(
-    reader: PixelReader, lattice: VolumeLattice, ratio: float, cells: Window
-) -> tuple[np.ndarray, Window, np.ndarray]:
-    """Slots of all planes of a window of cells but for its halo, and the orphans that are left."""
+def _compute(reader: PixelReader, lattice: VolumeLattice, ratio: float, cells: Window) -> SlotBlock:
+    """Slots (Z, H, W) of a window of cells but for its halo, and the orphans left in any plane."""
     settings, plane = reader.settings, lattice.plane
     window = plane.pixels(cells)
     height, width = window.grow(MARGIN).shape
@@ -189,7 +185,8 @@ def _compute(
     inner = without_halo(cells, bounds, settings.slic_halo)
     part = plane.pixels(inner).relative_to(plane.pixels(cells))
     slots = volume.slots[(slice(None), *part.slices)].copy()
-    return slots, inner, connect_volume(slots, volume.steps, settings.orphan_rounds)
+    left = connect_volume(slots, volume.steps, settings.orphan_rounds)
+    return SlotBlock(inner, slots, left[:, 1:])
 
 
 def _ratio(source: ImageSource, spacing: tuple[float, float, float] | None) -> float:
