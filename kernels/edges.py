@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-ATTRIBUTES = 6
-"""dy, dx, distance, contact, contrast, area ratio."""
+ATTRIBUTES = 4
+"""Distance, contact, contrast, area ratio; before them comes the way along each axis."""
 
 
 def edge_list(
@@ -15,20 +15,20 @@ def edge_list(
     pos: np.ndarray,
     area: np.ndarray,
     reach: int,
-    cell: int,
+    cell: int | tuple[int, ...],
     contrast_top: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Edges between the regions of a window, by target, then source.
+    """Edges between the regions of a window of a lattice of D axes, by target, then source.
 
     Parameters
     ----------
-    contact, contrast : (h, w, (2 reach + 1) ** 2) int32
+    contact, contrast : (h, w, (2 reach + 1) ** 2) int32, of a volume (d, h, w, (2 reach + 1) ** 3)
         Pixel sides shared with the region at each lattice offset, and grey differences across them.
-    pos : (h, w, 2) float64
-        Centroids (y, x) in pixels.
-    area : (h, w) int64
+    pos : (h, w, 2) float64, of a volume (d, h, w, 3)
+        Centroids (y, x) or (z, y, x) in pixels.
+    area : (h, w) or (d, h, w) int64
     reach, cell : int
-        Reach of the edges in cells; size of a cell in pixels.
+        Reach of the edges in cells; size of a cell in pixels, if need be along each axis.
     contrast_top : int
         The grey difference that counts as 1.
 
@@ -36,52 +36,66 @@ def edge_list(
     -------
     edge_index : (2, E) int64
         Source and target; edges whose source lies outside the window are left out.
-    edge_attr : (E, 6) float32
-        Source minus target in cells (y, x, length), share of the target's contact, mean contrast,
-        and the source's share of both areas; computed in float64.
+    edge_attr : (E, D + 4) float32
+        Source minus target in cells (along each axis, length), share of the target's contact, mean
+        contrast, and the source's share of both areas; computed in float64.
     """
-    number = _count(contact, reach)
+    axes = area.ndim
+    cells = np.broadcast_to(np.array(cell, np.int64), axes).copy()
+    # A plane is one layer, from which no edge leads along z.
+    shape = (1, 1, *area.shape)[-3:]
+    contact, contrast = (table.reshape(*shape, -1) for table in (contact, contrast))
+    pos, area = pos.reshape(*shape, axes), area.reshape(shape)
+    sides = (2 * reach + 1 if axes == 3 else 1), 2 * reach + 1, 2 * reach + 1
+    ways = np.stack(np.unravel_index(np.arange(contact.shape[3]), sides), axis=1)
+    ways -= np.array(sides) // 2
+    number = _count(contact, ways)
     edge_index = np.empty((2, number), np.int64)
-    edge_attr = np.empty((number, ATTRIBUTES), np.float32)
-    _fill(contact, contrast, pos, area, reach, cell, contrast_top, edge_index, edge_attr)
+    edge_attr = np.empty((number, axes + ATTRIBUTES), np.float32)
+    _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, edge_attr)
     return edge_index, edge_attr
 
 
 @njit(nogil=True, cache=True)
-def _count(contact, reach):
-    height, width, codes = contact.shape
-    side = 2 * reach + 1
+def _inside(z, y, x, table):
+    return 0 <= z < table.shape[0] and 0 <= y < table.shape[1] and 0 <= x < table.shape[2]
+
+
+@njit(nogil=True, cache=True)
+def _count(contact, ways):
     number = 0
-    for y in range(height):
-        for x in range(width):
-            for code in range(codes):
-                sy, sx = y + code // side - reach, x + code % side - reach
-                if contact[y, x, code] > 0 and 0 <= sy < height and 0 <= sx < width:
-                    number += 1
+    for z in range(contact.shape[0]):
+        for y in range(contact.shape[1]):
+            for x in range(contact.shape[2]):
+                for code in range(contact.shape[3]):
+                    sz, sy, sx = z + ways[code, 0], y + ways[code, 1], x + ways[code, 2]
+                    number += contact[z, y, x, code] > 0 and _inside(sz, sy, sx, contact)
     return number
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(contact, contrast, pos, area, reach, cell, contrast_top, edge_index, edge_attr):
-    height, width, codes = contact.shape
-    side = 2 * reach + 1
-    edge = 0
-    for y in range(height):
-        for x in range(width):
-            total = np.int64(0)
-            for code in range(codes):
-                total += contact[y, x, code]
-            for code in range(codes):
-                sy, sx = y + code // side - reach, x + code % side - reach
-                shared = np.int64(contact[y, x, code])
-                if shared > 0 and 0 <= sy < height and 0 <= sx < width:
-                    edge_index[0, edge] = sy * width + sx
-                    edge_index[1, edge] = y * width + x
-                    attr = edge_attr[edge]
-                    dy = (pos[sy, sx, 0] - pos[y, x, 0]) / cell
-                    dx = (pos[sy, sx, 1] - pos[y, x, 1]) / cell
-                    attr[0], attr[1], attr[2] = dy, dx, np.sqrt(dy * dy + dx * dx)
-                    attr[3] = shared / total
-                    attr[4] = contrast[y, x, code] / (shared * contrast_top)
-                    attr[5] = area[sy, sx] / max(area[sy, sx] + area[y, x], 1)
-                    edge += 1
+def _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, edge_attr):
+    depth, height, width, codes = contact.shape
+    axes, edge = cells.size, 0
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                total = np.int64(0)
+                for code in range(codes):
+                    total += contact[z, y, x, code]
+                for code in range(codes):
+                    shared = np.int64(contact[z, y, x, code])
+                    sz, sy, sx = z + ways[code, 0], y + ways[code, 1], x + ways[code, 2]
+                    if shared > 0 and _inside(sz, sy, sx, area):
+                        edge_index[0, edge] = (sz * height + sy) * width + sx
+                        edge_index[1, edge] = (z * height + y) * width + x
+                        attr, squared = edge_attr[edge], 0.0
+                        for axis in range(axes):
+                            way = (pos[sz, sy, sx, axis] - pos[z, y, x, axis]) / cells[axis]
+                            attr[axis] = way
+                            squared += way * way
+                        attr[axes], attr[axes + 1] = np.sqrt(squared), shared / total
+                        attr[axes + 2] = contrast[z, y, x, code] / (shared * contrast_top)
+                        both = area[sz, sy, sx] + area[z, y, x]
+                        attr[axes + 3] = area[sz, sy, sx] / max(both, 1)
+                        edge += 1

@@ -42,21 +42,31 @@ def list_across(slots, step, starts):
 
 
 @njit(nogil=True, cache=True)
-def list_down(above, here, new_cells, listed):
+def list_down(above, here, shift, listed):
     """List the columns with another home in row `here` (W,) than `above`; return how many.
 
-    `new_cells` tells that a row of cells begins here; there, masked columns are listed always.
-    `listed` has room for one more.
+    `shift` is what the slot of one home has more, seen from above: `ROW` where a row of cells
+    begins here, a layer of slots where a layer does and `above` is the same row of the plane
+    before, else 0. Where it is not 0, masked columns are listed always. `listed` has room for one
+    more.
     """
-    shift = np.int32(ROW) if new_cells else np.int32(0)
+    shift = np.int32(shift)
     count = np.uint64(0)
     for start in range(0, here.size, _PIECE):
         a, b = above[start : start + _PIECE], here[start : start + _PIECE]
         changes = np.int32(0)
         for x in range(b.size):
-            changes |= np.int32(a[x]) ^ np.int32(b[x] + shift)
+            changes |= np.int32(a[x]) ^ _seen_before(b[x], shift)
         if changes != 0:
             for x in range(b.size):
                 listed[count] = start + x
-                count += np.uint64(np.int32(a[x]) != np.int32(b[x] + shift))
+                count += np.uint64(np.int32(a[x]) != _seen_before(b[x], shift))
     return np.int64(count)
+
+
+@njit(nogil=True, cache=True)
+def _seen_before(slot, shift):
+    """The slot of a home seen from the cell before; none that there is where it lies too far."""
+    # In a volume, the row after the last is the first row of the next layer.
+    too_far = shift == ROW and slot // ROW % ROW == ROW - 1
+    return np.int32(slot + shift + (256 if too_far else 0))
