@@ -29,6 +29,9 @@ from gnnseg.kernels.slic import (
 OWN = LAYER * 2 + 12
 """Slot of a voxel in its own cell's superpixel; slot = 25 (dz + 2) + 5 (dy + 2) + dx + 2."""
 LAYERS = 3
+Sides = tuple[tuple[bool, bool], tuple[bool, bool], tuple[bool, bool]]
+"""Whether the volume goes on before and after a window, along z, y and x."""
+_CLOSED: Sides = ((False, False), (False, False), (False, False))
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,13 @@ def slic_volume(
     volume: Volume,
     n_iter: int,
     stride: int,
-    open_sides: tuple[bool, bool, bool, bool] = (False, False, False, False),
+    open_sides: Sides = _CLOSED,
 ) -> None:
     """Cluster a window of a volume; writes the slots of its voxels.
 
-    `n_iter`, `stride` (of rows and columns; all planes are looked at) and `open_sides` are as for a
-    plane. A cell of a volume starts with the mean of its voxels, as that of a plane does.
+    `n_iter`, `stride` (of rows and columns; all planes are looked at) and `open_sides` (at both
+    ends of each axis) are as for a plane. A cell of a volume starts with the mean of its voxels, as
+    that of a plane does.
     """
     stride = stride if n_iter > 0 else 1
     ruler = make_ruler(volume.steps[1], volume.weights[1])
@@ -82,27 +86,48 @@ def slic_volume(
     centres = _seed(volume, samples, stride)
     few = few_channels(volume.work.shape[1])
     for round_ in range(n_iter):
-        part = inner_cells(volume.cells[1:], 2 * round_ + 1, open_sides)
+        planes, part = _inner_part(volume, 2 * round_ + 1, open_sides)
         sums, depth = centres.no_sums()
-        for z, sample in enumerate(samples):
+        for z in planes:
             homes, layers = centres.homes_of(z)
             found = np.zeros((LAYERS, *sums.shape[1:]), np.int64)
-            look = *sample, (0, 0), volume.steps[1], stride, ruler, homes, _FIRST, found, part, few
+            look = (
+                *samples[z],
+                (0, 0),
+                volume.steps[1],
+                stride,
+                ruler,
+                homes,
+                _FIRST,
+                found,
+                part,
+                few,
+            )
             assign(*look)
             for layer, cz in enumerate(layers):
                 if 0 <= cz < len(sums):
                     sums[cz] += found[layer]
                     depth[cz] += found[layer, ..., 0] * (z - (cz - 1) * volume.steps[0])
         centres.move(sums, depth, update_shift(stride))
-    part = inner_cells(volume.cells[1:], 2 * n_iter + 1, open_sides)
+    planes, part = _inner_part(volume, 2 * n_iter + 1, open_sides)
     nothing = np.zeros((0, 0, 0, 0), np.int64)
-    for z, slots in enumerate(volume.slots):
+    for z in planes:
         homes, _ = centres.homes_of(z)
-        plane = volume.work[z], slots, volume.corner, volume.steps[1], 1, ruler
+        plane = volume.work[z], volume.slots[z], volume.corner, volume.steps[1], 1, ruler
         assign(*plane, homes, _FIRST, nothing, part, few)
 
 
 _FIRST = FIRST + LAYER
+
+
+def _inner_part(
+    volume: Volume, inset: int, sides: Sides
+) -> tuple[range, tuple[int, int, int, int]]:
+    """The planes, and within them the cells, at least `inset` cells from every open side."""
+    (depth, step_z), (before, after) = (len(volume.slots), volume.steps[0]), sides[0]
+    last = step_z * (volume.cells[0] - inset) if after else depth
+    cells = inner_cells(volume.cells[1:], inset, sides[1] + sides[2])
+    return range(step_z * inset * before, last), cells
 
 
 @dataclass

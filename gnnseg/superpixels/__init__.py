@@ -1,5 +1,6 @@
 """Superpixels: settings, scaling to working channels, and the stage itself."""
 
+from gnnseg.superpixels.box import Box, BoxBlock, VolumeLattice
 from gnnseg.superpixels.reader import PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
@@ -11,9 +12,11 @@ from gnnseg.superpixels.stage import (
     superpixels,
     write_slots,
 )
-from gnnseg.superpixels.volume import Supervoxels, VolumeLattice, supervoxels
+from gnnseg.superpixels.volume import Supervoxels, VolumeReader, supervoxels
 
 __all__ = [
+    "Box",
+    "BoxBlock",
     "PixelReader",
     "Pixels",
     "Scaling",
@@ -21,6 +24,7 @@ __all__ = [
     "Superpixels",
     "Supervoxels",
     "VolumeLattice",
+    "VolumeReader",
     "compute_slots",
     "fit_scaling",
     "make_reader",

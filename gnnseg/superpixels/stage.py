@@ -37,9 +37,13 @@ class SlotBlock:
 
     def count_orphans(self, window: Window) -> int:
         """Orphans in a window of this block's pixels."""
-        y, x = self.orphans.T
-        inside = (y >= window.y0) & (y < window.y1) & (x >= window.x0) & (x < window.x1)
-        return int(inside.sum())
+        return count_inside(self.orphans, window.slices)
+
+
+def count_inside(places: np.ndarray, window: tuple[slice, ...]) -> int:
+    """How many of (n, D) places lie in a window."""
+    first, end = zip(*((part.start, part.stop) for part in window), strict=True)
+    return int(((places >= first) & (places < end)).all(axis=1).sum())
 
 
 def compute_slots(
@@ -110,7 +114,7 @@ class Superpixels:
         return np.where(slots == MASKED, -1, ids)
 
 
-_LEAST_SIDE = 16
+LEAST_SIDE = 16
 """Cells on a side of a block at least, unless the caller says: fewer would be nearly all halo."""
 
 
@@ -125,11 +129,11 @@ def block_cells(
     step = lattice.step
     if block is not None:
         return max(1, block // step), max(1, block // step)
-    most = max(_LEAST_SIDE**2, AT_ONCE // (depth * step**2))
+    most = max(LEAST_SIDE**2, AT_ONCE // (depth * step**2))
     height, width = lattice.shape
     across = -(-width // max(isqrt(most), most // height))
     columns = -(-width // across)
-    shared = min(-(-workers // across), max(1, 2 * height // _LEAST_SIDE))
+    shared = min(-(-workers // across), max(1, 2 * height // LEAST_SIDE))
     down = max(-(-height // (most // columns)), shared)
     return -(-height // down), columns
 

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Block, Lattice, Window, blocks
+from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity_volume import connect_volume
 from gnnseg.kernels.slic import HEAVIEST, LAYER, MASKED
 from gnnseg.kernels.slic_volume import Volume, slic_volume
+from gnnseg.superpixels.box import Box, BoxBlock, VolumeLattice
 from gnnseg.superpixels.reader import MARGIN, PixelReader
 from gnnseg.superpixels.scaling import Scaling
 from gnnseg.superpixels.settings import SlicSettings
-from gnnseg.superpixels.stage import SlotBlock, block_cells, make_reader, without_halo
+from gnnseg.superpixels.stage import (
+    AT_ONCE,
+    LEAST_SIDE,
+    block_cells,
+    count_inside,
+    make_reader,
+)
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
@@ -28,29 +35,21 @@ _SQUARE = 1.05
 
 
 @dataclass(frozen=True)
-class VolumeLattice:
-    """Home cells of `step_z` planes and `step` x `step` pixels over a volume.
+class VolumeReader:
+    """A stack as supervoxels are made of it; a voxel is `ratio` times as long along z as across."""
 
-    >>> lattice = VolumeLattice(10, 2, Lattice(100, 70, 16))
-    >>> lattice.shape, lattice.num_cells
-    ((5, 7, 5), 175)
-    """
+    planes: PixelReader
+    lattice: VolumeLattice
+    ratio: float
 
-    depth: int
-    step_z: int
-    plane: Lattice
 
-    @property
-    def step(self) -> int:
-        return self.plane.step
+@dataclass(frozen=True)
+class SlotBox:
+    """Slots (Z, H, W) uint8 of a box of cells, and the orphans (n, 3) that are left, (z, y, x)."""
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return -(-self.depth // self.step_z), *self.plane.shape
-
-    @property
-    def num_cells(self) -> int:
-        return self.shape[0] * self.plane.num_cells
+    cells: Box
+    slots: np.ndarray
+    orphans: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def supervoxels(
     n_iter: int = SlicSettings.n_iter,
     sigma: float = 0.0,
     mask: Any = None,
-    block: int | None = None,
+    block: int | tuple[int, int] | None = None,
     workers: int | None = None,
 ) -> Supervoxels:
     """Divide a volume into supervoxels, each one 6-connected piece; the same for any `block`.
@@ -105,8 +104,12 @@ def supervoxels(
     compactness, n_iter, sigma, mask
         As for `superpixels`; a distance along z counts by its length in `spacing`, and filters
         work within planes.
-    block, workers : int, optional
-        Pixels on a side that are worked on at once, in all planes: some 20 bytes a voxel; threads.
+    block : int or (z, yx), optional
+        Pixels on a side that are worked on at once, in all planes or in so many: some 20 bytes a
+        voxel. By default all planes, unless they are too many. Besides, `9 + step / step_z` cells
+        along z are worked on before and after (with two rounds): many planes where cells are flat.
+    workers : int, optional
+        Threads.
 
     Returns
     -------
@@ -125,6 +128,39 @@ def supervoxels(
     >>> regions.lattice.shape, regions.lattice.step_z
     ((3, 2, 3), 2)
     """
+    settings = {"compactness": compactness, "n_iter": n_iter, "sigma": sigma}
+    volume = read_volume(image, step, n_segments, spacing, mask, **settings)
+    lattice, reader = volume.lattice, volume.planes
+    slots = np.empty((lattice.depth, *lattice.plane.bounds.shape), np.uint8)
+    left = 0
+
+    def work(task: BoxBlock) -> int:
+        part = compute_slots(volume, task.read)
+        write = lattice.voxels(task.write)
+        crop = write.relative_to(lattice.voxels(part.cells)).slices
+        slots[write.slices] = part.slots[crop]
+        return count_inside(part.orphans, crop)
+
+    def done(_task: BoxBlock, orphans: int) -> None:
+        nonlocal left
+        left += orphans
+
+    threads = workers or default_workers()
+    size = box_cells(lattice, block, threads)
+    tasks = lattice.blocks(size, lattice.slot_halo(reader.settings))
+    run_tasks(work, tasks, workers=threads, done=done)
+    return Supervoxels(slots, lattice, reader.settings, reader.scaling, left)
+
+
+def read_volume(
+    image: Any,
+    step: int | None,
+    n_segments: int | None,
+    spacing: tuple[float, float, float] | None,
+    mask: Any,
+    **settings: Any,
+) -> VolumeReader:
+    """Open a stack, and choose the lattice that suits its voxels."""
     from gnnseg.io import open_image, require_memory
 
     source = open_image(image)
@@ -134,59 +170,62 @@ def supervoxels(
         raise UsageError("give step or n_segments, not both")
     if n_segments is not None:
         step = _step_for(n_segments, source, ratio)
-    settings = SlicSettings(
-        step=16 if step is None else step, compactness=compactness, n_iter=n_iter, sigma=sigma
-    )
-    reader = make_reader(source, settings=settings, mask=mask)
-    depth = source.num_planes
-    lattice = VolumeLattice(depth, _planes(settings.step, ratio), reader.lattice)
-    slots = np.empty((depth, source.height, source.width), np.uint8)
-    left = 0
-
-    def work(task: Block) -> int:
-        part = _compute(reader, lattice, ratio, task.read)
-        write = lattice.plane.pixels(task.write)
-        crop = write.relative_to(lattice.plane.pixels(part.cells))
-        slots[(slice(None), *write.slices)] = part.slots[(slice(None), *crop.slices)]
-        return part.count_orphans(crop)
-
-    def done(_task: Block, orphans: int) -> None:
-        nonlocal left
-        left += orphans
-
-    threads = workers or default_workers()
-    size = block_cells(lattice.plane, block, threads, depth=depth)
-    tasks = blocks(lattice.plane.cells, size, settings.slot_halo)
-    run_tasks(work, tasks, workers=threads, done=done)
-    return Supervoxels(slots, lattice, settings, reader.scaling, left)
+    made = SlicSettings(step=16 if step is None else step, **settings)
+    reader = make_reader(source, settings=made, mask=mask)
+    lattice = VolumeLattice(source.num_planes, _planes(made.step, ratio), reader.lattice)
+    return VolumeReader(reader, lattice, ratio)
 
 
-def _compute(reader: PixelReader, lattice: VolumeLattice, ratio: float, cells: Window) -> SlotBlock:
-    """Slots (Z, H, W) of a window of cells but for its halo, and the orphans left in any plane."""
-    settings, plane = reader.settings, lattice.plane
-    window = plane.pixels(cells)
-    height, width = window.grow(MARGIN).shape
-    work = np.empty((lattice.depth, reader.scaling.num_channels, height, width), np.int16)
-    taken = np.empty((lattice.depth, *window.shape), np.uint8)
-    for z in range(lattice.depth):
-        pixels = reader.read(window, z)
-        work[z], taken[z] = pixels.smooth, pixels.slots
-    weight = settings.compactness * reader.scaling.top / (100 * settings.step)
-    volume = Volume(
+def box_cells(
+    lattice: VolumeLattice, block: int | tuple[int, int] | None, workers: int
+) -> tuple[int, int, int]:
+    """Cells (layers, rows, columns) of the blocks of a volume.
+
+    By default all layers, unless blocks of the least side would then be too large.
+    """
+    layers = lattice.shape[0]
+    if block is None:
+        least = lattice.step_z * (LEAST_SIDE * lattice.step) ** 2
+        parts = -(-layers // max(LEAST_SIDE, AT_ONCE // least))
+        layers = -(-layers // parts)
+    elif not isinstance(block, int):
+        deep, block = block
+        layers = min(layers, max(1, deep // lattice.step_z))
+    depth = min(lattice.depth, layers * lattice.step_z)
+    return layers, *block_cells(lattice.plane, block, workers, depth=depth)
+
+
+def compute_slots(volume: VolumeReader, cells: Box) -> SlotBox:
+    """Slots of a box of cells, but for `slic_halo` cells on sides within the volume."""
+    lattice, settings = volume.lattice, volume.planes.settings
+    part = _read(volume, lattice.voxels(cells))
+    sides = cells.open_sides(lattice.cells)
+    slic_volume(part, settings.n_iter, settings.stride, sides)
+    inner = cells.shrink(settings.slic_halo, sides)
+    crop = lattice.voxels(inner).relative_to(lattice.voxels(cells))
+    slots, steps = part.slots[crop.slices].copy(), part.steps
+    del part  # most of a block's memory
+    return SlotBox(inner, slots, connect_volume(slots, steps, settings.orphan_rounds))
+
+
+def _read(volume: VolumeReader, voxels: Box) -> Volume:
+    """A box of voxels, smoothed, as the clustering takes it."""
+    reader, lattice = volume.planes, volume.lattice
+    height, width = voxels.window.grow(MARGIN).shape
+    planes = range(voxels.z0, voxels.z1)
+    work = np.empty((len(planes), reader.scaling.num_channels, height, width), np.int16)
+    taken = np.empty(voxels.shape, np.uint8)
+    for n, z in enumerate(planes):
+        pixels = reader.read(voxels.window, z)
+        work[n], taken[n] = pixels.smooth, pixels.slots
+    weight = reader.settings.compactness * reader.scaling.top / (100 * lattice.step)
+    return Volume(
         work=work,
         slots=taken,
         corner=(MARGIN, MARGIN),
-        steps=(lattice.step_z, settings.step),
-        weights=(min(weight * ratio, HEAVIEST / lattice.step_z), weight),
+        steps=(lattice.step_z, lattice.step),
+        weights=(min(weight * volume.ratio, HEAVIEST / lattice.step_z), weight),
     )
-    bounds = plane.cells
-    sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
-    slic_volume(volume, settings.n_iter, settings.stride, sides)
-    inner = without_halo(cells, bounds, settings.slic_halo)
-    part = plane.pixels(inner).relative_to(plane.pixels(cells))
-    slots = volume.slots[(slice(None), *part.slices)].copy()
-    left = connect_volume(slots, volume.steps, settings.orphan_rounds)
-    return SlotBlock(inner, slots, left[:, 1:])
 
 
 def _ratio(source: ImageSource, spacing: tuple[float, float, float] | None) -> float:

@@ -1,0 +1,148 @@
+"""Boxes of a volume, its lattice, and the blocks that it is worked on in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from gnnseg.blocks import Lattice, Window
+from gnnseg.kernels.slic_volume import Sides
+from gnnseg.superpixels.settings import SlicSettings
+
+_FINEST = 8
+"""Faces of the smaller kind count at most so much: sums over large cells then fit int32."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Layers `z0` to `z1` (excluded) of a window, in cells; or planes of it, in voxels."""
+
+    z0: int
+    z1: int
+    window: Window
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.z1 - self.z0, *self.window.shape
+
+    @property
+    def size(self) -> int:
+        return (self.z1 - self.z0) * self.window.size
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        return slice(self.z0, self.z1), *self.window.slices
+
+    def grow(self, halo: tuple[int, int]) -> Box:
+        """The same with a margin along z, and one along y and x."""
+        return Box(self.z0 - halo[0], self.z1 + halo[0], self.window.grow(halo[1]))
+
+    def clip(self, bounds: Box) -> Box:
+        """The part of this box that lies inside `bounds`, which it touches."""
+        z0, z1 = max(self.z0, bounds.z0), min(self.z1, bounds.z1)
+        return Box(z0, z1, self.window.clip(bounds.window))
+
+    def relative_to(self, outer: Box) -> Box:
+        """The same box in the coordinates of `outer`'s first corner."""
+        window = self.window.relative_to(outer.window)
+        return Box(self.z0 - outer.z0, self.z1 - outer.z0, window)
+
+    def open_sides(self, bounds: Box) -> Sides:
+        """Whether `bounds` go on before and after this box, along z, y and x."""
+        (z, y, x), (whole_z, whole_y, whole_x) = self.slices, bounds.slices
+        return _goes_on(z, whole_z), _goes_on(y, whole_y), _goes_on(x, whole_x)
+
+    def shrink(self, halo: int, sides: Sides) -> Box:
+        """The same without the `halo` on some sides."""
+        (front, back), (top, bottom), (left, right) = sides
+        window = Window(
+            self.window.y0 + halo * top,
+            self.window.y1 - halo * bottom,
+            self.window.x0 + halo * left,
+            self.window.x1 - halo * right,
+        )
+        return Box(self.z0 + halo * front, self.z1 - halo * back, window)
+
+
+def _goes_on(part: slice, whole: slice) -> tuple[bool, bool]:
+    return part.start > whole.start, part.stop < whole.stop
+
+
+@dataclass(frozen=True)
+class BoxBlock:
+    """One unit of work: write `write`, from what lies in `read`."""
+
+    write: Box
+    read: Box
+
+
+@dataclass(frozen=True)
+class VolumeLattice:
+    """Home cells of `step_z` planes and `step` x `step` pixels over a volume.
+
+    >>> lattice = VolumeLattice(10, 2, Lattice(100, 70, 16))
+    >>> lattice.shape, lattice.num_cells
+    ((5, 7, 5), 175)
+    """
+
+    depth: int
+    step_z: int
+    plane: Lattice
+
+    @property
+    def step(self) -> int:
+        return self.plane.step
+
+    @property
+    def steps(self) -> tuple[int, int, int]:
+        """Size of a cell along z, y and x."""
+        return self.step_z, self.step, self.step
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return -(-self.depth // self.step_z), *self.plane.shape
+
+    @property
+    def num_cells(self) -> int:
+        return self.shape[0] * self.plane.num_cells
+
+    @property
+    def cells(self) -> Box:
+        """All cells, in cells."""
+        return Box(0, self.shape[0], self.plane.cells)
+
+    @property
+    def face_weights(self) -> tuple[int, int]:
+        """What a face between voxels counts, within a plane and along z: their sizes, in whole.
+
+        With them, all six faces of a cell count the same, as those of a cube do.
+
+        >>> VolumeLattice(10, 2, Lattice(100, 70, 16)).face_weights
+        (8, 1)
+        """
+        low, high = sorted((self.step_z, self.step))
+        ratio = Fraction(high, low).limit_denominator(_FINEST)
+        weights = ratio.numerator, ratio.denominator
+        return weights if self.step >= self.step_z else weights[::-1]
+
+    def voxels(self, cells: Box) -> Box:
+        """The voxels of a box of cells."""
+        z1 = min(cells.z1 * self.step_z, self.depth)
+        return Box(cells.z0 * self.step_z, z1, self.plane.pixels(cells.window))
+
+    def slot_halo(self, settings: SlicSettings) -> tuple[int, int]:
+        """Cells along z, and along y and x, within which slots are decided.
+
+        Orphans look a voxel further each round, along z too.
+        """
+        orphans = -(-settings.orphan_rounds // self.step_z)
+        return settings.slic_halo + settings.piece_halo + orphans, settings.slot_halo
+
+    def blocks(self, size: tuple[int, int, int], halo: tuple[int, int]) -> Iterator[BoxBlock]:
+        """Blocks of `size` cells that tile the lattice, each reading a halo (z, yx) besides."""
+        for z0 in range(0, self.shape[0], size[0]):
+            z1 = min(z0 + size[0], self.shape[0])
+            for window in self.plane.cells.split(size[1:]):
+                write = Box(z0, z1, window)
+                yield BoxBlock(write, write.grow(halo).clip(self.cells))
