@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gnnseg.graph import RegionGraph, region_graph
+    from gnnseg.graph import RegionGraph, region_graph, supervoxel_graph
     from gnnseg.io import open_image
     from gnnseg.models import load_model
     from gnnseg.paint import paint
@@ -35,6 +35,7 @@ __all__ = [
     "region_graph",
     "segment",
     "superpixels",
+    "supervoxel_graph",
     "supervoxels",
     "train",
 ]
@@ -48,6 +49,7 @@ _MODULES = {
     "region_graph": "gnnseg.graph",
     "segment": "gnnseg.pipeline",
     "superpixels": "gnnseg.superpixels",
+    "supervoxel_graph": "gnnseg.graph",
     "supervoxels": "gnnseg.superpixels",
     "train": "gnnseg.training",
 }

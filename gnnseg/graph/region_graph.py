@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnseg.errors import UsageError
-from gnnseg.graph.table import FINE_REACH, RegionTable
+from gnnseg.graph.table import FINE_REACH, RegionTable, VolumeTable
 from gnnseg.kernels.edges import edge_list
 from gnnseg.kernels.nearest import nearest
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EDGE_NAMES = ("dy", "dx", "distance", "contact", "contrast", "area_ratio")
 """Columns of `edge_attr`: source minus target, in cells; `contact` is a share of the target's."""
+VOLUME_EDGE_NAMES = ("dz", *EDGE_NAMES)
+"""The same of supervoxels."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +29,23 @@ class RegionGraph:
 
     Attributes
     ----------
-    table : RegionTable
+    table : RegionTable, of supervoxels VolumeTable
         The integer tables that the graph was derived from.
     x : (N, F) float32
         Features, named `feature_names`.
     edge_index : (2, E) int64
         Source and target, sorted by target, then source.
-    edge_attr : (E, 6) float32
-        See `EDGE_NAMES`.
-    pos : (N, 2) float64
-        Centroids (y, x) in pixels of the whole image.
+    edge_attr : (E, 6) float32, of supervoxels (E, 7)
+        See `EDGE_NAMES` and `VOLUME_EDGE_NAMES`.
+    pos : (N, 2) float64, of supervoxels (N, 3)
+        Centroids (y, x) or (z, y, x) in pixels of the whole image.
     area : (N,) int64
-        Pixels; 0 for empty regions, which have no edges.
+        Pixels or voxels; 0 for empty regions, which have no edges.
     contrast_top : int
         The grey difference, in working units, that counts as a contrast of 1.
     """
 
-    table: RegionTable
+    table: RegionTable | VolumeTable
     x: np.ndarray
     edge_index: np.ndarray
     edge_attr: np.ndarray
@@ -76,7 +78,11 @@ class RegionGraph:
 
     @classmethod
     def from_table(
-        cls, table: RegionTable, *, contrast_top: int = 1, feature_names: tuple[str, ...] = ()
+        cls,
+        table: RegionTable | VolumeTable,
+        *,
+        contrast_top: int = 1,
+        feature_names: tuple[str, ...] = (),
     ) -> RegionGraph:
         """Derive the adjacency graph of a table; `contrast_top` is the largest grey difference."""
         pos = table.pos()
@@ -88,7 +94,7 @@ class RegionGraph:
             x=table.x.reshape(table.window.size, -1),
             edge_index=edge_index,
             edge_attr=edge_attr,
-            pos=pos.reshape(-1, 2),
+            pos=pos.reshape(table.window.size, -1),
             area=table.area.ravel(),
             feature_names=feature_names,
             contrast_top=contrast_top,

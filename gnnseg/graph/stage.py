@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.features import NUM_BINS, RINGS, derive, feature_names, plane_table, planes
+from gnnseg.features import NUM_BINS, RINGS, Depth, derive, feature_names, plane_table, planes
 from gnnseg.graph.region_graph import RegionGraph
-from gnnseg.graph.table import FINE_REACH, RegionTable
+from gnnseg.graph.table import FINE_REACH, RegionTable, VolumeTable
 from gnnseg.kernels.adjacency import CODES, adjacency
 from gnnseg.kernels.arrays import copied, full, on_host
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
+from gnnseg.superpixels.box import Box
 from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.stage import block_cells
 
@@ -64,14 +66,18 @@ def compute_regions(reader: PixelReader, plane: int, block: Block) -> RegionBloc
 
 @dataclass(frozen=True)
 class Totals:
-    """What is added up over the regions whose homes lie in a window, as the kernels give it."""
+    """What is added up over the regions whose homes lie in a window, as the kernels give it.
 
-    window: Window
+    `depth` is there for a volume, whose arrays have an axis of layers first.
+    """
+
+    window: Window | Box
     sums: np.ndarray
     histogram: np.ndarray
     contact: np.ndarray
     contrast: np.ndarray
     boundary: np.ndarray
+    depth: Depth | None = field(default=None, kw_only=True)
 
 
 def add_up(
@@ -99,6 +105,7 @@ def add_up(
 def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
     """The table of the homes in `write`, a part of the window of their totals."""
     scaling = reader.scaling
+    assert isinstance(totals.window, Window)
     part = write.relative_to(totals.window).slices
     names = feature_names(scaling.num_channels, rgb=scaling.rgb)
     table = RegionTable(
@@ -110,11 +117,19 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
         contact=totals.contact[part],
         contrast=totals.contrast[part],
     )
-    place = table.pos() / np.array([reader.image.height, reader.image.width], np.float64)
+    fill_features(reader, totals, part, table)
+    return table
+
+
+def fill_features(
+    reader: PixelReader, totals: Totals, part: tuple[slice, ...], table: RegionTable | VolumeTable
+) -> None:
+    """Derive the features of a table from a part of the totals."""
+    scaling, image, depth = reader.scaling, reader.image, totals.depth
+    sizes = [image.num_planes, image.height, image.width][-table.area.ndim :]
+    place = table.pos() / np.array(sizes, np.float64)
     contrast = table.contrast.sum(axis=-1, dtype=np.int64)
-    rows = max(1, _DERIVED_AT_ONCE // max(1, write.shape[1]))
-    for y in range(0, write.shape[0], rows):
-        some = slice(y, y + rows)
+    for some in _pieces(table.area.shape):
         x = table.x[some]
         num = x.shape[0] * x.shape[1]
         x[:] = derive(
@@ -122,12 +137,21 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
             totals.histogram[part][some].reshape(num, -1),
             totals.boundary[part][some].reshape(num),
             contrast[some].reshape(num),
-            place[some].reshape(num, 2),
+            place[some].reshape(num, -1),
             rows=planes(scaling.num_channels, rgb=scaling.rgb),
             step=reader.settings.step,
             top=scaling.top,
+            depth=depth and replace(depth, sums=depth.sums[part][some].reshape(num, -1)),
         ).reshape(x.shape)
-    return table
+
+
+def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[int | slice, ...]]:
+    """Rows of a lattice, as many as are worked on at once, a layer after the other."""
+    *layers, height, width = shape
+    rows = max(1, _DERIVED_AT_ONCE // max(1, width))
+    for layer in np.ndindex(*layers):
+        for y in range(0, height, rows):
+            yield *layer, slice(y, y + rows)
 
 
 def region_graph(

@@ -11,12 +11,13 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError, MissingInputError, StateError, UsageError
 from gnnseg.graph.region_graph import RegionGraph
-from gnnseg.graph.table import COARSE_REACH, FINE_REACH, RegionTable
+from gnnseg.graph.table import COARSE_REACH, FINE_REACH, RegionTable, VolumeTable
+from gnnseg.superpixels.box import Box
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-KIND = "region_graph"
+KIND, VOLUME_KIND = "region_graph", "supervoxel_graph"
 FORMAT_VERSION = 1
 _PATHS = {
     "x": "nodes/x",
@@ -26,6 +27,8 @@ _PATHS = {
     "contrast": "edges/contrast",
 }
 _SPARSE = ("contact", "contrast")
+_CHUNK = 64
+"""Cells on a side of a chunk of a graph that lies in memory."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +73,33 @@ def create_tables(
     group: Any, *, planes: int, cells: tuple[int, int], cell: int, num_features: int, chunk: int
 ) -> TableStore:
     """Create the arrays of one level in a zarr group; `num_features` 0 makes a coarse level."""
-    from zarr.codecs import ZstdCodec
-
     reach = FINE_REACH if num_features else COARSE_REACH
     blank = RegionTable.empty(Window(0, 1, 0, 1), cell, num_features, reach)
+    return TableStore(_create_arrays(group, blank, (planes, *cells), chunk), cell)
+
+
+def _create_arrays(
+    group: Any, like: RegionTable | VolumeTable, shape: tuple[int, int, int], chunk: int
+) -> dict[str, Any]:
+    """Create the arrays of a table over (planes or layers, rows, columns) of cells."""
+    from zarr.codecs import ZstdCodec
+
     arrays = {}
-    for name, array in blank.arrays().items():
+    for name, array in like.arrays().items():
         if array.size == 0:
             continue
-        rest = array.shape[2:]
+        rest = array.shape[like.area.ndim :]
         level = 1 if name in _SPARSE else 0
         arrays[name] = group.create_array(
             _PATHS[name],
-            shape=(planes, *cells, *rest),
+            shape=(*shape, *rest),
             chunks=(1, chunk, chunk, *rest),
             dtype=array.dtype,
             fill_value=0,
             compressors=ZstdCodec(level=1, checksum=True) if level else None,
             config={"write_empty_chunks": True},
         )
-    return TableStore(arrays, cell)
+    return arrays
 
 
 def open_tables(group: Any, cell: int) -> TableStore:
@@ -105,11 +115,17 @@ def open_tables(group: Any, cell: int) -> TableStore:
 
 def describe(store_group: Any, *, cell: int, contrast_top: int, names: tuple[str, ...]) -> None:
     """Write what a reader needs to know beside the arrays; the graph is then incomplete."""
-    store_group.attrs["gnnseg"] = {
-        "kind": KIND,
+    _describe(store_group, KIND, {"step": cell}, contrast_top, names)
+
+
+def _describe(
+    group: Any, kind: str, steps: dict[str, int], contrast_top: int, names: tuple[str, ...]
+) -> None:
+    group.attrs["gnnseg"] = {
+        "kind": kind,
         "format_version": FORMAT_VERSION,
         "complete": False,
-        "step": cell,
+        **steps,
         "contrast_top": contrast_top,
         "feature_names": list(names),
     }
@@ -125,23 +141,35 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
     try:
         group = zarr.open_group(path, mode="r")
         about: Any = group.attrs["gnnseg"]
-        if about["kind"] != KIND:
+        if about["kind"] not in (KIND, VOLUME_KIND):
             raise InputError(f"{path}: is a {about['kind']}, not a region graph")
         if about["format_version"] != FORMAT_VERSION:
             raise InputError(f"{path}: unknown format {about['format_version']}; update gnnseg")
         if not about["complete"]:
             raise StateError(f"{path}: the graph is incomplete; finish the run that writes it")
         store = open_tables(group, int(about["step"]))
-        planes = store.arrays["area"].shape[0]
+        volume = about["kind"] == VOLUME_KIND
+        planes = 1 if volume else store.arrays["area"].shape[0]
         if not 0 <= plane < planes:
             raise UsageError(f"{path} has planes 0 to {planes - 1}, got {plane}")
-        table = store.read(plane, store.cells)
+        table: RegionTable | VolumeTable
+        if volume:
+            table = _read_volume(store, int(about["step_z"]))
+        else:
+            table = store.read(plane, store.cells)
         top, names = int(about["contrast_top"]), tuple(about["feature_names"])
     except (KeyError, OSError, ValueError, TypeError) as error:
         if isinstance(error, (InputError, UsageError)):
             raise
         raise InputError(f"{path}: is no readable region graph: {error}") from error
     return RegionGraph.from_table(table, contrast_top=top, feature_names=names)
+
+
+def _read_volume(store: TableStore, step_z: int) -> VolumeTable:
+    """The table of a whole volume, whose layers lie where a stack has its planes."""
+    arrays = {name: array[:] for name, array in store.arrays.items()}
+    window = Box(0, arrays["area"].shape[0], store.cells)
+    return VolumeTable(window=window, cell=(step_z, store.cell, store.cell), **arrays)
 
 
 def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False) -> None:
@@ -155,17 +183,17 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
         if not overwrite:
             raise StateError(f"{path}: exists; choose another name, or allow overwriting")
         remove_output(path)
-    table = graph.table
+    table, about_it = graph.table, (graph.contrast_top, graph.feature_names)
     group = zarr.open_group(path, mode="w-")
-    describe(group, cell=table.cell, contrast_top=graph.contrast_top, names=graph.feature_names)
-    store = create_tables(
-        group,
-        planes=1,
-        cells=table.window.shape,
-        cell=table.cell,
-        num_features=max(1, table.x.shape[-1]),
-        chunk=64,
-    )
-    store.write(0, table)
+    if isinstance(table, VolumeTable):
+        steps = {"step_z": table.cell[0], "step": table.cell[1]}
+        _describe(group, VOLUME_KIND, steps, *about_it)
+        arrays = _create_arrays(group, table, table.window.shape, _CHUNK)
+        for name, array in table.arrays().items():
+            arrays[name][:] = array
+    else:
+        _describe(group, KIND, {"step": table.cell}, *about_it)
+        arrays = _create_arrays(group, table, (1, *table.window.shape), _CHUNK)
+        TableStore(arrays, table.cell).write(0, table)
     about: Any = group.attrs["gnnseg"]
     group.attrs["gnnseg"] = {**about, "complete": True}

@@ -9,13 +9,68 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.kernels.coarsen import coarsen as coarsen_kernel
+from gnnseg.superpixels.box import Box
 
 FINE_REACH = 2
 COARSE_REACH = 1
 
 
 @dataclass(frozen=True)
-class RegionTable:
+class _Table:
+    """Arrays over the cells of a window of a lattice."""
+
+    x: np.ndarray
+    area: np.ndarray
+    moment: np.ndarray
+    contact: np.ndarray
+    contrast: np.ndarray
+    window: Window | Box
+    cell: int | tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        shape = self.window.shape
+        for name, array in self.arrays().items():
+            if array.shape[: len(shape)] != shape:
+                raise UsageError(f"{name} must cover {shape} cells, got shape {array.shape}")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("window", "cell")
+        }
+
+    @property
+    def reach(self) -> int:
+        """How many cells an edge may span on an axis."""
+        return (round(self.contact.shape[-1] ** (1 / self.area.ndim)) - 1) // 2
+
+    def pos(self) -> np.ndarray:
+        """Float64 centroids, (y, x) or (z, y, x) in pixels of the image; a cell's middle if empty.
+
+        Of shape (h, w, 2), or (d, h, w, 3).
+        """
+        cell = np.broadcast_to(np.array(self.cell), self.area.ndim)
+        places = np.ogrid[self.window.slices]
+        corner = np.stack(np.broadcast_arrays(*places), axis=-1) * cell.astype(np.float64)
+        mean = self.moment / np.maximum(self.area, 1)[..., None]
+        return corner + np.where(self.area[..., None] > 0, mean, (cell - 1) / 2)
+
+
+def _blank(shape: tuple[int, ...], num_features: int, reach: int) -> dict[str, np.ndarray]:
+    """The arrays of empty regions."""
+    codes = (2 * reach + 1) ** len(shape)
+    return {
+        "x": np.zeros((*shape, num_features), np.float32),
+        "area": np.zeros(shape, np.int64),
+        "moment": np.zeros((*shape, len(shape)), np.int64),
+        "contact": np.zeros((*shape, codes), np.int32),
+        "contrast": np.zeros((*shape, codes), np.int32),
+    }
+
+
+@dataclass(frozen=True)
+class RegionTable(_Table):
     """What is known of the regions whose homes lie in `window`.
 
     Attributes
@@ -37,44 +92,11 @@ class RegionTable:
 
     window: Window
     cell: int
-    x: np.ndarray
-    area: np.ndarray
-    moment: np.ndarray
-    contact: np.ndarray
-    contrast: np.ndarray
-
-    def __post_init__(self) -> None:
-        for name, array in self.arrays().items():
-            if array.shape[:2] != self.window.shape:
-                raise UsageError(
-                    f"{name} must cover {self.window.shape} cells, got shape {array.shape}"
-                )
 
     @classmethod
     def empty(cls, window: Window, cell: int, num_features: int, reach: int) -> RegionTable:
         """A table of empty regions."""
-        codes = (2 * reach + 1) ** 2
-        return cls(
-            window=window,
-            cell=cell,
-            x=np.zeros((*window.shape, num_features), np.float32),
-            area=np.zeros(window.shape, np.int64),
-            moment=np.zeros((*window.shape, 2), np.int64),
-            contact=np.zeros((*window.shape, codes), np.int32),
-            contrast=np.zeros((*window.shape, codes), np.int32),
-        )
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("window", "cell")
-        }
-
-    @property
-    def reach(self) -> int:
-        """How many cells an edge may span on an axis."""
-        return (round(self.contact.shape[-1] ** 0.5) - 1) // 2
+        return cls(window=window, cell=cell, **_blank(window.shape, num_features, reach))
 
     def crop(self, window: Window) -> RegionTable:
         """The same for a window inside this one."""
@@ -110,9 +132,26 @@ class RegionTable:
         )
         return coarse
 
-    def pos(self) -> np.ndarray:
-        """(h, w, 2) float64 centroids (y, x) in pixels of the image; the cell's middle if empty."""
-        y, x = np.ogrid[self.window.y0 : self.window.y1, self.window.x0 : self.window.x1]
-        corner = np.stack(np.broadcast_arrays(y, x), axis=-1) * float(self.cell)
-        mean = self.moment / np.maximum(self.area, 1)[..., None]
-        return corner + np.where(self.area[..., None] > 0, mean, (self.cell - 1) / 2)
+
+@dataclass(frozen=True)
+class VolumeTable(_Table):
+    """What is known of the regions whose homes lie in a box of cells of a volume.
+
+    Attributes
+    ----------
+    window : Box
+        Home cells, in cells of the whole volume's lattice.
+    cell : (z, y, x)
+        Size of such a cell in voxels.
+    x, area, moment, contact, contrast
+        As in `RegionTable`, with an axis of layers first: (d, h, w, ...). `moment` is of z, y and
+        x; offsets are 125; faces between voxels count by `VolumeLattice.face_weights`.
+    """
+
+    window: Box
+    cell: tuple[int, int, int]
+
+    @classmethod
+    def empty(cls, window: Box, cell: tuple[int, int, int], num_features: int) -> VolumeTable:
+        """A table of empty regions."""
+        return cls(window=window, cell=cell, **_blank(window.shape, num_features, FINE_REACH))

@@ -1,0 +1,193 @@
+"""The region graph of a volume: supervoxels, their tables and the edges between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gnnseg.execution import default_workers, run_tasks
+from gnnseg.features import NUM_BINS, RINGS, Depth, feature_names, plane_table, planes
+from gnnseg.graph.region_graph import RegionGraph
+from gnnseg.graph.stage import SUM_HALO, Totals, fill_features
+from gnnseg.graph.table import VolumeTable
+from gnnseg.kernels.adjacency import CODES, adjacency, adjacency_along_z
+from gnnseg.kernels.region_sums import GEOMETRY, region_sums
+from gnnseg.kernels.slic import LAYER
+from gnnseg.superpixels import Box, BoxBlock, PixelReader, Pixels, SlicSettings, VolumeReader
+from gnnseg.superpixels.reader import MARGIN
+from gnnseg.superpixels.volume import box_cells, compute_slots, read_volume
+
+_CODES = CODES * LAYER // 5
+_BEFORE, _NEAR = 2, 6
+"""A plane and the next reach homes from two layers before, six layers in all."""
+
+
+def supervoxel_graph(
+    image: Any,
+    *,
+    step: int | None = None,
+    n_segments: int | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    compactness: float = SlicSettings.compactness,
+    n_iter: int = SlicSettings.n_iter,
+    sigma: float = 0.0,
+    mask: Any = None,
+    block: int | tuple[int, int] | None = None,
+    workers: int | None = None,
+) -> RegionGraph:
+    """The region adjacency graph of a volume's supervoxels, in memory; the same for any `block`.
+
+    Arguments are those of `supervoxels`, and nodes are numbered as its `ids()`. A face between
+    voxels counts by its size in `contact`, in the edges and in the features; features of colour
+    and texture look at pixels within their plane.
+
+    Returns
+    -------
+    RegionGraph
+        `edge_attr` has seven columns (`VOLUME_EDGE_NAMES`), `pos` is (z, y, x) in voxels.
+
+    Raises
+    ------
+    UsageError
+        `spacing` is no three positive numbers, or pixels are no squares.
+
+    Examples
+    --------
+    >>> import gnnseg
+    >>> volume = gnnseg.open_image(np.zeros((6, 32, 48), np.uint8), axes="ZYX")
+    >>> graph = supervoxel_graph(volume, step=16, spacing=(8, 1, 1))
+    >>> graph.num_nodes, graph.num_edges, graph.pos[0]
+    (18, 66, array([0.5, 7.5, 7.5]))
+    """
+    settings = {"compactness": compactness, "n_iter": n_iter, "sigma": sigma}
+    volume = read_volume(image, step, n_segments, spacing, mask, **settings)
+    table = whole_volume_table(volume, block=block, workers=workers or default_workers())
+    scaling = volume.planes.scaling
+    return RegionGraph.from_table(
+        table, contrast_top=scaling.top, feature_names=_names(volume.planes)
+    )
+
+
+def whole_volume_table(
+    volume: VolumeReader, *, block: int | tuple[int, int] | None = None, workers: int = 1
+) -> VolumeTable:
+    """The table of a whole volume, in memory."""
+    lattice = volume.lattice
+    whole = VolumeTable.empty(lattice.cells, lattice.steps, len(_names(volume.planes)))
+
+    def done(_block: BoxBlock, part: VolumeTable) -> None:
+        for name, array in whole.arrays().items():
+            array[part.window.slices] = getattr(part, name)
+
+    along_z, across = lattice.slot_halo(volume.planes.settings)
+    size = box_cells(lattice, block, workers)
+    tasks = lattice.blocks(size, (along_z + SUM_HALO, across + SUM_HALO))
+    run_tasks(lambda task: compute_volume_regions(volume, task), tasks, workers=workers, done=done)
+    return whole
+
+
+def compute_volume_regions(volume: VolumeReader, block: BoxBlock) -> VolumeTable:
+    """The regions of one block of cells. Its planes are read twice: for slots, and for sums."""
+    lattice = volume.lattice
+    made = compute_slots(volume, block.read)
+    near = block.write.grow((SUM_HALO, SUM_HALO)).clip(lattice.cells)
+    part = lattice.voxels(near).relative_to(lattice.voxels(made.cells))
+    totals = add_up_volume(volume, np.ascontiguousarray(made.slots[part.slices]), near)
+    return describe_volume(volume, totals, block.write)
+
+
+def add_up_volume(volume: VolumeReader, slots: np.ndarray, near: Box) -> Totals:
+    """Totals of the homes in `near`, from the slots of its voxels."""
+    reader, lattice = volume.planes, volume.lattice
+    sums, step_z = _Sums.empty(reader, near), lattice.step_z
+    voxels = lattice.voxels(near)
+    within, along = lattice.face_weights
+    corner, grey = (MARGIN, MARGIN), np.empty(0, np.int16)
+    for n in range(len(slots)):
+        pixels = reader.read(voxels.window, voxels.z0 + n)
+        before, grey = grey, pixels.grey
+        here = sums.around(n // step_z)
+        _add_plane(volume, pixels, slots[n], here, n % step_z)
+        adjacency(grey, slots[n], lattice.step, *here.sides, corner, within)
+        if n > 0:
+            pair, sides = (before, grey), sums.around((n - 1) // step_z).sides
+            two = slots[n - 1], slots[n]
+            adjacency_along_z(pair, two, lattice.step, n % step_z == 0, *sides, corner, along)
+    inner = slice(_BEFORE, _BEFORE + near.shape[0])
+    arrays = sums.sums, sums.histogram, *sums.sides
+    depth = Depth(sums.depth[inner], step_z, within)
+    return Totals(near, *(array[inner] for array in arrays), depth=depth)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What is added up, with layers for homes before and after the window."""
+
+    sums: np.ndarray
+    histogram: np.ndarray
+    depth: np.ndarray
+    sides: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @classmethod
+    def empty(cls, reader: PixelReader, near: Box) -> _Sums:
+        num_planes = len(planes(reader.scaling.num_channels, rgb=reader.scaling.rgb))
+        shape = near.shape[0] + _NEAR - 1, *near.window.shape
+        return cls(
+            sums=np.zeros((*shape, GEOMETRY + 2 * num_planes), np.int64),
+            histogram=np.zeros((*shape, NUM_BINS), np.int32),
+            depth=np.zeros((*shape, 4), np.int64),
+            sides=(
+                np.zeros((*shape, _CODES), np.int32),
+                np.zeros((*shape, _CODES), np.int32),
+                np.zeros(shape, np.int32),
+            ),
+        )
+
+    def around(self, layer: int) -> _Sums:
+        """The layers of homes that the voxels of a layer of cells, and of the next, may have."""
+        part = slice(layer, layer + _NEAR)
+        contact, contrast, boundary = self.sides
+        sides = contact[part], contrast[part], boundary[part]
+        return _Sums(self.sums[part], self.histogram[part], self.depth[part], sides)
+
+
+def _add_plane(
+    volume: VolumeReader, pixels: Pixels, slots: np.ndarray, here: _Sums, z: int
+) -> None:
+    """Add a plane, the `z`-th of its layer of cells, to the sums of the layers around it."""
+    scaling, lattice = volume.planes.scaling, volume.lattice
+    rows = plane_table(planes(scaling.num_channels, rgb=scaling.rgb))
+    kinds = rows, np.array(RINGS), scaling.top
+    before = here.sums[..., :3].copy()
+    corner = MARGIN, MARGIN
+    tables = here.sums, here.histogram
+    region_sums(pixels.work, pixels.grey, slots, lattice.step, *kinds, *tables, corner)
+    count, y, x = np.moveaxis(here.sums[..., :3] - before, -1, 0)
+    away = (z - (np.arange(_NEAR) - _BEFORE) * lattice.step_z)[:, None, None]
+    for column, gain in enumerate((count * away, count * away * away, y * away, x * away)):
+        here.depth[..., column] += gain
+
+
+def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeTable:
+    """The table of the homes in `write`, a part of the box of their totals."""
+    assert isinstance(totals.window, Box)
+    assert totals.depth is not None
+    part = write.relative_to(totals.window).slices
+    sums = totals.sums[part]
+    table = VolumeTable(
+        window=write,
+        cell=volume.lattice.steps,
+        x=np.empty((*write.shape, len(_names(volume.planes))), np.float32),
+        area=sums[..., 0].copy(),
+        moment=np.concatenate([totals.depth.sums[part][..., :1], sums[..., 1:3]], axis=-1),
+        contact=totals.contact[part],
+        contrast=totals.contrast[part],
+    )
+    fill_features(volume.planes, totals, part, table)
+    return table
+
+
+def _names(reader: PixelReader) -> tuple[str, ...]:
+    return feature_names(reader.scaling.num_channels, rgb=reader.scaling.rgb, volume=True)
