@@ -17,6 +17,7 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.graph.volume import add_up_volume
 from gnnseg.kernels.region_sums import GEOMETRY
 from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.superpixels import Box
 from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.volume import box_cells, read_volume
 
@@ -234,6 +235,32 @@ def test_a_volume_of_one_plane_has_the_graph_of_the_plane(dtype):
     np.testing.assert_array_equal(kept, plane.x)
     assert set(named) == {"shift_z", "spread_z", "slant_zy", "slant_zx", "place_z"}
     assert not np.stack(list(named.values())).any()
+
+
+def wrong_regions(halo):
+    """How many regions differ when sums look at so many layers of cells around their homes."""
+    image = stack(noise(6, 24, 16, 15))
+    volume = read_volume(image, 3, None, (1.5, 1, 1), None)
+    lattice, rng = volume.lattice, np.random.default_rng(0)
+    slots = rng.integers(0, 125, image_shape(lattice)).astype(np.uint8)
+    whole = add_up_volume(volume, slots, lattice.cells)
+    wrong = 0
+    for z in range(halo, lattice.shape[0] - halo):
+        near = Box(z - halo, z + halo + 1, lattice.plane.cells)
+        part = add_up_volume(volume, slots[lattice.voxels(near).slices], near)
+        for name in ("sums", "histogram", "contact", "contrast", "boundary"):
+            wrong += (getattr(part, name)[halo] != getattr(whole, name)[z]).sum()
+        wrong += (part.depth.sums[halo] != whole.depth.sums[z]).sum()
+    return wrong
+
+
+def image_shape(lattice):
+    return lattice.voxels(lattice.cells).shape
+
+
+def test_sums_need_three_layers_of_cells():
+    assert wrong_regions(SUM_HALO) == 0
+    assert wrong_regions(SUM_HALO - 1) > 0
 
 
 CASES = {

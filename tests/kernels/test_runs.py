@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseg.kernels.runs import ROW, list_across, list_down
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slic import LAYER, MASKED
 
 
 def homes(slots, step):
@@ -39,3 +39,25 @@ def test_changes_are_where_homes_differ(data):
         either = known[y] | known[y - 1]
         expected = np.flatnonzero(ids[y] != ids[y - 1])
         np.testing.assert_array_equal(found[either[found]], expected)
+
+
+@given(st.data())
+def test_changes_in_a_volume(data):
+    """Along y and along z, of all homes that a voxel may have."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    width = data.draw(st.integers(1, 40))
+    above, here = rng.integers(0, 125, (2, width)).astype(np.uint8)
+    axis, goes_on = data.draw(st.sampled_from([(0, LAYER), (1, ROW)])), data.draw(st.booleans())
+    shift = axis[1] * goes_on
+    close = rng.random(width) < 0.7  # often one home, as far as slots can tell
+    above[close] = np.minimum(here[close] + shift, 124)
+    for slots in (above, here):
+        slots[rng.random(width) < 0.1] = MASKED
+    home = np.stack([here // LAYER, here % LAYER // ROW, here % ROW]).astype(int)
+    home[axis[0]] += goes_on
+    other = np.stack([above // LAYER, above % LAYER // ROW, above % ROW]).astype(int)
+    listed = np.empty(width + 1, np.int32)
+    found = listed[: list_down(above, here, shift, listed)]
+    differs = (home != other).any(axis=0) | ((above == MASKED) != (here == MASKED))
+    both = (above == MASKED) & (here == MASKED)
+    np.testing.assert_array_equal(found[~both[found]], np.flatnonzero(differs & ~both))

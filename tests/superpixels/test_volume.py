@@ -7,8 +7,10 @@ import pytest
 from scipy import ndimage
 
 import gnnseg
+from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
-from gnnseg.superpixels import SlicSettings
+from gnnseg.superpixels import SlicSettings, VolumeLattice
+from gnnseg.superpixels.volume import box_cells
 
 
 def stack(array):
@@ -35,6 +37,38 @@ def test_any_block_gives_the_same(shape, step, spacing, compactness, n_iter):
         parts = gnnseg.supervoxels(image, **made, block=block, workers=workers)
         np.testing.assert_array_equal(parts.slots, whole.slots)
         assert parts.num_leftover == whole.num_leftover
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "block"),
+    [((75, 20, 22), (1, 1, 1), (6, 99)), ((34, 2, 60, 7), (3, 1, 1), (4, 12))],
+)
+def test_any_block_along_z_gives_the_same(shape, spacing, block):
+    image = stack(noise(7, *shape))
+    made = {"step": 3, "spacing": spacing, "compactness": 0.1, "n_iter": 1}
+    whole = gnnseg.supervoxels(image, **made, block=10**6, workers=1)
+    lattice = whole.lattice
+    halo = lattice.slot_halo(whole.settings)[0]
+    assert 2 * halo + 2 * block[0] // lattice.step_z < lattice.shape[0]
+    for workers in (1, 2):
+        parts = gnnseg.supervoxels(image, **made, block=block, workers=workers)
+        np.testing.assert_array_equal(parts.slots, whole.slots)
+        assert parts.num_leftover == whole.num_leftover
+
+
+@pytest.mark.parametrize("depth", [1, 40, 300, 5000])
+def test_deep_stacks_are_cut_along_z(depth):
+    """Into parts of one size, with at least sixteen layers, and all planes at once where few."""
+    for step_z in (1, 8):
+        lattice = VolumeLattice(depth, step_z, Lattice(2000, 3000, 8))
+        layers, rows, columns = box_cells(lattice, None, 2)
+        assert rows >= 16
+        assert columns >= 16
+        voxels = layers * step_z * rows * columns * 64
+        assert voxels <= 2**22 or layers <= 32
+        assert layers == lattice.shape[0] or layers >= 16
+    assert box_cells(lattice, (17, 90), 2) == (min(2, lattice.shape[0]), 11, 11)
+    assert box_cells(lattice, 90, 2) == (lattice.shape[0], 11, 11)
 
 
 def test_each_is_one_piece_that_follows_an_object():
