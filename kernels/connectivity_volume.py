@@ -1,9 +1,10 @@
 """Make every superpixel of a volume one 6-connected piece, by the rules of planes.
 
 As in `gnnseg.kernels.connectivity`: the main piece is the largest, then the first in raster order,
-and orphans join, in synchronous rounds, the main piece that they have most sides in common with,
-then that of the lowest id. Pieces are trees over voxels; only the list of orphans is looked at in
-the rounds.
+and orphans join, in synchronous rounds, the main piece that they have most sides in common with
+(sides along z count by their size), then that of the lowest id. They look along z only as often as
+takes them across a cell in the same rounds along every axis. Pieces are trees over voxels; only the
+list of orphans is looked at in the rounds.
 """
 
 from __future__ import annotations
@@ -19,9 +20,18 @@ REACH = 2
 _ORPHAN = 125
 """Added to the slot of an orphan: above every slot, and below `MASKED`."""
 _NONE = 255
+_IN_PLANE = 2
+"""The first of the sides of a voxel that lead not along z."""
 
 
-def connect_volume(slots: np.ndarray, steps: tuple[int, int], rounds: int) -> np.ndarray:
+def planes_seen(rounds: int, steps: tuple[int, int]) -> int:
+    """How many planes away an orphan looks in so many rounds; `steps` are (z, yx)."""
+    return min(rounds, rounds * steps[0] // steps[1])
+
+
+def connect_volume(
+    slots: np.ndarray, steps: tuple[int, int], rounds: int, faces: tuple[int, int] = (1, 1)
+) -> np.ndarray:
     """Reassign orphan voxels of one window, in place.
 
     Parameters
@@ -32,6 +42,8 @@ def connect_volume(slots: np.ndarray, steps: tuple[int, int], rounds: int) -> np
         Cell size in voxels.
     rounds : int
         How many rounds of joining at most.
+    faces : (within a plane, along z) int
+        What a side between voxels counts.
 
     Returns
     -------
@@ -51,9 +63,10 @@ def connect_volume(slots: np.ndarray, steps: tuple[int, int], rounds: int) -> np
     del parents, main
     _list_orphans(slots, waiting)
     new = np.empty(len(waiting), np.uint8)
-    for _ in range(rounds):
-        left = _adopt(slots, steps, waiting, new)
-        if left == len(waiting):
+    for round_ in range(rounds):
+        first = 0 if planes_seen(round_ + 1, steps) > planes_seen(round_, steps) else _IN_PLANE
+        left = _adopt(slots, steps, faces, first, waiting, new)
+        if left == len(waiting) and first == 0:
             break
         waiting = waiting[:left]
     slots[tuple(waiting.T)] -= _ORPHAN
@@ -167,19 +180,23 @@ def _seen_from(slots, steps, z, y, x, side):
 
 
 @njit(nogil=True, cache=True)
-def _adopt(slots, steps, waiting, new):
-    """Let orphans join for a round; those that wait on come first in the list. Return how many."""
-    seen = np.empty(6, np.int64)
+def _adopt(slots, steps, faces, first, waiting, new):
+    """Let orphans join for a round; those that wait on come first in the list. Return how many.
+
+    Sides before `first` are not looked at.
+    """
+    seen = np.full(6, _NONE)
     for n in range(len(waiting)):
         z, y, x = waiting[n]
-        for side in range(6):
+        for side in range(first, 6):
             seen[side] = _seen_from(slots, steps, z, y, x, side)
         most = 0
         new[n] = slots[z, y, x]
         for slot in seen:
             same = 0
-            for other in seen:
-                same += slot == other
+            for side in range(6):
+                if slot == seen[side]:
+                    same += faces[int(side < _IN_PLANE)]
             if slot != _NONE and (same > most or (same == most and slot < new[n])):
                 most, new[n] = same, slot
     left = 0

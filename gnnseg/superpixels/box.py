@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gnnseg.blocks import Lattice, Window
+from gnnseg.kernels.connectivity_volume import planes_seen
 from gnnseg.kernels.slic_volume import Sides
 from gnnseg.superpixels.settings import SlicSettings
 
@@ -132,11 +133,9 @@ class VolumeLattice:
         return Box(cells.z0 * self.step_z, z1, self.plane.pixels(cells.window))
 
     def slot_halo(self, settings: SlicSettings) -> tuple[int, int]:
-        """Cells along z, and along y and x, within which slots are decided.
-
-        Orphans look a voxel further each round, along z too.
-        """
-        orphans = -(-settings.orphan_rounds // self.step_z)
+        """Cells along z, and along y and x, within which slots are decided."""
+        planes = planes_seen(settings.orphan_rounds, (self.step_z, self.step))
+        orphans = -(-planes // self.step_z)
         return settings.slic_halo + settings.piece_halo + orphans, settings.slot_halo
 
     def blocks(self, size: tuple[int, int, int], halo: tuple[int, int]) -> Iterator[BoxBlock]:

@@ -205,7 +205,8 @@ def compute_slots(volume: VolumeReader, cells: Box) -> SlotBox:
     crop = lattice.voxels(inner).relative_to(lattice.voxels(cells))
     slots, steps = part.slots[crop.slices].copy(), part.steps
     del part  # most of a block's memory
-    return SlotBox(inner, slots, connect_volume(slots, steps, settings.orphan_rounds))
+    left = connect_volume(slots, steps, settings.orphan_rounds, lattice.face_weights)
+    return SlotBox(inner, slots, left)
 
 
 def _read(volume: VolumeReader, voxels: Box) -> Volume:

@@ -21,7 +21,7 @@ def homes_of(slots, steps):
     return cells + np.stack([wide // 25, wide % 25 // 5, wide % 5], -1) - 2
 
 
-def oracle(slots, steps, rounds):
+def oracle(slots, steps, rounds, faces):
     """The slots by definition, one voxel after the other."""
     slots, cells = slots.copy(), homes_of(np.full_like(slots, 62), steps)
     homes = homes_of(slots, steps)
@@ -31,18 +31,19 @@ def oracle(slots, steps, rounds):
         pieces, number = ndimage.label(taken & (homes == home).all(-1))
         sizes = np.bincount(pieces.ravel(), minlength=number + 1)[1:]
         settled |= pieces == 1 + np.argmax(sizes)  # the first of the largest in raster order
-    for _ in range(rounds):
+    for n in range(rounds):
+        along_z = steps[0] >= steps[1] or n * steps[0] // steps[1] < (n + 1) * steps[0] // steps[1]
         before = homes.copy()
         joined = settled.copy()
         for at in map(tuple, np.argwhere(taken & ~settled).tolist()):
             votes = {}
-            for side in SIDES:
+            for side in SIDES if along_z else SIDES[2:]:
                 other = tuple(np.add(at, side).tolist())
                 inside = all(0 <= o < size for o, size in zip(other, slots.shape, strict=True))
                 if inside and settled[other]:
                     home = tuple(before[other].tolist())
                     if max(abs(np.subtract(home, cells[at]))) <= 2:
-                        votes[home] = votes.get(home, 0) + 1
+                        votes[home] = votes.get(home, 0) + faces[side[0] != 0]
             if votes:
                 homes[at] = max(sorted(votes), key=votes.__getitem__)
                 joined[at] = True
@@ -60,9 +61,10 @@ def test_it_is_the_documented_rule(data):
     steps = data.draw(st.integers(1, 3)), data.draw(st.integers(2, 4))
     choice = data.draw(st.sampled_from([[62, 62, 62, 61, 37], [62, 0, 124, 87, 63, MASKED]]))
     slots = rng.choice(np.array(choice, np.uint8), shape)
-    rounds = data.draw(st.integers(0, 4))
-    expected, left = oracle(slots, steps, rounds)
-    found = connect_volume(slots, steps, rounds)
+    rounds = data.draw(st.integers(0, 6))
+    faces = data.draw(st.sampled_from([(1, 1), (8, 1), (2, 3)]))
+    expected, left = oracle(slots, steps, rounds, faces)
+    found = connect_volume(slots, steps, rounds, faces)
     np.testing.assert_array_equal(slots, expected)
     np.testing.assert_array_equal(found, left)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,21 +132,24 @@ def test_main_piece(steps):
 
 @pytest.mark.parametrize(
     ("steps", "rounds"),
-    [((1, 3), 3), ((2, 4), 4), ((2, 4), 3), ((3, 3), 3), ((3, 3), 4), ((4, 3), 3)],
+    [((1, 3), 3), ((1, 3), 6), ((2, 4), 4), ((3, 3), 3), ((3, 3), 4), ((5, 3), 3)],
 )
 def test_orphans(steps, rounds):
-    """They look a voxel further each round: `ceil(rounds / step_z)` cells."""
+    """They look a plane further every `step / step_z` rounds, at most one a round."""
     settings = SlicSettings(step=steps[1], rounds=rounds)
     lattice = VolumeLattice(999, steps[0], Lattice(SIDE, SIDE, steps[1]))
     halo = lattice.slot_halo(settings)[0] - settings.slic_halo
     depth = steps[0] * 150
-    assert halo == settings.piece_halo + -(-rounds // steps[0])
+    planes = min(rounds, rounds * steps[0] // steps[1])
+    assert halo == settings.piece_halo + -(-planes // steps[0])
     assert wrong_after_connectivity(steps, rounds, halo, depth) == 0
     assert wrong_after_connectivity(steps, rounds, halo - 1, depth) > 0
 
 
 def test_the_halo_is_the_sum_of_its_terms():
     settings = SlicSettings(step=8, n_iter=2)
-    for step_z, cells in ((1, 5 + 2 + 8), (3, 5 + 2 + 3), (8, 5 + 2 + 1), (20, 5 + 2 + 1)):
+    for step_z in (1, 3, 8, 20):
         lattice = VolumeLattice(99, step_z, Lattice(50, 50, 8))
-        assert lattice.slot_halo(settings) == (cells, 8)
+        assert lattice.slot_halo(settings) == (5 + 2 + 1, 8)
+        assert lattice.slot_halo(replace(settings, rounds=16)) == (5 + 2 + 1 + (step_z < 20), 9)
+        assert lattice.slot_halo(replace(settings, rounds=0)) == (5 + 2, 7)
