@@ -39,7 +39,7 @@ SPACING = (47.0, 4.6, 4.6)
 CASES = [(8, SPACING), (16, SPACING), (8, (18.4, 4.6, 4.6)), (8, (4.6, 4.6, 4.6))]
 """Step, and the size of a voxel that cells are made for."""
 CROP = 512
-COMPACTNESS = (0.03, 0.1, 0.3)
+COMPACTNESS = (0.1, 0.3)
 REPEATS = 3
 
 
@@ -117,15 +117,15 @@ def measure(pixels: np.ndarray, truth: np.ndarray, about: tuple[int, int], peer:
 
 
 def main() -> None:
-    """Measure the whole stack and a crop of it, and write the rows."""
+    """Measure a crop of the stack, then the whole, and write the rows."""
     data = open_dataset(DATA / "sstem_vnc")
     items = sorted(data.split("train"), key=lambda item: item.stem)
     pixels = np.stack([item.open_image().read(item.open_image().bounds)[0] for item in items])
     truth = np.stack([item.read_labels() for item in items])
     about = data.num_classes, items[0].classes.ignore_index
     crop = np.s_[:, :CROP, :CROP]
-    rows = measure(pixels, truth, about, peer=False)
-    rows += measure(np.ascontiguousarray(pixels[crop]), truth[crop], about, peer=True)
+    rows = measure(np.ascontiguousarray(pixels[crop]), truth[crop], about, peer=True)
+    rows += measure(pixels, truth, about, peer=False)
     text = json.dumps({"rows": rows, "machine": machine_record()}, indent=1)
     RESULT.write_text(text + "\n", encoding="utf-8")
 

@@ -106,8 +106,8 @@ def supervoxels(
         work within planes.
     block : int or (z, yx), optional
         Pixels on a side that are worked on at once, in all planes or in so many: some 20 bytes a
-        voxel. By default all planes, unless they are too many. Besides, `9 + step / step_z` cells
-        along z are worked on before and after (with two rounds): many planes where cells are flat.
+        voxel. By default all planes, unless they are too many. Besides, `2 n_iter + 4` cells are
+        worked on before and after along each axis that is cut.
     workers : int, optional
         Threads.
 
@@ -188,7 +188,7 @@ def box_cells(
         least = lattice.step_z * (LEAST_SIDE * lattice.step) ** 2
         parts = -(-layers // max(LEAST_SIDE, AT_ONCE // least))
         layers = -(-layers // parts)
-    elif not isinstance(block, int):
+    elif isinstance(block, tuple):
         deep, block = block
         layers = min(layers, max(1, deep // lattice.step_z))
     depth = min(lattice.depth, layers * lattice.step_z)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 SCRIPT = """
+import gnnseg
 import numpy as np
 from gnnseg.graph import RegionGraph, nearest_graph, whole_table
 from gnnseg.io import open_image
@@ -39,6 +40,13 @@ check(deep, step=4)
 real = rng.standard_normal((1, 1, 29)).astype(np.float32)
 real[0, 0, ::5] = np.nan
 check(real, step=4, compactness=196.0)
+volume = open_image(rng.integers(0, 256, (7, 25, 31)).astype(np.uint8), axes="ZYX")
+mask = open_image((rng.random((7, 25, 31)) < 0.8).astype(np.uint8), axes="ZYX")
+for spacing in ((5, 1, 1), (1, 1, 1), (0.3, 1, 1)):
+    made = {"step": 4, "spacing": spacing, "mask": mask, "compactness": 0.1}
+    regions = gnnseg.supervoxels(volume, block=(4, 8), **made)
+    graph = gnnseg.supervoxel_graph(volume, block=(4, 8), **made)
+    assert gnnseg.paint(regions, graph.area, fill=0).astype(bool).sum() == graph.area.sum()
 """
 
 
