@@ -49,28 +49,17 @@ def edge_list(
     sides = (2 * reach + 1 if axes == 3 else 1), 2 * reach + 1, 2 * reach + 1
     ways = np.stack(np.unravel_index(np.arange(contact.shape[3]), sides), axis=1)
     ways -= np.array(sides) // 2
-    number = _count(contact, ways)
-    edge_index = np.empty((2, number), np.int64)
-    edge_attr = np.empty((number, axes + ATTRIBUTES), np.float32)
-    _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, edge_attr)
-    return edge_index, edge_attr
+    most = np.count_nonzero(contact)
+    edge_index = np.empty((2, most), np.int64)
+    edge_attr = np.empty((most, axes + ATTRIBUTES), np.float32)
+    tables = contact, contrast, pos, area
+    number = _fill(*tables, ways, cells, contrast_top, edge_index, edge_attr)
+    return np.ascontiguousarray(edge_index[:, :number]), edge_attr[:number]
 
 
 @njit(nogil=True, cache=True)
 def _inside(z, y, x, table):
     return 0 <= z < table.shape[0] and 0 <= y < table.shape[1] and 0 <= x < table.shape[2]
-
-
-@njit(nogil=True, cache=True)
-def _count(contact, ways):
-    number = 0
-    for z in range(contact.shape[0]):
-        for y in range(contact.shape[1]):
-            for x in range(contact.shape[2]):
-                for code in range(contact.shape[3]):
-                    sz, sy, sx = z + ways[code, 0], y + ways[code, 1], x + ways[code, 2]
-                    number += contact[z, y, x, code] > 0 and _inside(sz, sy, sx, contact)
-    return number
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -99,3 +88,4 @@ def _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, e
                         both = area[sz, sy, sx] + area[z, y, x]
                         attr[axes + 3] = area[sz, sy, sx] / max(both, 1)
                         edge += 1
+    return edge

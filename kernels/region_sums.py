@@ -12,8 +12,8 @@ from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.patterns import PATTERNS, pattern_row
-from gnnseg.kernels.runs import ROW, list_down
-from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.kernels.runs import list_down
+from gnnseg.kernels.slic import MASKED
 
 GEOMETRY = 6
 """Leading sums: count, y, x, y*y, y*x, x*x, positions counted from the home cell's corner."""
@@ -49,7 +49,7 @@ def region_sums(
     grey : (H', W') int16
         Lightness.
     slots : (H, W) uint8
-        Slots of a window that starts at a corner of a cell; of a plane, or of one of a volume.
+        Slots of a window that starts at a corner of a cell.
     planes : (P, 2) int64
         Rule and channel (for `VALUE`) or distance (for the others).
     rings : (D,) int64
@@ -57,10 +57,9 @@ def region_sums(
     grey_top : int
         Largest grey value; a hundredth of it is what patterns take for a difference.
     sums : (cells_y, cells_x, GEOMETRY + 2 P) int64
-        Geometry, then of each plane the sum and the sum of squares; contiguous. For a plane of a
-        volume, (layers, cells_y, cells_x, ...): at least five, from two before its own on.
+        Geometry, then of each plane the sum and the sum of squares; contiguous.
     histogram : (cells_y, cells_x, GREY_BINS + D * PATTERNS) int32
-        Contiguous; with layers as `sums` has them.
+        Contiguous.
     corner : (y, x)
         Where in `work` and `grey` the window starts.
     """
@@ -71,9 +70,9 @@ def region_sums(
         gpu.region_sums(work, grey, slots, step, planes, rings, grey_top, *tables, corner)
         return
     bins = (np.arange(grey_top + 1) * GREY_BINS // (grey_top + 1)).astype(np.uint8)
-    table, bars = sums.reshape(-1, sums.shape[-1]), histogram.reshape(-1, histogram.shape[-1])
+    table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1, histogram.shape[2])
     kinds = planes, rings, bins, grey_top // 100
-    _sum_strips(work, grey, slots, step, kinds, corner, sums.shape[-3:-1], table, bars)
+    _sum_strips(work, grey, slots, step, kinds, corner, sums.shape[:2], table, bars)
 
 
 @njit(nogil=True, cache=True)
@@ -119,7 +118,7 @@ def _list_changes(slots, y, x0, width, step, listed):
             listed[x] = x
         return width
     part = slice(x0, x0 + width)
-    return list_down(slots[y - 1, part], slots[y, part], ROW * (y % step == 0), listed)
+    return list_down(slots[y - 1, part], slots[y, part], y % step == 0, listed)
 
 
 @njit(nogil=True, cache=True)
@@ -128,8 +127,8 @@ def _end(listed, y, x0, step, cells, since, homes, totals, table):
     for x in listed:
         home, first = homes[x], since[x]
         if home >= 0:
-            row = np.int64(np.uint32(home) // np.uint32(cells[1]))
-            home_y, home_x = row % cells[0], home - row * cells[1]
+            home_y = np.int64(np.uint32(home) // np.uint32(cells[1]))
+            home_x = home - home_y * cells[1]
             total = table[home]
             _geometry(total, first - home_y * step, x0 + x - home_x * step, y - first)
             for k in range(len(totals)):
@@ -145,10 +144,9 @@ def _begin(listed, row, y, x0, step, cells, since, homes):
     """Begin the regions of the listed columns at row `y`."""
     for x in listed:
         slot = np.int64(row[x0 + x])
-        home_y, home_x = y // step + slot % LAYER // 5 - 2, (x0 + x) // step + slot % 5 - 2
+        home_y, home_x = y // step + slot // 5 - 2, (x0 + x) // step + slot % 5 - 2
         inside = slot != MASKED and 0 <= home_y < cells[0] and 0 <= home_x < cells[1]
-        home = (slot // LAYER * cells[0] + home_y) * cells[1] + home_x
-        since[x], homes[x] = y, home if inside else -1
+        since[x], homes[x] = y, home_y * cells[1] + home_x if inside else -1
 
 
 @njit(nogil=True, cache=True)

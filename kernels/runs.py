@@ -42,8 +42,18 @@ def list_across(slots, step, starts):
 
 
 @njit(nogil=True, cache=True)
-def list_down(above, here, shift, listed):
+def list_down(above, here, new_cells, listed):
     """List the columns with another home in row `here` (W,) than `above`; return how many.
+
+    `new_cells` tells that a row of cells begins here; there, masked columns are listed always.
+    `listed` has room for one more.
+    """
+    return list_shifted(above, here, ROW if new_cells else 0, listed)
+
+
+@njit(nogil=True, cache=True)
+def list_shifted(above, here, shift, listed):
+    """The same of a row of a plane or of a volume, and along z.
 
     `shift` is what the slot of one home has more, seen from above: `ROW` where a row of cells
     begins here, a layer of slots where a layer does and `above` is the same row of the plane

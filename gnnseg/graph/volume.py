@@ -12,16 +12,20 @@ from gnnseg.features import NUM_BINS, RINGS, Depth, feature_names, plane_table, 
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.stage import SUM_HALO, Totals, fill_features
 from gnnseg.graph.table import VolumeTable
-from gnnseg.kernels.adjacency import CODES, adjacency, adjacency_along_z
+from gnnseg.kernels.adjacency_volume import (
+    CODES,
+    LAYERS,
+    adjacency_along_z,
+    adjacency_in_plane,
+)
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
-from gnnseg.kernels.slic import LAYER
+from gnnseg.kernels.slic import LAYER, MASKED
 from gnnseg.superpixels import Box, BoxBlock, PixelReader, Pixels, SlicSettings, VolumeReader
 from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.volume import box_cells, compute_slots, read_volume
 
-_CODES = CODES * LAYER // 5
-_BEFORE, _NEAR = 2, 6
-"""A plane and the next reach homes from two layers before, six layers in all."""
+_BEFORE = 2
+"""The first layer of homes that a plane's voxels may have lies so many before its own."""
 
 
 def supervoxel_graph(
@@ -111,11 +115,11 @@ def add_up_volume(volume: VolumeReader, slots: np.ndarray, near: Box) -> Totals:
         before, grey = grey, pixels.grey
         here = sums.around(n // step_z)
         _add_plane(volume, pixels, slots[n], here, n % step_z)
-        adjacency(grey, slots[n], lattice.step, *here.sides, corner, within)
+        adjacency_in_plane(grey, slots[n], lattice.step, here.sides, corner, within)
         if n > 0:
             pair, sides = (before, grey), sums.around((n - 1) // step_z).sides
             two = slots[n - 1], slots[n]
-            adjacency_along_z(pair, two, lattice.step, n % step_z == 0, *sides, corner, along)
+            adjacency_along_z(pair, two, lattice.step, n % step_z == 0, sides, corner, along)
     inner = slice(_BEFORE, _BEFORE + near.shape[0])
     arrays = sums.sums, sums.histogram, *sums.sides
     depth = Depth(sums.depth[inner], step_z, within)
@@ -134,21 +138,21 @@ class _Sums:
     @classmethod
     def empty(cls, reader: PixelReader, near: Box) -> _Sums:
         num_planes = len(planes(reader.scaling.num_channels, rgb=reader.scaling.rgb))
-        shape = near.shape[0] + _NEAR - 1, *near.window.shape
+        shape = near.shape[0] + LAYERS - 1, *near.window.shape
         return cls(
             sums=np.zeros((*shape, GEOMETRY + 2 * num_planes), np.int64),
             histogram=np.zeros((*shape, NUM_BINS), np.int32),
             depth=np.zeros((*shape, 4), np.int64),
             sides=(
-                np.zeros((*shape, _CODES), np.int32),
-                np.zeros((*shape, _CODES), np.int32),
+                np.zeros((*shape, CODES), np.int32),
+                np.zeros((*shape, CODES), np.int32),
                 np.zeros(shape, np.int32),
             ),
         )
 
     def around(self, layer: int) -> _Sums:
         """The layers of homes that the voxels of a layer of cells, and of the next, may have."""
-        part = slice(layer, layer + _NEAR)
+        part = slice(layer, layer + LAYERS)
         contact, contrast, boundary = self.sides
         sides = contact[part], contrast[part], boundary[part]
         return _Sums(self.sums[part], self.histogram[part], self.depth[part], sides)
@@ -157,18 +161,24 @@ class _Sums:
 def _add_plane(
     volume: VolumeReader, pixels: Pixels, slots: np.ndarray, here: _Sums, z: int
 ) -> None:
-    """Add a plane, the `z`-th of its layer of cells, to the sums of the layers around it."""
+    """Add a plane, the `z`-th of its layer of cells, to the sums of the layers around it.
+
+    Of each layer of homes, the plane's voxels are a plane in which all others are masked.
+    """
     scaling, lattice = volume.planes.scaling, volume.lattice
     rows = plane_table(planes(scaling.num_channels, rgb=scaling.rgb))
-    kinds = rows, np.array(RINGS), scaling.top
-    before = here.sums[..., :3].copy()
-    corner = MARGIN, MARGIN
-    tables = here.sums, here.histogram
-    region_sums(pixels.work, pixels.grey, slots, lattice.step, *kinds, *tables, corner)
-    count, y, x = np.moveaxis(here.sums[..., :3] - before, -1, 0)
-    away = (z - (np.arange(_NEAR) - _BEFORE) * lattice.step_z)[:, None, None]
-    for column, gain in enumerate((count * away, count * away * away, y * away, x * away)):
-        here.depth[..., column] += gain
+    kinds, corner = (rows, np.array(RINGS), scaling.top), (MARGIN, MARGIN)
+    of_layer = slots // LAYER
+    for layer in np.flatnonzero(np.bincount(of_layer.ravel(), minlength=MASKED)[:5]):
+        part = np.where(of_layer == layer, slots % LAYER, np.uint8(MASKED))
+        sums, depth = here.sums[layer], here.depth[layer]
+        before = sums[..., :3].copy()
+        tables = sums, here.histogram[layer]
+        region_sums(pixels.work, pixels.grey, part, lattice.step, *kinds, *tables, corner)
+        count, y, x = np.moveaxis(sums[..., :3] - before, -1, 0)
+        away = z - (layer - _BEFORE) * lattice.step_z
+        for column, gain in enumerate((count * away, count * away * away, y * away, x * away)):
+            depth[..., column] += gain
 
 
 def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeTable:

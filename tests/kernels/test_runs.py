@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnseg.kernels.runs import ROW, list_across, list_down
+from gnnseg.kernels.runs import ROW, list_across, list_down, list_shifted
 from gnnseg.kernels.slic import LAYER, MASKED
 
 
@@ -35,7 +35,7 @@ def test_changes_are_where_homes_differ(data):
     found = listed[:across].tolist()
     assert set(expected) <= set(found) <= set(more)
     for y in range(1, 2 * step):
-        found = listed[: list_down(slots[y - 1], slots[y], ROW * (y % step == 0), listed)]
+        found = listed[: list_down(slots[y - 1], slots[y], y % step == 0, listed)]
         either = known[y] | known[y - 1]
         expected = np.flatnonzero(ids[y] != ids[y - 1])
         np.testing.assert_array_equal(found[either[found]], expected)
@@ -57,7 +57,7 @@ def test_changes_in_a_volume(data):
     home[axis[0]] += goes_on
     other = np.stack([above // LAYER, above % LAYER // ROW, above % ROW]).astype(int)
     listed = np.empty(width + 1, np.int32)
-    found = listed[: list_down(above, here, shift, listed)]
+    found = listed[: list_shifted(above, here, shift, listed)]
     differs = (home != other).any(axis=0) | ((above == MASKED) != (here == MASKED))
     both = (above == MASKED) & (here == MASKED)
     np.testing.assert_array_equal(found[~both[found]], np.flatnonzero(differs & ~both))
