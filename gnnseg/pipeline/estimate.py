@@ -15,7 +15,7 @@ import numpy as np
 from gnnseg.blocks import Block, Window
 from gnnseg.execution import default_workers
 from gnnseg.graph.stage import SUM_HALO
-from gnnseg.io import label_dtype, open_image
+from gnnseg.io import label_dtype
 from gnnseg.memory import reused_memory
 from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.phases import (
@@ -25,6 +25,7 @@ from gnnseg.pipeline.phases import (
     one_torch_thread,
     regions_phase,
 )
+from gnnseg.pipeline.sample import FEW_CELLS, sample
 from gnnseg.pipeline.scratch import scratch_in_memory
 from gnnseg.pipeline.tiling import Task, Tiling
 from gnnseg.pipeline.windows import Grid, required
@@ -37,7 +38,6 @@ PADDED_ROWS = 4096
 """The networks work on whole chunks of so many nodes."""
 MOST_SAMPLES = 8
 """Samples worked on at once; each takes some 100 MiB."""
-_FEW_CELLS = 8
 WIDER = 1.5
 """A node of a coarse level costs the ratio of the widths to this power (measured: 1.2 to 1.7)."""
 PYRAMID = 1.25
@@ -58,7 +58,7 @@ class _Rates:
 @reused_memory()
 def estimate_seconds(job: Job) -> float:
     """Seconds that a prepared job will take, about; writes nothing, takes a few seconds."""
-    reader, reading = _sample(job, job.grid.chunk // 2)
+    reader, reading = sample(job.reader, job.roi, job.grid.chunk // 2)
     number = min(_threads(job), MOST_SAMPLES)
     with one_torch_thread(), ThreadPoolExecutor(number) as pool:
         # As many at once as will run, for they share processors, caches and memory.
@@ -84,23 +84,9 @@ def _mean(found: list[_Rates]) -> _Rates:
 @reused_memory()
 def load_loops(job: Job) -> None:
     """Load, or compile, every loop that a prepared job needs, on a few cells of its image."""
-    reader, _ = _sample(job, _FEW_CELLS)
+    reader, _ = sample(job.reader, job.roi, FEW_CELLS)
     with one_torch_thread():
         _measure(job, reader)
-
-
-def _sample(job: Job, half: int) -> tuple[PixelReader, float]:
-    """What lies `half` cells around the middle, in memory, and the seconds to read a pixel."""
-    image, step = job.reader.image, job.reader.settings.step
-    y, x = (job.roi.y0 + job.roi.y1) // 2, (job.roi.x0 + job.roi.x1) // 2
-    y, x = y // step * step, x // step * step
-    around = Window(y, y, x, x).grow(half * step)
-    window = around.clip(job.grid.lattice.bounds)
-    started = time.perf_counter()
-    pixels = image.read(window, image.num_planes // 2)
-    seconds = time.perf_counter() - started
-    source = open_image(pixels, axes="CYX", rgb=image.is_rgb)
-    return replace(job.reader, image=source, mask=None), seconds / window.size
 
 
 def _measure(job: Job, reader: PixelReader) -> _Rates:
