@@ -9,6 +9,7 @@ from gnnseg.io import open_image
 from gnnseg.pipeline import estimate
 from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.sample import sample
 
 
 def job_of(model, height, width, *, planes=1, **options):
@@ -27,7 +28,7 @@ def fixed(monkeypatch):
         return estimate._Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
 
     monkeypatch.setattr(estimate, "_measure", measure)
-    monkeypatch.setattr(estimate, "_sample", lambda job, _half: (job.reader, 0.0))
+    monkeypatch.setattr(estimate, "sample", lambda reader, _area, _half: (reader, 0.0))
     monkeypatch.setattr(estimate, "default_workers", lambda: 2)
 
 
@@ -65,7 +66,7 @@ def test_the_sample_is_a_chunk_of_the_real_image_within_what_is_asked_for(model,
     wide[:, :1200, :] = 0
     options = SegmentOptions(memory=8 * 2**30, workers=1, roi=((1500, 1900), (0, 2000)))
     job = prepare(open_image(wide, axes="CYX"), model, options)
-    reader, seconds = estimate._sample(job, job.grid.chunk // 2)
+    reader, seconds = sample(job.reader, job.roi, job.grid.chunk // 2)
     assert (reader.image.height, reader.image.width) == (736, 1024)
     expected = wide[:, 1184:1920, 488:1512]
     assert seconds > 0
