@@ -9,6 +9,7 @@ from gnnseg.io import open_image
 from gnnseg.pipeline import estimate
 from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.rates import Rates
 from gnnseg.pipeline.sample import sample
 
 
@@ -23,11 +24,11 @@ def job_of(model, height, width, *, planes=1, **options):
 def fixed(monkeypatch):
     """Rates of an imaginary machine."""
 
-    def measure(job, _reader):
-        names = [g.name for g in job.model.network.groups if g.level == 0]
-        return estimate._Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
+    def measure(_reader, model, **_options):
+        names = [g.name for g in model.network.groups if g.level == 0]
+        return Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
 
-    monkeypatch.setattr(estimate, "_measure", measure)
+    monkeypatch.setattr(estimate, "measure", measure)
     monkeypatch.setattr(estimate, "sample", lambda reader, _area, _half: (reader, 0.0))
     monkeypatch.setattr(estimate, "default_workers", lambda: 2)
 
