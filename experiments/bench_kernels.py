@@ -31,6 +31,7 @@ from machine import machine_record
 RESULT = Path(__file__).parent / "results" / "bench_kernels.json"
 SIDE, SMALL, STEP, REPEATS, RUNS = 4096, 1024, 16, 3, 3
 WIDTH = 32
+NUM_FEATURES = 85
 SMALL_IMAGE = 360 * 480
 PLANES, VOLUME_SIDE, VOLUME_STEP = 16, 512, 8
 """Of the volume: its planes drift over the picture, a pixel a plane."""
@@ -131,7 +132,42 @@ def scikit_image_supervoxels(image: np.ndarray) -> Work:
 
 
 def gnnseg_features_and_graph(image: np.ndarray) -> Work:
-    """Of given superpixels: 85 features, adjacency, contact and contrast; on one thread."""
+    """Of given superpixels: 85 features, adjacency, contact and contrast; by blocks, all cores."""
+    from dataclasses import replace
+
+    from gnnseg.blocks import Block, blocks
+    from gnnseg.execution import default_workers, run_tasks
+    from gnnseg.graph.stage import SUM_HALO, add_up, describe
+    from gnnseg.graph.table import FINE_REACH, RegionTable
+    from gnnseg.superpixels.reader import MARGIN
+    from gnnseg.superpixels.stage import block_cells
+
+    reader, pixels = _regions_of(image)
+    lattice, workers = reader.lattice, default_workers()
+    size = block_cells(lattice, None, workers)
+    tasks = list(blocks(lattice.cells, size, SUM_HALO, lattice.cells))
+
+    def part(block: Block) -> RegionTable:
+        near = lattice.pixels(block.read)
+        some = replace(pixels, slots=pixels.slots[near.slices].copy())
+        corner = MARGIN + near.y0, MARGIN + near.x0
+        return describe(reader, add_up(reader, some, block.read, corner), block.write)
+
+    def work() -> object:
+        whole = RegionTable.empty(lattice.cells, lattice.step, NUM_FEATURES, FINE_REACH)
+
+        def done(block: Block, table: RegionTable) -> None:
+            for name, array in whole.arrays().items():
+                array[block.write.slices] = getattr(table, name)
+
+        run_tasks(part, tasks, workers=workers, done=done)
+        return whole
+
+    return work
+
+
+def gnnseg_features_and_graph_one_thread(image: np.ndarray) -> Work:
+    """The same at once."""
     from gnnseg.graph.stage import add_up, describe
 
     reader, pixels = _regions_of(image)
@@ -176,12 +212,21 @@ def bioimage_cpp_graph(image: np.ndarray) -> Work:
 
 
 def gnnseg_paint(image: np.ndarray) -> Work:
-    """On one thread, of given superpixels."""
+    """Of given superpixels, on all cores, into a new array as NumPy's."""
     import gnnseg
 
     regions = gnnseg.superpixels(image, step=STEP)
     labels = np.arange(regions.lattice.num_cells).astype(np.uint8)
     return lambda: gnnseg.paint(regions, labels)
+
+
+def gnnseg_paint_one_thread(image: np.ndarray) -> Work:
+    """The same on one thread."""
+    import gnnseg
+
+    regions = gnnseg.superpixels(image, step=STEP)
+    labels = np.arange(regions.lattice.num_cells).astype(np.uint8)
+    return lambda: gnnseg.paint(regions, labels, workers=1)
 
 
 def numpy_paint(image: np.ndarray) -> Work:
@@ -274,6 +319,7 @@ ENTRIES = [
     Entry("supervoxels", gnnseg_supervoxels, side=SMALL),
     Entry("supervoxels", scikit_image_supervoxels, "skimage", SMALL),
     Entry("features and graph", gnnseg_features_and_graph),
+    Entry("features and graph", gnnseg_features_and_graph_one_thread),
     Entry("features and graph", scikit_image_properties_and_graph, "skimage", SMALL),
     Entry("graph", gnnseg_graph),
     Entry("graph", bioimage_cpp_graph, "bioimage_cpp"),
@@ -288,6 +334,7 @@ ENTRIES = [
     Entry("small image", gnnseg_small_image_superpixels, side=SMALL),
     Entry("small image", gnnseg_small_image_to_labels, side=SMALL),
     Entry("paint", gnnseg_paint),
+    Entry("paint", gnnseg_paint_one_thread),
     Entry("paint", numpy_paint, "numpy"),
 ]
 

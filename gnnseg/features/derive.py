@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
 
 from gnnseg.features.planes import RINGS, Plane, planes
 from gnnseg.kernels.deciles import deciles
@@ -65,51 +68,68 @@ def derive(
     `shift_*` (from the middle of the home cell), `spread_*` and `boundary` in cell sides, `slant`
     is the covariance of y and x in cells.
     """
-    totals = sums.astype(np.float64)
-    count = np.maximum(totals[:, :1], 1)
-    scale = 1.0 / top
-    num = len(rows)
+    tenths = np.empty((len(sums), len(DECILES)))
+    deciles(histogram[:, :GREY_BINS], np.array(DECILES), tenths)
     rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER + _PLACE)
-    out = np.empty((len(sums), 2 * num + rest), np.float32)
-    mean = totals[:, GEOMETRY::2] / count
-    spread = totals[:, GEOMETRY + 1 :: 2] / count - mean * mean
-    out[:, :num] = mean * scale
-    out[:, num : 2 * num] = np.sqrt(np.maximum(spread, 0)) * scale
-    for column, values in zip(
-        out[:, 2 * num :].T,
-        (
-            *_deciles(histogram[:, :GREY_BINS]).T,
-            *(histogram[:, GREY_BINS:] / count).T,
-            *_shape(totals[:, :GEOMETRY], step),
-            boundary / (4.0 * step),
-            contrast / np.maximum(boundary, 1) * scale,
-            *place.T,
-        ),
-        strict=True,
-    ):
-        column[:] = values
-    out[sums[:, 0] == 0] = 0
+    out = np.empty((len(sums), 2 * len(rows) + rest), np.float32)
+    inside = sums, tenths, histogram[:, GREY_BINS:]
+    _write_rows(inside, (boundary, contrast, place), step, 1.0 / top, out)
     return out
 
 
-def _shape(totals: np.ndarray, step: int) -> tuple[np.ndarray, ...]:
+@njit(nogil=True, cache=True, error_model="numpy")
+def _write_rows(
+    inside: tuple[np.ndarray, np.ndarray, np.ndarray],
+    around: tuple[np.ndarray, np.ndarray, np.ndarray],
+    step: int,
+    scale: float,
+    out: np.ndarray,
+) -> None:
+    """Write the columns of `feature_names`, in their order, one region after the other."""
+    sums, tenths, patterns = inside
+    boundary, contrast, place = around
+    num = (sums.shape[1] - GEOMETRY) // 2
+    for n in range(len(out)):
+        total, x = sums[n], out[n]
+        if total[0] == 0:
+            x[:] = 0
+            continue
+        count = np.float64(total[0])
+        for k in range(num):
+            mean = total[GEOMETRY + 2 * k] / count
+            spread = total[GEOMETRY + 2 * k + 1] / count - mean * mean
+            x[k] = mean * scale
+            x[num + k] = np.sqrt(max(spread, 0.0)) * scale
+        at = 2 * num
+        at += _write(tenths[n], x[at:])
+        for k in range(patterns.shape[1]):
+            x[at + k] = patterns[n, k] / count
+        at += patterns.shape[1]
+        at += _write(_shape(total, count, step), x[at:])
+        x[at] = boundary[n] / (4.0 * step)
+        x[at + 1] = contrast[n] / max(boundary[n], 1) * scale
+        _write(place[n], x[at + len(_BORDER) :])
+
+
+@njit(nogil=True, cache=True)
+def _write(values: Any, x: np.ndarray) -> int:
+    """Write values at the beginning of `x`; return how many."""
+    for k in range(len(values)):
+        x[k] = values[k]
+    return len(values)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _shape(total: np.ndarray, count: float, step: int) -> tuple[float, ...]:
     """The columns of `_SHAPE`."""
-    area, *moments = totals.T
-    count = np.maximum(area, 1)
-    y, x, yy, yx, xx = (moment / count for moment in moments)
+    y, x = total[1] / count, total[2] / count
+    yy, yx, xx = total[3] / count, total[4] / count, total[5] / count
     middle = (step - 1) / 2
     return (
-        area / (step * step),
+        count / (step * step),
         (y - middle) / step,
         (x - middle) / step,
-        np.sqrt(np.maximum(yy - y * y, 0)) / step,
-        np.sqrt(np.maximum(xx - x * x, 0)) / step,
+        np.sqrt(max(yy - y * y, 0.0)) / step,
+        np.sqrt(max(xx - x * x, 0.0)) / step,
         (yx - y * x) / (step * step),
     )
-
-
-def _deciles(histogram: np.ndarray) -> np.ndarray:
-    """Deciles of grey, (N, 9) in 0 .. 1."""
-    out = np.empty((len(histogram), len(DECILES)))
-    deciles(histogram, np.array(DECILES), out)
-    return out
