@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
     from gnnseg.superpixels import PixelReader
 
-PADDED_ROWS = 4096
-"""The networks work on whole chunks of so many nodes."""
 MOST_SAMPLES = 8
 """Samples worked on at once; each takes some 100 MiB."""
 _FEW_CELLS = 8
@@ -105,6 +103,8 @@ def _sample(job: Job, half: int) -> tuple[PixelReader, float]:
 
 def _measure(job: Job, reader: PixelReader) -> _Rates:
     """Run one block of every kind of phase on a sample."""
+    from gnnseg.models.layers import ROWS
+
     grid, model = Grid(reader.lattice), job.model
     scratch = scratch_in_memory(grid, reader.scaling, model)
     cells, coarse = grid.cells(0), grid.cells(1)
@@ -113,7 +113,7 @@ def _measure(job: Job, reader: PixelReader) -> _Rates:
     coarse_seconds = 0.0
     if model.num_levels > 1:
         coarse_seconds, _ = _timed(partial(coarsen_phase, 1, grid, scratch), coarse)
-    rows = -(-cells.size // PADDED_ROWS) * PADDED_ROWS
+    rows = -(-cells.size // ROWS) * ROWS
     nodes = {
         group.name: _timed(GroupPhase(model, group, grid, scratch), cells)[0] / rows
         for group in model.network.groups
