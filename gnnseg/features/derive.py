@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from gnnseg.features.planes import RINGS, Plane, planes
@@ -16,6 +18,7 @@ _BORDER = ("boundary", "contrast")
 _PLACE = ("place_y", "place_x")
 
 
+@cache
 def feature_names(num_channels: int, *, rgb: bool) -> tuple[str, ...]:
     """Names of the columns that `derive` gives, in order."""
     names = [plane.name for plane in planes(num_channels, rgb=rgb)]
@@ -37,7 +40,7 @@ def derive(
     contrast: np.ndarray,
     place: np.ndarray,
     *,
-    rows: list[Plane],
+    rows: tuple[Plane, ...],
     step: int,
     top: int,
 ) -> np.ndarray:
@@ -51,7 +54,7 @@ def derive(
         Pixel sides shared with other regions, and the grey differences summed over them.
     place : (N, 2) float64
         Centroid (y, x) as a share of the image's height and width.
-    rows : list of Plane
+    rows : tuple of Plane
     step : int
         Cell size in pixels.
     top : int

@@ -26,26 +26,26 @@ class RowLinear(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.training or torch.is_grad_enabled():
             return super().forward(x)
-        inner, outer = -self.in_features % LANES, -self.out_features % LANES
+        inner, outer, rows = -self.in_features % LANES, -self.out_features % LANES, -len(x) % ROWS
         weight, bias = self.weight, self.bias
+        if inner:
+            x = functional.pad(x, (0, inner))
         if inner or outer:
             weight = functional.pad(weight, (0, inner, 0, outer))
-            x = functional.pad(x, (0, inner))
-            bias = None if bias is None else functional.pad(bias, (0, outer))
-        whole = len(x) - len(x) % ROWS
-        out = x.new_empty(len(x), len(weight))
+        if outer and bias is not None:
+            bias = functional.pad(bias, (0, outer))
+        out = x.new_empty(len(x) + rows, len(weight))
+        whole = len(x) // ROWS * ROWS
         if whole:
             _multiply(x[:whole], weight, bias, out[:whole])
-        if whole < len(x):
-            rest = functional.pad(x[whole:], (0, 0, 0, whole + ROWS - len(x)))
-            last = x.new_empty(ROWS, len(weight))
-            out[whole:] = _multiply(rest, weight, bias, last)[: len(x) - whole]
-        return out[:, : self.out_features].contiguous()
+        if rows:
+            _multiply(functional.pad(x[whole:], (0, 0, 0, rows)), weight, bias, out[whole:])
+        return out[: len(x), : self.out_features].contiguous()
 
 
 def _multiply(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor
-) -> torch.Tensor:
+) -> None:
     """Write `x @ weight.T + bias` to `out`, as one product for each `ROWS` rows."""
     parts, results = x.view(-1, ROWS, x.shape[1]), out.view(-1, ROWS, out.shape[1])
     weights = weight.T.expand(len(parts), -1, -1)
@@ -53,7 +53,6 @@ def _multiply(
         torch.bmm(parts, weights, out=results)
     else:
         torch.baddbmm(bias, parts, weights, out=results)
-    return out
 
 
 _random: ContextVar[torch.Generator | None] = ContextVar("random", default=None)
