@@ -27,7 +27,8 @@ class RowLinear(nn.Linear):
         if self.training or torch.is_grad_enabled():
             return super().forward(x)
         inner, outer, rows = -self.in_features % LANES, -self.out_features % LANES, -len(x) % ROWS
-        weight, bias = self.weight, self.bias
+        weight: torch.Tensor = self.weight
+        bias: torch.Tensor | None = self.bias
         if inner:
             x = functional.pad(x, (0, inner))
         if inner or outer:
