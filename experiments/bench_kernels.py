@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from machine import machine_record
+from untrained import label, untrained_model
 
 RESULT = Path(__file__).parent / "results" / "bench_kernels.json"
 SIDE, SMALL, STEP, REPEATS, RUNS = 4096, 1024, 16, 3, 3
@@ -277,37 +278,12 @@ def gnnseg_small_image_superpixels(image: np.ndarray) -> Work:
 
 def gnnseg_small_image_to_labels(image: np.ndarray) -> Work:
     """The same, and features, graph, the default network with random weights, and paint."""
-    import torch
+    return _to_labels(image, 8)
 
-    import gnnseg
-    from gnnseg.graph import whole_table
-    from gnnseg.io import ClassInfo
-    from gnnseg.models import Model, get_preset, select_features
-    from gnnseg.superpixels import SlicSettings, fit_scaling, make_reader
 
-    small = gnnseg.open_image(image[:360, :480].copy())
-    settings, scaling = SlicSettings(step=8), fit_scaling([small])
-    features = select_features(get_preset("default"), scaling, place=True)
-    model = Model(
-        preset="default",
-        options={},
-        settings=settings,
-        scaling=scaling,
-        features=features,
-        mean=np.zeros(len(features), np.float32),
-        std=np.ones(len(features), np.float32),
-        classes=ClassInfo(tuple(f"class {number}" for number in range(11))),
-        pixel_size=None,
-        training={},
-    )
-    torch.set_num_threads(1)
-
-    def work() -> object:
-        slots, table = whole_table(make_reader(small, settings=settings, scaling=scaling))
-        labels = model.logits(table).argmax(axis=1).astype(np.uint8)
-        return gnnseg.paint(slots, labels, step=8)
-
-    return work
+def gnnseg_small_image_to_labels_step_16(image: np.ndarray) -> Work:
+    """The same at step 16."""
+    return _to_labels(image, 16)
 
 
 ENTRIES = [
@@ -333,10 +309,21 @@ ENTRIES = [
     ),
     Entry("small image", gnnseg_small_image_superpixels, side=SMALL),
     Entry("small image", gnnseg_small_image_to_labels, side=SMALL),
+    Entry("small image", gnnseg_small_image_to_labels_step_16, side=SMALL),
     Entry("paint", gnnseg_paint),
     Entry("paint", gnnseg_paint_one_thread),
     Entry("paint", numpy_paint, "numpy"),
 ]
+
+
+def _to_labels(image: np.ndarray, step: int) -> Work:
+    """From 360 x 480 pixels to labels, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    small = image[:360, :480].copy()
+    model = untrained_model(small, step)
+    return lambda: label(small, model)
 
 
 def _regions(image: np.ndarray) -> int:

@@ -40,25 +40,12 @@ def edge_list(
         Source minus target in cells (y, x, length), share of the target's contact, mean contrast,
         and the source's share of both areas; computed in float64.
     """
-    number = _count(contact, reach)
-    edge_index = np.empty((2, number), np.int64)
-    edge_attr = np.empty((number, ATTRIBUTES), np.float32)
-    _fill(contact, contrast, pos, area, reach, cell, contrast_top, edge_index, edge_attr)
-    return edge_index, edge_attr
-
-
-@njit(nogil=True, cache=True)
-def _count(contact, reach):
-    height, width, codes = contact.shape
-    side = 2 * reach + 1
-    number = 0
-    for y in range(height):
-        for x in range(width):
-            for code in range(codes):
-                sy, sx = y + code // side - reach, x + code % side - reach
-                if contact[y, x, code] > 0 and 0 <= sy < height and 0 <= sx < width:
-                    number += 1
-    return number
+    most = np.count_nonzero(contact)
+    edge_index = np.empty((2, most), np.int64)
+    edge_attr = np.empty((most, ATTRIBUTES), np.float32)
+    tables = contact, contrast, pos, area
+    number = _fill(*tables, reach, cell, contrast_top, edge_index, edge_attr)
+    return np.ascontiguousarray(edge_index[:, :number]), edge_attr[:number]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -72,9 +59,11 @@ def _fill(contact, contrast, pos, area, reach, cell, contrast_top, edge_index, e
             for code in range(codes):
                 total += contact[y, x, code]
             for code in range(codes):
-                sy, sx = y + code // side - reach, x + code % side - reach
                 shared = np.int64(contact[y, x, code])
-                if shared > 0 and 0 <= sy < height and 0 <= sx < width:
+                if shared <= 0:
+                    continue
+                sy, sx = y + code // side - reach, x + code % side - reach
+                if 0 <= sy < height and 0 <= sx < width:
                     edge_index[0, edge] = sy * width + sx
                     edge_index[1, edge] = y * width + x
                     attr = edge_attr[edge]
@@ -85,3 +74,4 @@ def _fill(contact, contrast, pos, area, reach, cell, contrast_top, edge_index, e
                     attr[4] = contrast[y, x, code] / (shared * contrast_top)
                     attr[5] = area[sy, sx] / max(area[sy, sx] + area[y, x], 1)
                     edge += 1
+    return edge

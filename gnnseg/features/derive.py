@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ _BORDER = ("boundary", "contrast")
 _PLACE = ("place_y", "place_x")
 
 
+@cache
 def feature_names(num_channels: int, *, rgb: bool) -> tuple[str, ...]:
     """Names of the columns that `derive` gives, in order."""
     names = [plane.name for plane in planes(num_channels, rgb=rgb)]
@@ -40,7 +42,7 @@ def derive(
     contrast: np.ndarray,
     place: np.ndarray,
     *,
-    rows: list[Plane],
+    rows: tuple[Plane, ...],
     step: int,
     top: int,
 ) -> np.ndarray:
@@ -54,7 +56,7 @@ def derive(
         Pixel sides shared with other regions, and the grey differences summed over them.
     place : (N, 2) float64
         Centroid (y, x) as a share of the image's height and width.
-    rows : list of Plane
+    rows : tuple of Plane
     step : int
         Cell size in pixels.
     top : int

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from gnnseg.pipeline.scratch import Scratch
     from gnnseg.superpixels import PixelReader
 
-PADDED_ROWS = 4096
-"""The networks work on whole chunks of so many nodes."""
-
 
 @dataclass(frozen=True)
 class Rates:
@@ -72,6 +69,8 @@ def load_loops(
 
 def measure(reader: PixelReader, model: Model, *, label_offset: int, probabilities: bool) -> Rates:
     """Run one block of every kind of phase on the whole of a small image in memory."""
+    from gnnseg.models.layers import ROWS
+
     grid = Grid(reader.lattice)
     scratch = scratch_in_memory(grid, reader.scaling, model)
     cells, coarse = grid.cells(0), grid.cells(1)
@@ -80,7 +79,7 @@ def measure(reader: PixelReader, model: Model, *, label_offset: int, probabiliti
     coarse_seconds = 0.0
     if model.num_levels > 1:
         coarse_seconds, _ = _timed(partial(coarsen_phase, 1, grid, scratch), coarse)
-    rows = -(-cells.size // PADDED_ROWS) * PADDED_ROWS
+    rows = -(-cells.size // ROWS) * ROWS
     nodes = {
         group.name: _timed(GroupPhase(model, group, grid, scratch), cells)[0] / rows
         for group in model.network.groups
