@@ -140,7 +140,7 @@ def take_sample(work, corner, slots, step, stride):
     height, width = slots.shape
     rows = np.array([y for y in range(height) if y % step % stride == 0])
     columns = np.array([x for x in range(width) if x % step % stride == 0])
-    channels = np.empty((work.shape[0], rows.size, columns.size), np.uint16)
+    channels = np.empty((work.shape[0], rows.size, columns.size), np.int16)
     taken = np.empty((rows.size, columns.size), np.uint8)
     row, scratch = np.empty(width, np.uint16), np.empty(width + 2, np.uint16)
     halved = stride == 2 and step % 2 == 0
