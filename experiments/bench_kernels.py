@@ -27,10 +27,12 @@ from typing import Any
 
 import numpy as np
 from machine import machine_record
+from untrained import label, untrained_model
 
 RESULT = Path(__file__).parent / "results" / "bench_kernels.json"
 SIDE, SMALL, STEP, REPEATS, RUNS = 4096, 1024, 16, 3, 3
 WIDTH = 32
+NUM_FEATURES = 85
 SMALL_IMAGE = 360 * 480
 PLANES, VOLUME_SIDE, VOLUME_STEP = 16, 512, 8
 """Of the volume: its planes drift over the picture, a pixel a plane."""
@@ -131,7 +133,42 @@ def scikit_image_supervoxels(image: np.ndarray) -> Work:
 
 
 def gnnseg_features_and_graph(image: np.ndarray) -> Work:
-    """Of given superpixels: 85 features, adjacency, contact and contrast; on one thread."""
+    """Of given superpixels: 85 features, adjacency, contact and contrast; by blocks, all cores."""
+    from dataclasses import replace
+
+    from gnnseg.blocks import Block, blocks
+    from gnnseg.execution import default_workers, run_tasks
+    from gnnseg.graph.stage import SUM_HALO, add_up, describe
+    from gnnseg.graph.table import FINE_REACH, RegionTable
+    from gnnseg.superpixels.reader import MARGIN
+    from gnnseg.superpixels.stage import block_cells
+
+    reader, pixels = _regions_of(image)
+    lattice, workers = reader.lattice, default_workers()
+    size = block_cells(lattice, None, workers)
+    tasks = list(blocks(lattice.cells, size, SUM_HALO, lattice.cells))
+
+    def part(block: Block) -> RegionTable:
+        near = lattice.pixels(block.read)
+        some = replace(pixels, slots=pixels.slots[near.slices].copy())
+        corner = MARGIN + near.y0, MARGIN + near.x0
+        return describe(reader, add_up(reader, some, block.read, corner), block.write)
+
+    def work() -> object:
+        whole = RegionTable.empty(lattice.cells, lattice.step, NUM_FEATURES, FINE_REACH)
+
+        def done(block: Block, table: RegionTable) -> None:
+            for name, array in whole.arrays().items():
+                array[block.write.slices] = getattr(table, name)
+
+        run_tasks(part, tasks, workers=workers, done=done)
+        return whole
+
+    return work
+
+
+def gnnseg_features_and_graph_one_thread(image: np.ndarray) -> Work:
+    """The same at once."""
     from gnnseg.graph.stage import add_up, describe
 
     reader, pixels = _regions_of(image)
@@ -176,12 +213,21 @@ def bioimage_cpp_graph(image: np.ndarray) -> Work:
 
 
 def gnnseg_paint(image: np.ndarray) -> Work:
-    """On one thread, of given superpixels."""
+    """Of given superpixels, on all cores, into a new array as NumPy's."""
     import gnnseg
 
     regions = gnnseg.superpixels(image, step=STEP)
     labels = np.arange(regions.lattice.num_cells).astype(np.uint8)
     return lambda: gnnseg.paint(regions, labels)
+
+
+def gnnseg_paint_one_thread(image: np.ndarray) -> Work:
+    """The same on one thread."""
+    import gnnseg
+
+    regions = gnnseg.superpixels(image, step=STEP)
+    labels = np.arange(regions.lattice.num_cells).astype(np.uint8)
+    return lambda: gnnseg.paint(regions, labels, workers=1)
 
 
 def numpy_paint(image: np.ndarray) -> Work:
@@ -232,37 +278,12 @@ def gnnseg_small_image_superpixels(image: np.ndarray) -> Work:
 
 def gnnseg_small_image_to_labels(image: np.ndarray) -> Work:
     """The same, and features, graph, the default network with random weights, and paint."""
-    import torch
+    return _to_labels(image, 8)
 
-    import gnnseg
-    from gnnseg.graph import whole_table
-    from gnnseg.io import ClassInfo
-    from gnnseg.models import Model, get_preset, select_features
-    from gnnseg.superpixels import SlicSettings, fit_scaling, make_reader
 
-    small = gnnseg.open_image(image[:360, :480].copy())
-    settings, scaling = SlicSettings(step=8), fit_scaling([small])
-    features = select_features(get_preset("default"), scaling, place=True)
-    model = Model(
-        preset="default",
-        options={},
-        settings=settings,
-        scaling=scaling,
-        features=features,
-        mean=np.zeros(len(features), np.float32),
-        std=np.ones(len(features), np.float32),
-        classes=ClassInfo(tuple(f"class {number}" for number in range(11))),
-        pixel_size=None,
-        training={},
-    )
-    torch.set_num_threads(1)
-
-    def work() -> object:
-        slots, table = whole_table(make_reader(small, settings=settings, scaling=scaling))
-        labels = model.logits(table).argmax(axis=1).astype(np.uint8)
-        return gnnseg.paint(slots, labels, step=8)
-
-    return work
+def gnnseg_small_image_to_labels_step_16(image: np.ndarray) -> Work:
+    """The same at step 16."""
+    return _to_labels(image, 16)
 
 
 ENTRIES = [
@@ -274,6 +295,7 @@ ENTRIES = [
     Entry("supervoxels", gnnseg_supervoxels, side=SMALL),
     Entry("supervoxels", scikit_image_supervoxels, "skimage", SMALL),
     Entry("features and graph", gnnseg_features_and_graph),
+    Entry("features and graph", gnnseg_features_and_graph_one_thread),
     Entry("features and graph", scikit_image_properties_and_graph, "skimage", SMALL),
     Entry("graph", gnnseg_graph),
     Entry("graph", bioimage_cpp_graph, "bioimage_cpp"),
@@ -287,9 +309,21 @@ ENTRIES = [
     ),
     Entry("small image", gnnseg_small_image_superpixels, side=SMALL),
     Entry("small image", gnnseg_small_image_to_labels, side=SMALL),
+    Entry("small image", gnnseg_small_image_to_labels_step_16, side=SMALL),
     Entry("paint", gnnseg_paint),
+    Entry("paint", gnnseg_paint_one_thread),
     Entry("paint", numpy_paint, "numpy"),
 ]
+
+
+def _to_labels(image: np.ndarray, step: int) -> Work:
+    """From 360 x 480 pixels to labels, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    small = image[:360, :480].copy()
+    model = untrained_model(small, step)
+    return lambda: label(small, model)
 
 
 def _regions(image: np.ndarray) -> int:

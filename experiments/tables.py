@@ -1,8 +1,8 @@
-"""Write the README's results from the files in `experiments/results`.
+"""Write the README's results and `docs/results.md` from the files in `experiments/results`.
 
     python experiments/tables.py
 
-The text between the two `<!-- results -->` marks is replaced.
+The text between the two `<!-- results -->` marks of either is replaced.
 """
 
 from __future__ import annotations
@@ -12,24 +12,38 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+README, DETAILS = HERE.parent / "README.md", HERE.parent / "docs" / "results.md"
 MARK = "<!-- results -->"
 PRESETS = ("default", "jain2023", "mlp")
+THIN = {
+    "camvid": ("pole", "sign_symbol", "pedestrian"),
+    "dsb2018": ("boundary",),
+    "sstem_vnc": ("membrane", "synapse"),
+}
 
 
 def main() -> None:
     """Render every table that has results and put them between the marks."""
     results = {path.stem: read(path) for path in sorted((HERE / "results").glob("*.json"))}
-    parts = [
+    fill(
+        README,
         accuracy(results),
         gigapixel(results.get("gigapixel")),
         earth(results.get("earth8k")),
+    )
+    fill(
+        DETAILS,
+        stages(results.get("bench_kernels")),
         quality(results.get("superpixel_quality")),
-        peers(results.get("bench_kernels")),
-    ]
+        thin_structures(results.get("superpixel_quality")),
+    )
+
+
+def fill(page: Path, *parts: str) -> None:
+    """Put tables between the marks of a page."""
     text = "\n\n".join(part for part in parts if part)
-    before, _, after = README.read_text(encoding="utf-8").split(MARK)
-    README.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
+    before, _, after = page.read_text(encoding="utf-8").split(MARK)
+    page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -116,8 +130,10 @@ def quality(result: dict[str, Any] | None) -> str:
     if result is None:
         return ""
     lines = [
+        "## Superpixels",
+        "",
         (
-            "Superpixels beside other tools that make no fewer, on test images "
+            "Beside other tools that make no fewer, on test images "
             "(`experiments/superpixel_quality.py`; the settings of the others were chosen on val "
             "like ours):"
         ),
@@ -137,15 +153,39 @@ def quality(result: dict[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def peers(result: dict[str, Any] | None) -> str:
+def thin_structures(result: dict[str, Any] | None) -> str:
+    """The ceilings of classes that are about as thin as a cell, beside other tools."""
+    if result is None:
+        return ""
+    tools = list(dict.fromkeys(row["tool"] for row in result["rows"]))
+    lines = [
+        "The ceilings (IoU) of classes about as thin as a cell; mind the numbers of regions above:",
+        "",
+        f"| dataset | class | {' | '.join(tools)} |",
+        f"|---|---|{'---|' * len(tools)}",
+    ]
+    for dataset, names in THIN.items():
+        found = {
+            row["tool"]: row["per_class_ceiling"]
+            for row in result["rows"]
+            if row["dataset"] == dataset
+        }
+        for name in names:
+            cells = (f"{found[tool][name]:.3f}" if tool in found else "" for tool in tools)
+            lines.append(f"| {dataset} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def stages(result: dict[str, Any] | None) -> str:
     """The stages beside other tools."""
     if result is None:
         return ""
     lines = [
+        "## Stages",
+        "",
         (
-            "Stages beside other tools, in turn, on the same machine "
-            "(`experiments/bench_kernels.py`; features, graph, painting and the small image on one "
-            "thread; megavoxels for supervoxels):"
+            "Beside other tools, in turn, on the same machine (`experiments/bench_kernels.py` says "
+            "on how many threads; megavoxels for supervoxels):"
         ),
         "",
         "| stage | tool | Mpx/s |",

@@ -8,6 +8,7 @@ import numpy as np
 
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import UsageError
+from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.arrays import beside, empty, is_device_array, on_host
 from gnnseg.kernels.paint import paint as paint_kernel
 from gnnseg.kernels.paint import paint_volume
@@ -15,6 +16,8 @@ from gnnseg.superpixels import Superpixels, Supervoxels
 
 PAINT_HALO = 2
 """Cells around a window whose regions may own its pixels."""
+_AT_ONCE = 1 << 21
+"""Pixels that a thread paints at once, about."""
 
 
 def paint_window(slots: Any, step: int, values: Any, first: tuple[int, int], fill: Any) -> Any:
@@ -35,6 +38,8 @@ def paint(
     *,
     step: int | None = None,
     fill: Any = None,
+    out: Any = None,
+    workers: int | None = None,
 ) -> Any:
     """Give every pixel the value of its superpixel.
 
@@ -47,6 +52,21 @@ def paint(
         the slots are.
     fill : scalar, optional
         Value of masked pixels; default: the highest of the type, or NaN.
+    out : array, optional
+        Where to paint: of the shape of the slots and the type of the values, C-contiguous, beside
+        the slots, and no part of them or of the values. By default it is made.
+    workers : int, optional
+        Threads, for slots of one plane in memory; by default one for each processor.
+
+    Returns
+    -------
+    array
+        `out`, or what was made in its place.
+
+    Raises
+    ------
+    UsageError
+        The number of values is not that of the superpixels, or `out` does not fit.
 
     Examples
     --------
@@ -55,7 +75,7 @@ def paint(
     array([1, 1, 1, 1, 2, 2], dtype=uint8)
     """
     if isinstance(superpixels, Supervoxels):
-        return _paint_volume(superpixels, values, fill)
+        return _paint_volume(superpixels, values, fill, out)
     slots: Any = superpixels.slots if isinstance(superpixels, Superpixels) else superpixels
     if step is None:
         if not isinstance(superpixels, Superpixels):
@@ -67,15 +87,55 @@ def paint(
     lattice, values = Lattice(height, width, step), beside(values, slots)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} superpixels need as many values, got {values.size}")
-    fill = _fill(values, fill)
-    return paint_window(slots, step, values.reshape(lattice.shape), (0, 0), fill)
+    out = _target(slots, values, out)
+    fill, values = values.dtype.type(_fill(values, fill)), values.reshape(lattice.shape)
+    if is_device_array(slots):
+        paint_kernel(slots, step, values, 0, 0, fill, out)
+    else:
+        contiguous = np.ascontiguousarray(slots), np.ascontiguousarray(values)
+        _paint_bands(lattice, *contiguous, fill, out, workers=workers or default_workers())
+    return out
 
 
-def _paint_volume(regions: Supervoxels, values: np.ndarray, fill: Any) -> np.ndarray:
+def _paint_bands(
+    lattice: Lattice, slots: np.ndarray, values: np.ndarray, fill: Any, out: Any, *, workers: int
+) -> None:
+    """Paint a whole plane, so many rows of cells at a time."""
+    rows = max(1, _AT_ONCE // (lattice.step * lattice.width))
+    bands = list(lattice.cells.split((rows, lattice.shape[1])))
+
+    def work(cells: Window) -> None:
+        part = lattice.pixels(cells).slices
+        paint_kernel(slots[part], lattice.step, values, cells.y0, 0, fill, out[part])
+
+    run_tasks(work, bands, workers=min(workers, len(bands)))
+
+
+def _target(slots: Any, values: Any, out: Any) -> Any:
+    """Where to paint: what the caller gave, if it fits, or a new array."""
+    if out is None:
+        return empty(slots.shape, values.dtype, like=slots)
+    if is_device_array(out) != is_device_array(slots):
+        raise UsageError("out must lie where the slots are: both in memory, or both on the GPU")
+    there = beside(out, slots)
+    if there.shape != slots.shape or there.dtype != values.dtype:
+        raise UsageError(
+            f"out must have shape {slots.shape} and type {values.dtype}, "
+            f"got {there.shape} and {there.dtype}"
+        )
+    if not is_device_array(out):
+        if not (there is out and out.flags.c_contiguous and out.flags.writeable):
+            raise UsageError("out must be a NumPy array, C-contiguous and writeable")
+        if np.may_share_memory(out, slots) or np.may_share_memory(out, values):
+            raise UsageError("out must not overlap the slots or the values: use another array")
+    return there
+
+
+def _paint_volume(regions: Supervoxels, values: Any, fill: Any, out: Any) -> Any:
     lattice, values = regions.lattice, on_host(values)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
-    out = np.empty(regions.slots.shape, values.dtype)
+    out = _target(regions.slots, values, out)
     table = np.ascontiguousarray(values).reshape(lattice.shape)
     steps = lattice.step_z, lattice.step
     paint_volume(regions.slots, steps, table, values.dtype.type(_fill(values, fill)), out)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from gnnseg.kernels.connectivity import root, unite
+from gnnseg.kernels.pieces import root, unite
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slic import LAYER, MASKED
 

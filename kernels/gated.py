@@ -40,22 +40,25 @@ def gated_messages(
     the order of the edges: a node's bits depend on its own edges alone.
     """
     out = target[:, target.shape[1] // 2 :].copy()
-    _add(target, source, edge_index, edge_attr, np.ascontiguousarray(weight.T), bias, out)
+    # The number of attributes reaches the compiler as the length of a tuple.
+    number = (0,) * edge_attr.shape[1]
+    _add(target, source, edge_index, edge_attr, np.ascontiguousarray(weight.T), bias, number, out)
     return out
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add(target, source, edge_index, edge_attr, weight, bias, out):
+def _add(target, source, edge_index, edge_attr, weight, bias, number, out):
     width = out.shape[1]
     one = np.float32(1)
     gate = np.empty(width, np.float32)
     for edge in range(edge_attr.shape[0]):
         j, i = edge_index[0, edge], edge_index[1, edge]
+        query, key, value = target[i], source[j, :width], source[j, width:]
+        attr, total = edge_attr[edge], out[i]
         for c in range(width):
-            gate[c] = target[i, c] + source[j, c] + bias[c]
-        for k in range(weight.shape[0]):
-            value = edge_attr[edge, k]
-            for c in range(width):
-                gate[c] += value * weight[k, c]
+            argument = query[c] + key[c] + bias[c]
+            for k in range(len(number)):
+                argument += attr[k] * weight[k, c]
+            gate[c] = argument
         for c in range(width):
-            out[i, c] += source[j, width + c] / (one + exp(-gate[c]))
+            total[c] += value[c] / (one + exp(-gate[c]))

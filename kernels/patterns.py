@@ -12,54 +12,63 @@ from numba import njit
 PATTERNS = 10
 """0 .. 8: so many neighbours in a row are brighter, the others not; 9: brighter ones in several
 places."""
+_SIGN = np.int16(15)
+U = np.uint64
+"""For indices: signed ones may count from the end, for all that the compiler knows."""
 
 
 @njit(nogil=True, cache=True)
-def pattern_row(grey, y, x, distance, contrast, out):
-    """Write the pattern of each pixel of a row.
+def pattern_codes(grey, y, x, size, distance, contrast, first, out):
+    """Write the pattern of each pixel of a window.
 
     Parameters
     ----------
     grey : (H, W) int16
+        Below 2**14.
     y, x : int
-        The first pixel of the row, at least `distance` from every side of `grey`.
+        The first pixel of the window, at least `distance` from every side of `grey`.
+    size : (rows, columns)
     distance : int
         Pixels, along both axes, to the eight neighbours.
     contrast : int
         A neighbour is brighter if it exceeds the pixel by more than this.
-    out : (n,) uint8
+    first : int
+        Added to each pattern.
+    out : (rows, columns) or larger, uint8
     """
-    above, here, below = grey[y - distance], grey[y], grey[y + distance]
-    left, right = x - distance, x + distance
-    _patterns(
-        (above[left:], above[x:], above[right:], here[right:]),
-        (below[right:], below[x:], below[left:], here[left:]),
-        here[x:],
-        np.int16(contrast),
-        out,
-    )
+    more, first = np.int16(contrast), np.int16(first)
+    for r in range(size[0]):
+        above, here, below = y + r - distance, y + r, y + r + distance
+        for n in range(size[1]):
+            left, middle, right = x + n - distance, x + n, x + n + distance
+            level = np.int16(grey[U(here), U(middle)] + more)
+            pattern = _pattern(
+                _brighter(grey, above, left, level),
+                _brighter(grey, above, middle, level),
+                _brighter(grey, above, right, level),
+                _brighter(grey, here, right, level),
+                _brighter(grey, below, right, level),
+                _brighter(grey, below, middle, level),
+                _brighter(grey, below, left, level),
+                _brighter(grey, here, left, level),
+            )
+            out[U(r), U(n)] = np.uint8(first + pattern)
 
 
 @njit(nogil=True, cache=True)
-def _patterns(first, second, here, contrast, out):
-    """The eight neighbours in order round the pixel: `first`, then `second`."""
-    a, b, c, d = first
-    e, f, g, h = second
-    one = np.uint16(1)
-    for x in range(out.size):
-        level = np.int16(here[x] + contrast)
-        bits = np.uint16(a[x] > level) | np.uint16(b[x] > level) << one
-        bits |= np.uint16(c[x] > level) << np.uint16(2) | np.uint16(d[x] > level) << np.uint16(3)
-        bits |= np.uint16(e[x] > level) << np.uint16(4) | np.uint16(f[x] > level) << np.uint16(5)
-        bits |= np.uint16(g[x] > level) << np.uint16(6) | np.uint16(h[x] > level) << np.uint16(7)
-        turned = np.uint16(bits >> one | (bits & one) << np.uint16(7))
-        changes = _count_ones(np.uint16(bits ^ turned))
-        out[x] = _count_ones(np.uint16(bits)) if changes <= 2 else 9
+def _brighter(grey, y, x, level):
+    """-1 if a pixel is above `level`, else 0: the sign of a difference, in lanes of 16 bits."""
+    return np.int16(np.int16(level - grey[U(y), U(x)]) >> _SIGN)
 
 
 @njit(nogil=True, cache=True)
-def _count_ones(bits):
-    """How many of eight bits are set; in 16-bit lanes, so that loops over it stay narrow."""
-    pairs = np.uint16(bits - (bits >> np.uint16(1) & np.uint16(0x55)))
-    fours = np.uint16((pairs & np.uint16(0x33)) + (pairs >> np.uint16(2) & np.uint16(0x33)))
-    return np.uint16(fours + (fours >> np.uint16(4)) & np.uint16(15))
+def _pattern(a, b, c, d, e, f, g, h):
+    """The pattern of eight neighbours in order round the pixel, -1 where they are brighter."""
+    brighter = np.int16(_sum_of_four(a, b, c, d) + _sum_of_four(e, f, g, h))
+    changes = _sum_of_four(a ^ b, b ^ c, c ^ d, d ^ e) + _sum_of_four(e ^ f, f ^ g, g ^ h, h ^ a)
+    return np.int16(-brighter) if np.int16(changes) >= -2 else np.int16(PATTERNS - 1)
+
+
+@njit(nogil=True, cache=True)
+def _sum_of_four(a, b, c, d):
+    return np.int16(np.int16(a + b) + np.int16(c + d))

@@ -140,7 +140,7 @@ def take_sample(work, corner, slots, step, stride):
     height, width = slots.shape
     rows = np.array([y for y in range(height) if y % step % stride == 0])
     columns = np.array([x for x in range(width) if x % step % stride == 0])
-    channels = np.empty((work.shape[0], rows.size, columns.size), np.uint16)
+    channels = np.empty((work.shape[0], rows.size, columns.size), np.int16)
     taken = np.empty((rows.size, columns.size), np.uint8)
     row, scratch = np.empty(width, np.uint16), np.empty(width + 2, np.uint16)
     halved = stride == 2 and step % 2 == 0
@@ -322,7 +322,7 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
                     _accumulate(packed, 1 | down << _HALF, parts[:n], local.reshape(-1), few)
             if sums.size > 0:
                 for layer in range(layers):
-                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer])
+                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
                 local[:] = 0
 
 
@@ -364,32 +364,29 @@ def _spread(hy, size, step, ruler, columns, homes, views):
     for layer in range(layers):
         view = views[layer]
         for cell in range(cells_x + 2):
-            hx, start = cell - 1, cell * size
-            there = 0 <= hy < cells_y and 0 <= hx < cells_x and active[layer, hy, hx]
+            hx, start = cell - 1, np.uint64(cell * size)
+            if not (0 <= hy < cells_y and 0 <= hx < cells_x and active[layer, hy, hx]):
+                _hide(view, start, size)
+                continue
             for k in range(3):
-                y = ruler[place[layer, hy, hx, 0] + k * QUARTERS * step] if there else 0
-                _repeat(y, view[k, start : start + size])
-                if there:
-                    x = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
-                    _measure(columns, x, away[layer, hy, hx], view[3 + k, start:])
-                else:
-                    _repeat(_NOWHERE, view[3 + k, start : start + size])
+                y = ruler[place[layer, hy, hx, 0] + k * QUARTERS * step]
+                centre = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
+                for x in range(np.uint64(size)):
+                    view[k, start + x] = y
+                    cost = np.uint16(abs(np.int16(columns[x] - centre)))
+                    view[3 + k, start + x] = cost + away[layer, hy, hx]
             for c in range(colour.shape[3]):
-                value = colour[layer, hy, hx, c] if there else 0
-                _repeat(value, view[_SPACES + c, start : start + size])
+                for x in range(np.uint64(size)):
+                    view[_SPACES + c, start + x] = colour[layer, hy, hx, c]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _repeat(value, row):
-    for x in range(row.size):
-        row[x] = value
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _measure(columns, centre, more, row):
-    """Write what it costs to come from each column of a cell to a centre, and `more`."""
-    for x in range(columns.size):
-        row[x] = np.uint16(np.uint16(abs(np.int16(columns[x] - centre))) + more)
+def _hide(view, start, size):
+    """Make a home that there is not farther than any other."""
+    for k in range(view.shape[0]):
+        value = _NOWHERE if 3 <= k < _SPACES else 0
+        for x in range(np.uint64(size)):
+            view[k, start + x] = value
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -526,22 +523,26 @@ def _accumulate(packed, count_and_y, parts, local, few):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _hand_over(local, first, cy, cx, step, sums):
+def _hand_over(local, first, cy, cx, step, sums, few):
     """Add a strip's sums to those of a layer's homes; positions count from one cell before.
 
-    `first` is the number of the layer's first home.
+    `first` is the number of the layer's first home. Numbers without a sign need no test for
+    counting from the end, which would take as long as the sums.
     """
-    for cell in range(local.shape[1]):
+    channels = sums.shape[2] - 3 if len(few) == 0 else len(few)
+    near, far = np.uint64(0), np.uint64(1)
+    for cell in range(np.uint64(local.shape[1])):
         for k in range(9):
-            dy, dx = k // 3 - 1, k % 3 - 1
-            part = local[0, cell, first + k]
-            part += local[1, cell, first + k]
-            count = part[0] & _LOW
+            home = np.uint64(first + k)
+            word = local[near, cell, home, 0] + local[far, cell, home, 0]
+            count = word & _LOW
             if count > 0:
-                total = sums[cy + dy, cx + cell + dx]
-                total[0] += count
-                total[1] += count * (1 - dy) * step + (part[0] >> _HALF)
-                total[2] += count * (1 - dx) * step + (part[1] & _LOW)
-                for c in range(total.size - 3):
-                    word = part[1 + (c + 1) // 2]
-                    total[3 + c] += word & _LOW if c % 2 else word >> _HALF
+                y, x = np.uint64(cy + k // 3 - 1), np.uint64(cx + np.int64(cell) + k % 3 - 1)
+                sums[y, x, 0] += count
+                sums[y, x, 1] += count * (2 - k // 3) * step + (word >> _HALF)
+                word = local[near, cell, home, 1] + local[far, cell, home, 1]
+                sums[y, x, 2] += count * (2 - k % 3) * step + (word & _LOW)
+                for c in range(channels):
+                    at = np.uint64(1 + (c + 1) // 2)
+                    word = local[near, cell, home, at] + local[far, cell, home, at]
+                    sums[y, x, 3 + c] += word & _LOW if c % 2 else word >> _HALF

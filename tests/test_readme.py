@@ -67,5 +67,6 @@ def test_the_picture_is_small(repo_root):
     assert (repo_root / "docs" / "images" / "demo.png").stat().st_size < 300_000
 
 
-def test_there_is_a_place_for_results(readme):
-    assert readme.count("<!-- results -->") == 2
+def test_there_are_places_for_results(readme, repo_root):
+    details = (repo_root / "docs" / "results.md").read_text(encoding="utf-8")
+    assert readme.count("<!-- results -->") == details.count("<!-- results -->") == 2

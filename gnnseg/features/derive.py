@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from gnnseg.features.planes import RINGS, Plane, planes
 from gnnseg.kernels.deciles import deciles
@@ -38,6 +41,7 @@ class Depth:
     face: int
 
 
+@cache
 def feature_names(num_channels: int, *, rgb: bool, volume: bool = False) -> tuple[str, ...]:
     """Names of the columns that `derive` gives, in order."""
     names = [plane.name for plane in planes(num_channels, rgb=rgb)]
@@ -61,7 +65,7 @@ def derive(
     contrast: np.ndarray,
     place: np.ndarray,
     *,
-    rows: list[Plane],
+    rows: tuple[Plane, ...],
     step: int,
     top: int,
     depth: Depth | None = None,
@@ -76,7 +80,7 @@ def derive(
         Pixel sides shared with other regions, and the grey differences summed over them.
     place : (N, 2) float64, of a volume (N, 3)
         Centroid (y, x) as a share of the image's height and width; of a volume, z comes first.
-    rows : list of Plane
+    rows : tuple of Plane
     step : int
         Cell size in pixels.
     top : int
@@ -93,68 +97,88 @@ def derive(
     is the covariance of y and x in cells (`slant_zy` that of z and y). In a volume `boundary` is in
     times the four upright sides of a cell.
     """
-    totals = sums.astype(np.float64)
-    count = np.maximum(totals[:, :1], 1)
-    scale = 1.0 / top
-    num = len(rows)
-    layers = 1 if depth is None else depth.step
-    sides = 4.0 * step * (1 if depth is None else depth.face * depth.step)
-    rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER) + place.shape[1]
-    rest += 0 if depth is None else len(_DEPTH)
-    out = np.empty((len(sums), 2 * num + rest), np.float32)
-    mean = totals[:, GEOMETRY::2] / count
-    spread = totals[:, GEOMETRY + 1 :: 2] / count - mean * mean
-    out[:, :num] = mean * scale
-    out[:, num : 2 * num] = np.sqrt(np.maximum(spread, 0)) * scale
-    for column, values in zip(
-        out[:, 2 * num :].T,
-        (
-            *_deciles(histogram[:, :GREY_BINS]).T,
-            *(histogram[:, GREY_BINS:] / count).T,
-            *_shape(totals[:, :GEOMETRY], step, layers),
-            *(() if depth is None else _shape_in_depth(totals[:, :GEOMETRY], step, depth)),
-            boundary / sides,
-            contrast / np.maximum(boundary, 1) * scale,
-            *place.T,
-        ),
-        strict=True,
-    ):
-        column[:] = values
-    out[sums[:, 0] == 0] = 0
+    tenths = np.empty((len(sums), len(DECILES)))
+    deciles(histogram[:, :GREY_BINS], np.array(DECILES), tenths)
+    layers, face = (1, 1) if depth is None else (depth.step, depth.face)
+    more = np.empty((len(sums), 0)) if depth is None else _shape_in_depth(sums, step, depth)
+    rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER) + more.shape[1] + place.shape[1]
+    out = np.empty((len(sums), 2 * len(rows) + rest), np.float32)
+    inside = sums, tenths, histogram[:, GREY_BINS:], more
+    sides = 4.0 * step * (face * layers)
+    _write_rows(inside, (boundary, contrast, place), (step, layers), (sides, 1.0 / top), out)
     return out
 
 
-def _shape(totals: np.ndarray, step: int, layers: int) -> tuple[np.ndarray, ...]:
+@njit(nogil=True, cache=True, error_model="numpy")
+def _write_rows(
+    inside: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    around: tuple[np.ndarray, np.ndarray, np.ndarray],
+    steps: tuple[int, int],
+    units: tuple[float, float],
+    out: np.ndarray,
+) -> None:
+    """Write the columns of `feature_names`, in their order, one region after the other."""
+    sums, tenths, patterns, more = inside
+    boundary, contrast, place = around
+    sides, scale = units
+    num = (sums.shape[1] - GEOMETRY) // 2
+    for n in range(len(out)):
+        total, x = sums[n], out[n]
+        if total[0] == 0:
+            x[:] = 0
+            continue
+        count = np.float64(total[0])
+        for k in range(num):
+            mean = total[GEOMETRY + 2 * k] / count
+            spread = total[GEOMETRY + 2 * k + 1] / count - mean * mean
+            x[k] = mean * scale
+            x[num + k] = np.sqrt(max(spread, 0.0)) * scale
+        at = 2 * num
+        at += _write(tenths[n], x[at:])
+        for k in range(patterns.shape[1]):
+            x[at + k] = patterns[n, k] / count
+        at += patterns.shape[1]
+        at += _write(_shape(total, count, steps), x[at:])
+        at += _write(more[n], x[at:])
+        x[at] = boundary[n] / sides
+        x[at + 1] = contrast[n] / max(boundary[n], 1) * scale
+        _write(place[n], x[at + len(_BORDER) :])
+
+
+@njit(nogil=True, cache=True)
+def _write(values: Any, x: np.ndarray) -> int:
+    """Write values at the beginning of `x`; return how many."""
+    for k in range(len(values)):
+        x[k] = values[k]
+    return len(values)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _shape(total: np.ndarray, count: float, steps: tuple[int, int]) -> tuple[float, ...]:
     """The columns of `_SHAPE`."""
-    area, *moments = totals.T
-    count = np.maximum(area, 1)
-    y, x, yy, yx, xx = (moment / count for moment in moments)
+    step, layers = steps
+    y, x = total[1] / count, total[2] / count
+    yy, yx, xx = total[3] / count, total[4] / count, total[5] / count
     middle = (step - 1) / 2
     return (
-        area / (step * step * layers),
+        count / (step * step * layers),
         (y - middle) / step,
         (x - middle) / step,
-        np.sqrt(np.maximum(yy - y * y, 0)) / step,
-        np.sqrt(np.maximum(xx - x * x, 0)) / step,
+        np.sqrt(max(yy - y * y, 0.0)) / step,
+        np.sqrt(max(xx - x * x, 0.0)) / step,
         (yx - y * x) / (step * step),
     )
 
 
-def _shape_in_depth(totals: np.ndarray, step: int, depth: Depth) -> tuple[np.ndarray, ...]:
-    """The columns of `_DEPTH`."""
-    count = np.maximum(totals[:, 0], 1)
-    y, x = totals[:, 1] / count, totals[:, 2] / count
+def _shape_in_depth(sums: np.ndarray, step: int, depth: Depth) -> np.ndarray:
+    """The columns of `_DEPTH`, (N, 4) float64."""
+    count = np.maximum(sums[:, 0], 1)
+    y, x = sums[:, 1] / count, sums[:, 2] / count
     z, zz, zy, zx = (moment / count for moment in depth.sums.astype(np.float64).T)
-    return (
+    columns = (
         (z - (depth.step - 1) / 2) / depth.step,
         np.sqrt(np.maximum(zz - z * z, 0)) / depth.step,
         (zy - z * y) / (depth.step * step),
         (zx - z * x) / (depth.step * step),
     )
-
-
-def _deciles(histogram: np.ndarray) -> np.ndarray:
-    """Deciles of grey, (N, 9) in 0 .. 1."""
-    out = np.empty((len(histogram), len(DECILES)))
-    deciles(histogram, np.array(DECILES), out)
-    return out
+    return np.stack(columns, axis=1)

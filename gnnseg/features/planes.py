@@ -7,6 +7,7 @@ A new texture is one more row here and, if its rule is new, one more rule in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -46,22 +47,23 @@ class Plane:
     argument: int
 
 
-def planes(num_channels: int, *, rgb: bool) -> list[Plane]:
+@cache
+def planes(num_channels: int, *, rgb: bool) -> tuple[Plane, ...]:
     """Planes of an image: its channels, then the textures of its grey at each scale.
 
     >>> [plane.name for plane in planes(3, rgb=True)][:4]
     ['light', 'red_green', 'yellow_blue', 'along_x_1']
     """
     names = _COLOURS if rgb else [f"channel_{c}" for c in range(num_channels)]
-    values = [Plane(name, VALUE, channel) for channel, name in enumerate(names)]
-    textures = [
+    values = (Plane(name, VALUE, channel) for channel, name in enumerate(names))
+    textures = (
         Plane(f"{name}_{distance}", rule, distance)
         for distance in DISTANCES
         for name, rule in _TEXTURES.items()
-    ]
-    return values + textures
+    )
+    return (*values, *textures)
 
 
-def plane_table(rows: list[Plane]) -> np.ndarray:
+def plane_table(rows: tuple[Plane, ...]) -> np.ndarray:
     """(P, 2) int64 of rules and arguments, as the kernel takes them."""
     return np.array([(row.rule, row.argument) for row in rows], np.int64)

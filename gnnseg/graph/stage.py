@@ -203,6 +203,13 @@ def whole_table(
     An image on a GPU is not cut into blocks.
     """
     lattice, scaling = reader.lattice, reader.scaling
+    size = block_cells(lattice, block, workers)
+    if reader.image.is_on_device:
+        size, workers = lattice.shape, 1
+    tasks = region_blocks(lattice, reader.settings, lattice.cells, size)
+    if len(tasks) == 1:
+        part = compute_regions(reader, plane, tasks[0])
+        return on_host(part.slots), part.table
     num_features = len(feature_names(scaling.num_channels, rgb=scaling.rgb))
     slots = np.empty((lattice.height, lattice.width), np.uint8)
     whole = RegionTable.empty(lattice.cells, lattice.step, num_features, FINE_REACH)
@@ -212,9 +219,5 @@ def whole_table(
         for name, array in whole.arrays().items():
             array[part.cells.slices] = getattr(part.table, name)
 
-    size = block_cells(lattice, block, workers)
-    if reader.image.is_on_device:
-        size, workers = lattice.shape, 1
-    tasks = region_blocks(lattice, reader.settings, lattice.cells, size)
     run_tasks(lambda task: compute_regions(reader, plane, task), tasks, workers=workers, done=done)
     return slots, whole

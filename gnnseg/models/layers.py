@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from gnnseg.kernels.gated import gated_messages
 
-ROWS = 4096
+ROWS = 64
 """Rows of one matrix product at inference: few rows would take other code and give other bits."""
 
 
@@ -21,21 +21,39 @@ LANES = 16
 
 
 class RowLinear(nn.Linear):
-    """A linear layer that, at inference, works on zero-padded chunks of `ROWS` rows."""
+    """A linear layer that, without gradients, multiplies `ROWS` rows at a time, zero-padded."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
+        if self.training or torch.is_grad_enabled():
             return super().forward(x)
-        inner, outer = -self.in_features % LANES, -self.out_features % LANES
-        weight = functional.pad(self.weight, (0, inner, 0, outer))
-        bias = None if self.bias is None else functional.pad(self.bias, (0, outer))
-        out = x.new_empty(len(x), self.out_features)
-        for start in range(0, len(x), ROWS):
-            part = x[start : start + ROWS]
-            padded = functional.pad(part, (0, inner, 0, ROWS - len(part)))
-            result = functional.linear(padded, weight, bias)
-            out[start : start + ROWS] = result[: len(part), : self.out_features]
-        return out
+        inner, outer, rows = -self.in_features % LANES, -self.out_features % LANES, -len(x) % ROWS
+        weight: torch.Tensor = self.weight
+        bias: torch.Tensor | None = self.bias
+        if inner:
+            x = functional.pad(x, (0, inner))
+        if inner or outer:
+            weight = functional.pad(weight, (0, inner, 0, outer))
+        if outer and bias is not None:
+            bias = functional.pad(bias, (0, outer))
+        out = x.new_empty(len(x) + rows, len(weight))
+        whole = len(x) // ROWS * ROWS
+        if whole:
+            _multiply(x[:whole], weight, bias, out[:whole])
+        if rows:
+            _multiply(functional.pad(x[whole:], (0, 0, 0, rows)), weight, bias, out[whole:])
+        return out[: len(x), : self.out_features].contiguous()
+
+
+def _multiply(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor
+) -> None:
+    """Write `x @ weight.T + bias` to `out`, as one product for each `ROWS` rows."""
+    parts, results = x.view(-1, ROWS, x.shape[1]), out.view(-1, ROWS, out.shape[1])
+    weights = weight.T.expand(len(parts), -1, -1)
+    if bias is None:
+        torch.bmm(parts, weights, out=results)
+    else:
+        torch.baddbmm(bias, parts, weights, out=results)
 
 
 _random: ContextVar[torch.Generator | None] = ContextVar("random", default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Model:
             )
             object.__setattr__(self, "network", network.eval())
 
-    @property
+    @cached_property
     def columns(self) -> list[int]:
         """Where the model's features stand among those of the region table."""
         names = feature_names(self.scaling.num_channels, rgb=self.scaling.rgb)
@@ -82,7 +83,10 @@ class Model:
         """Network input (N, F) from the features (N, all) of a region table."""
         import torch
 
-        return torch.from_numpy((x[:, self.columns] - self.mean) / self.std)
+        chosen = x if self.columns == list(range(x.shape[1])) else x[:, self.columns]
+        standard = chosen - self.mean
+        standard /= self.std
+        return torch.from_numpy(standard)
 
     def levels(self, table: RegionTable) -> list[Level]:
         """The levels of the network over a whole table, finest first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ from gnnseg.errors import UsageError
 from gnnseg.io import open_image, require_memory
 from gnnseg.io.ome_write import OmeVersion, zarr_format
 from gnnseg.memory import rss
-from gnnseg.pipeline.estimate import load_loops
 from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
+from gnnseg.pipeline.rates import load_loops
 from gnnseg.pipeline.windows import Grid
 from gnnseg.superpixels import PixelReader
 
@@ -101,9 +100,8 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     grid = Grid(reader.lattice)
     check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
-    # Compiling takes memory and leaves code behind: both before the plan that counts.
-    without_limit = _plan(reader, model, replace(options, memory=sys.maxsize), 0)
-    load_loops(Job(reader, model, grid, roi, options, without_limit, 0))
+    offset, probabilities = options.label_offset, options.probabilities
+    load_loops(reader, model, roi, label_offset=offset, probabilities=probabilities)
     base = rss()
     return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
 

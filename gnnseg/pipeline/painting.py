@@ -15,6 +15,7 @@ from gnnseg.errors import InputError, MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
 from gnnseg.io.values import open_values
+from gnnseg.kernels.slic import OWN
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reused_memory, rss
 from gnnseg.paint import homes_around, paint_window
@@ -69,6 +70,7 @@ def paint_file(
     started = time.monotonic()
     array, lattice = _open_slots(Path(slots))
     table = open_values(values, (array.shape[0], *lattice.shape))
+    _load_loops(table.dtype)
     budget = default_budget() if memory is None else parse_size(memory)
     threads = _fitting(array, table, lattice, budget, workers or default_workers())
     settings = {
@@ -149,6 +151,12 @@ def _open_target(run: Run, slots: Any, dtype: Any) -> Any:
         partial_path.rename(path)
     array: Any = zarr.open_array(str(path), mode="r+")
     return array.with_config({"write_empty_chunks": True})
+
+
+def _load_loops(dtype: Any) -> None:
+    """Load, or compile, the loops for values of a type: before the plan, which counts them."""
+    own_cell = np.full((2, 2), OWN, np.uint8)
+    paint_window(own_cell, 2, np.zeros((1, 1), dtype), (0, 0), 0)
 
 
 def _fitting(slots: Any, table: ImageSource, lattice: Lattice, budget: int, workers: int) -> int:

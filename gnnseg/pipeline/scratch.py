@@ -70,8 +70,11 @@ def open_scratch(
         return open_scratch(run, grid, planes, scaling, model)
 
 
-def scratch_in_memory(grid: Grid, scaling: Scaling, model: Model) -> Scratch:
-    """Arrays for one plane of a small image, which go with the object."""
+def scratch_in_memory(grid: Grid, scaling: Scaling, model: Model | None = None) -> Scratch:
+    """Arrays for one plane of a small image, without a model slots and tables only.
+
+    They go with the object.
+    """
     import zarr
 
     root = zarr.open_group({}, mode="w")

@@ -17,6 +17,7 @@ from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, rss
 from gnnseg.pipeline.phases import regions_phase
 from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
+from gnnseg.pipeline.sample import load_region_loops
 from gnnseg.pipeline.scratch import SLOTS, open_scratch
 from gnnseg.pipeline.single import SLOT_KIND, start_single
 from gnnseg.pipeline.windows import Grid
@@ -76,6 +77,7 @@ def _write(image: Any, out: Path, kind: str, options: StageOptions) -> dict[str,
     started = time.monotonic()
     source = open_image(image)
     reader = make_reader(source, settings=options.slic(source), mask=options.mask)
+    load_region_loops(reader)
     make = _planner(reader, options)
     plan = make(options.block)
     run = start_single(

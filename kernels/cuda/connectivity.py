@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from gnnseg.kernels.connectivity import ORPHAN, REACH
+from gnnseg.kernels.connectivity import ORPHAN
 from gnnseg.kernels.cuda.arrays import full
 from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.cuda.launch import per_item, per_pixel
+from gnnseg.kernels.pieces import REACH
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slic import MASKED
 

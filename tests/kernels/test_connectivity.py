@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gnnseg.kernels import connectivity
-from gnnseg.kernels.connectivity import REACH, connect
+from gnnseg.kernels.connectivity import connect
+from gnnseg.kernels.pieces import REACH
 from gnnseg.kernels.slic import MASKED
 
 NOWHERE = -99
@@ -91,8 +89,7 @@ def test_it_is_the_documented_rule(data):
     )
     rounds = data.draw(st.integers(0, 2 * step))
     expected, expected_left = oracle(step, rounds, slots)
-    with patch.object(connectivity, "_SCRATCH", data.draw(st.sampled_from([0.01, 1, 100]))):
-        left = connect(slots, step, rounds)
+    left = connect(slots, step, rounds)
     np.testing.assert_array_equal(slots, expected)
     assert left.tolist() == expected_left
 
@@ -104,3 +101,18 @@ def test_of_equal_pieces_the_first_in_raster_order_is_the_main_one():
     slots[:, 4:] = MASKED
     left = connect(slots, 4, 0)
     assert left.tolist() == [[3, 3]]
+
+
+def test_pieces_larger_than_a_word_hang_together():
+    step, width = 100, 300
+    slots = np.full((step, width), 12, np.uint8)
+    slots[:, 100:200] = 11  # all of it and the first cell are one superpixel
+    slots[:, 200:] = 10
+    slots[50, :250] = MASKED  # cuts it in two, but for the right end
+    before = slots.copy()
+    assert connect(slots, step, 3).size == 0
+    slots[50, 250:] = MASKED
+    before[50, 250:] = MASKED
+    left = connect(slots, step, 3)
+    np.testing.assert_array_equal(slots, before)
+    assert len(left) == 49 * width  # the lower piece is the smaller one

@@ -134,6 +134,37 @@ def test_many_rows_and_columns(height, width):
     check(*random_window(rng, 1, 800, height, width), slots, step=60, top=800)
 
 
+@pytest.mark.parametrize("step", [2, 3, 8, 16, 20])
+@pytest.mark.parametrize("width", [1, 15, 17, 255, 257])
+def test_every_slot_next_to_every_other(step, width):
+    """As many homes in a tile as there can be, in tiles and strips that are cut off."""
+    rng = np.random.default_rng(step)
+    slots = rng.integers(0, 25, (21, width)).astype(np.uint8)
+    check(*random_window(rng, 2, 800, 21, width), slots, step=step, top=800)
+
+
+@pytest.mark.parametrize("top", [1, 31, 32, 100, 799, 1020, 4095])
+def test_every_level_falls_into_its_bin(top):
+    grey = np.arange(top + 1, dtype=np.int16)[None]
+    slots = np.full(grey.shape, 12, np.uint8)
+    none, cells = np.zeros((0, 2), np.int64), -(-grey.size // 16)
+    sums = np.zeros((1, cells, GEOMETRY), np.int64)
+    histogram = np.zeros((1, cells, GREY_BINS), np.int32)
+    work, corner = grey[None], (0, 0)
+    region_sums(work, grey, slots, 16, none, none[:, 0], top, sums, histogram, corner)
+    expected = np.zeros(histogram.shape[1:], int)
+    np.add.at(expected, (np.arange(top + 1) // 16, np.arange(top + 1) * GREY_BINS // (top + 1)), 1)
+    np.testing.assert_array_equal(histogram[0], expected)
+
+
+def test_more_bins_than_can_be_counted_are_refused():
+    grey, slots = np.zeros((1, 1), np.int16), np.full((1, 1), 12, np.uint8)
+    none = np.zeros((0, 2), np.int64)
+    sums, histogram = np.zeros((1, 1, GEOMETRY), np.int64), np.zeros((1, 1, 256), np.int32)
+    with pytest.raises(ValueError, match="at most 255"):
+        region_sums(grey[None], grey, slots, 16, none, none[:, 0], 1, sums, histogram, (0, 0))
+
+
 def test_sums_of_the_largest_values_do_not_overflow():
     """A cell of 256 pixels of more than the largest colour, in one window."""
     step, value = 256, 4095

@@ -27,6 +27,7 @@ def bits(tensor):
 @pytest.mark.parametrize(("inner", "outer"), SIZES)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.usefixtures("threads")
+@torch.no_grad()
 def test_a_row_gives_the_same_bits_wherever_it_stands(inner, outer, bias):
     generator = torch.Generator().manual_seed(inner * outer)
     layer = RowLinear(inner, outer, bias=bias).eval()
@@ -42,6 +43,17 @@ def test_a_row_gives_the_same_bits_wherever_it_stands(inner, outer, bias):
 
 
 @pytest.mark.parametrize(("inner", "outer"), SIZES)
+@torch.no_grad()
+def test_where_rows_lie_in_memory_does_not_change_bits(inner, outer):
+    layer, x = RowLinear(inner, outer).eval(), torch.randn(3 * ROWS + 5, inner)
+    expected = bits(layer(x))
+    for offset in range(1, 17):
+        moved = torch.empty(x.numel() + offset)[offset:].view(x.shape).copy_(x)
+        np.testing.assert_array_equal(bits(layer(moved)), expected)
+
+
+@pytest.mark.parametrize(("inner", "outer"), SIZES)
+@torch.no_grad()
 def test_the_number_of_threads_does_not_change_bits(inner, outer):
     layer = RowLinear(inner, outer).eval()
     x = torch.randn(5000, inner, generator=torch.Generator().manual_seed(0))
@@ -59,12 +71,15 @@ def test_it_is_a_linear_layer_in_both_modes():
     x = torch.randn(ROWS + 10, 7)
     expected = x @ layer.weight.T + layer.bias
     torch.testing.assert_close(layer.train()(x), expected)
-    torch.testing.assert_close(layer.eval()(x), expected)
-    assert layer(x[:0]).shape == (0, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer.eval()(x), expected)
+        assert layer(x[:0]).shape == (0, 5)
+        assert layer(x).is_contiguous()
 
 
-def test_training_and_gradients():
-    layer = RowLinear(7, 5).eval()
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients(training):
+    layer = RowLinear(7, 5).train(training)
     layer(torch.randn(9, 7)).sum().backward()
     assert layer.weight.grad is not None
 

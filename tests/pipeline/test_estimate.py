@@ -9,6 +9,8 @@ from gnnseg.io import open_image
 from gnnseg.pipeline import estimate
 from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.rates import Rates
+from gnnseg.pipeline.sample import sample
 
 
 def job_of(model, height, width, *, planes=1, **options):
@@ -22,12 +24,12 @@ def job_of(model, height, width, *, planes=1, **options):
 def fixed(monkeypatch):
     """Rates of an imaginary machine."""
 
-    def measure(job, _reader):
-        names = [g.name for g in job.model.network.groups if g.level == 0]
-        return estimate._Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
+    def measure(_reader, model, **_options):
+        names = [g.name for g in model.network.groups if g.level == 0]
+        return Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
 
-    monkeypatch.setattr(estimate, "_measure", measure)
-    monkeypatch.setattr(estimate, "_sample", lambda job, _half: (job.reader, 0.0))
+    monkeypatch.setattr(estimate, "measure", measure)
+    monkeypatch.setattr(estimate, "sample", lambda reader, _area, _half: (reader, 0.0))
     monkeypatch.setattr(estimate, "default_workers", lambda: 2)
 
 
@@ -65,7 +67,7 @@ def test_the_sample_is_a_chunk_of_the_real_image_within_what_is_asked_for(model,
     wide[:, :1200, :] = 0
     options = SegmentOptions(memory=8 * 2**30, workers=1, roi=((1500, 1900), (0, 2000)))
     job = prepare(open_image(wide, axes="CYX"), model, options)
-    reader, seconds = estimate._sample(job, job.grid.chunk // 2)
+    reader, seconds = sample(job.reader, job.roi, job.grid.chunk // 2)
     assert (reader.image.height, reader.image.width) == (736, 1024)
     expected = wide[:, 1184:1920, 488:1512]
     assert seconds > 0

@@ -30,8 +30,9 @@ def make_image(kind, seed, channels=1, dtype=np.uint8, shape=(211, 203)):
         fields_ = rng.random((channels, *(-(-s // 30) for s in shape)))
         values = np.kron(fields_, np.ones((1, 30, 30)))[:, : shape[0], : shape[1]]
         values = 0.9 * values + 0.1 * rng.random(size)
-    if np.dtype(dtype).kind == "u":
-        return (values * np.iinfo(dtype).max).astype(dtype)
+    if np.dtype(dtype).kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        return (low + values * (high - low)).astype(dtype)
     values[:, rng.random(shape) < 0.05] = np.nan
     return values.astype(dtype)
 
@@ -105,7 +106,10 @@ def test_noise_at_low_compactness(seed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("channels", "dtype"), [(2, np.uint16), (3, np.uint8), (5, np.float32)])
+@pytest.mark.parametrize(
+    ("channels", "dtype"),
+    [(2, np.uint16), (3, np.uint8), (5, np.float32), (9, np.int16), (64, np.int16)],
+)
 def test_types_and_channels(kind, channels, dtype):
     """Three channels of uint8 are taken for colours; the float ones hold NaN."""
     settings = SlicSettings(step=4, compactness=1.0, n_iter=1)

@@ -1,0 +1,46 @@
+"""The default network with random weights: as fast as a trained one, and needing no files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gnnseg.models import Model
+
+CLASSES = 11
+"""As many as CamVid has."""
+
+
+def untrained_model(image: np.ndarray, step: int) -> Model:
+    """The default preset for images like this one."""
+    import gnnseg
+    from gnnseg.io import ClassInfo
+    from gnnseg.models import Model, get_preset, select_features
+    from gnnseg.superpixels import SlicSettings, fit_scaling
+
+    scaling = fit_scaling([gnnseg.open_image(image)])
+    features = select_features(get_preset("default"), scaling, place=True)
+    return Model(
+        preset="default",
+        options={},
+        settings=SlicSettings(step=step),
+        scaling=scaling,
+        features=features,
+        mean=np.zeros(len(features), np.float32),
+        std=np.ones(len(features), np.float32),
+        classes=ClassInfo(tuple(f"class {number}" for number in range(CLASSES))),
+    )
+
+
+def label(image: np.ndarray, model: Model) -> np.ndarray:
+    """Labels (Y, X) uint8 of an image in memory, on this thread."""
+    import gnnseg
+    from gnnseg.graph import whole_table
+    from gnnseg.superpixels import make_reader
+
+    reader = make_reader(image, settings=model.settings, scaling=model.scaling)
+    slots, table = whole_table(reader)
+    labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+    return gnnseg.paint(slots, labels, step=model.settings.step)

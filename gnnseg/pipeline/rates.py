@@ -1,0 +1,127 @@
+"""How fast each kind of phase runs, measured on a few cells of an image in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnseg.blocks import Block, Window
+from gnnseg.io import label_dtype
+from gnnseg.memory import reused_memory
+from gnnseg.models.group import LOGITS
+from gnnseg.pipeline.phases import (
+    GroupPhase,
+    PaintPhase,
+    coarsen_phase,
+    one_torch_thread,
+    regions_phase,
+)
+from gnnseg.pipeline.sample import FEW_CELLS, sample
+from gnnseg.pipeline.scratch import scratch_in_memory
+from gnnseg.pipeline.tiling import Task
+from gnnseg.pipeline.windows import Grid
+
+if TYPE_CHECKING:
+    from gnnseg.models import Model
+    from gnnseg.pipeline.scratch import Scratch
+    from gnnseg.superpixels import PixelReader
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds on one thread: a pixel read, a coarse cell, a node by group, a pixel painted."""
+
+    pixel: float
+    coarse: float
+    nodes: dict[str, float]
+    paint: float
+    density: float
+
+    @classmethod
+    def mean(cls, found: Sequence[Rates]) -> Rates:
+        return cls(
+            pixel=fmean(rates.pixel for rates in found),
+            coarse=fmean(rates.coarse for rates in found),
+            nodes={name: fmean(rates.nodes[name] for rates in found) for name in found[0].nodes},
+            paint=fmean(rates.paint for rates in found),
+            density=found[0].density,
+        )
+
+
+@reused_memory()
+def load_loops(
+    reader: PixelReader, model: Model, area: Window, *, label_offset: int, probabilities: bool
+) -> None:
+    """Load, or compile, every loop of a segmentation, on a few cells in the middle of `area`.
+
+    Compiling takes memory and leaves code behind: both before the plan that counts.
+    """
+    few, _ = sample(reader, area, FEW_CELLS)
+    with one_torch_thread():
+        measure(few, model, label_offset=label_offset, probabilities=probabilities)
+
+
+def measure(reader: PixelReader, model: Model, *, label_offset: int, probabilities: bool) -> Rates:
+    """Run one block of every kind of phase on the whole of a small image in memory."""
+    from gnnseg.models.layers import ROWS
+
+    grid = Grid(reader.lattice)
+    scratch = scratch_in_memory(grid, reader.scaling, model)
+    cells, coarse = grid.cells(0), grid.cells(1)
+    whole = partial(regions_phase, reader, scratch)
+    region_seconds, found = _timed(whole, cells)
+    coarse_seconds = 0.0
+    if model.num_levels > 1:
+        coarse_seconds, _ = _timed(partial(coarsen_phase, 1, grid, scratch), coarse)
+    rows = -(-cells.size // ROWS) * ROWS
+    nodes = {
+        group.name: _timed(GroupPhase(model, group, grid, scratch), cells)[0] / rows
+        for group in model.network.groups
+        if group.level == 0
+    }
+    bounds = reader.lattice.bounds
+    painter = _painter(grid, scratch, model, label_offset, probabilities=probabilities)
+    paint_seconds, _ = _timed(painter, bounds)
+    return Rates(
+        pixel=region_seconds / bounds.size,
+        coarse=coarse_seconds / coarse.size,
+        nodes=nodes,
+        paint=paint_seconds / bounds.size,
+        density=found["max_density"],
+    )
+
+
+def _timed(work: Callable[[Task], dict[str, Any]], window: Window) -> tuple[float, dict[str, Any]]:
+    started = time.perf_counter()
+    result = work(Task(0, 0, Block(window, window)))
+    return time.perf_counter() - started, result
+
+
+def _painter(
+    grid: Grid, scratch: Scratch, model: Model, label_offset: int, *, probabilities: bool
+) -> PaintPhase:
+    """Paints the image into arrays in memory."""
+    import zarr
+
+    classes, bounds = model.classes.num_classes, grid.lattice.bounds
+    dtype = label_dtype(classes, label_offset)
+    arrays: Any = zarr.open_group({}, mode="w")
+    chances = arrays.create_array(
+        "probabilities", shape=(classes, *bounds.shape), chunks=(1, *bounds.shape), dtype=np.uint8
+    )
+    return PaintPhase(
+        grid=grid,
+        scratch=scratch,
+        logits=LOGITS,
+        num_classes=classes,
+        label_offset=label_offset,
+        origin=(0, 0),
+        labels=arrays.create_array("labels", shape=bounds.shape, chunks=bounds.shape, dtype=dtype),
+        probabilities=chances if probabilities else None,
+    )

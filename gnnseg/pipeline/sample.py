@@ -1,0 +1,48 @@
+"""A few cells of an image, in memory: loops are loaded on them, and rates are measured."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gnnseg.blocks import Block, Window
+from gnnseg.io import open_image
+from gnnseg.memory import reused_memory
+from gnnseg.pipeline.phases import regions_phase
+from gnnseg.pipeline.scratch import scratch_in_memory
+from gnnseg.pipeline.tiling import Task
+from gnnseg.pipeline.windows import Grid
+
+if TYPE_CHECKING:
+    from gnnseg.superpixels import PixelReader
+
+FEW_CELLS = 8
+
+
+def sample(reader: PixelReader, area: Window, half: int) -> tuple[PixelReader, float]:
+    """What lies `half` cells around the middle of `area`, and the seconds to read a pixel.
+
+    The pixels are in memory, with nothing masked.
+    """
+    image, step = reader.image, reader.settings.step
+    y, x = (area.y0 + area.y1) // 2, (area.x0 + area.x1) // 2
+    y, x = y // step * step, x // step * step
+    window = Window(y, y, x, x).grow(half * step).clip(reader.lattice.bounds)
+    started = time.perf_counter()
+    pixels = image.read(window, image.num_planes // 2)
+    seconds = time.perf_counter() - started
+    source = open_image(pixels, axes="CYX", rgb=image.is_rgb)
+    return replace(reader, image=source, mask=None), seconds / window.size
+
+
+@reused_memory()
+def load_region_loops(reader: PixelReader) -> None:
+    """Load, or compile, the loops from pixels to region tables.
+
+    Compiling takes memory and leaves code behind: both before the plan that counts.
+    """
+    few, _ = sample(reader, reader.lattice.bounds, FEW_CELLS)
+    grid = Grid(few.lattice)
+    cells = grid.cells(0)
+    regions_phase(few, scratch_in_memory(grid, few.scaling), Task(0, 0, Block(cells, cells)))
