@@ -74,8 +74,10 @@ def _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, e
                     total += contact[z, y, x, code]
                 for code in range(codes):
                     shared = np.int64(contact[z, y, x, code])
+                    if shared <= 0:
+                        continue
                     sz, sy, sx = z + ways[code, 0], y + ways[code, 1], x + ways[code, 2]
-                    if shared > 0 and _inside(sz, sy, sx, area):
+                    if _inside(sz, sy, sx, area):
                         edge_index[0, edge] = (sz * height + sy) * width + sx
                         edge_index[1, edge] = (z * height + y) * width + x
                         attr, squared = edge_attr[edge], 0.0
