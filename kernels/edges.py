@@ -41,7 +41,8 @@ def edge_list(
         contrast, and the source's share of both areas; computed in float64.
     """
     axes = area.ndim
-    cells = np.broadcast_to(np.array(cell, np.int64), axes).copy()
+    # As a tuple, of which the compiler knows the length.
+    cells = tuple(np.broadcast_to(cell, axes).tolist())
     # A plane is one layer, from which no edge leads along z.
     shape = (1, 1, *area.shape)[-3:]
     contact, contrast = (table.reshape(*shape, -1) for table in (contact, contrast))
@@ -65,7 +66,7 @@ def _inside(z, y, x, table):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, edge_attr):
     depth, height, width, codes = contact.shape
-    axes, edge = cells.size, 0
+    axes, edge = len(cells), 0
     for z in range(depth):
         for y in range(height):
             for x in range(width):
@@ -81,7 +82,7 @@ def _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, e
                         edge_index[0, edge] = (sz * height + sy) * width + sx
                         edge_index[1, edge] = (z * height + y) * width + x
                         attr, squared = edge_attr[edge], 0.0
-                        for axis in range(axes):
+                        for axis in range(len(cells)):
                             way = (pos[sz, sy, sx, axis] - pos[z, y, x, axis]) / cells[axis]
                             attr[axis] = way
                             squared += way * way
