@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import gnnseg
 import numpy as np
@@ -50,6 +52,7 @@ for spacing in ((5, 1, 1), (1, 1, 1), (0.3, 1, 1)):
 """
 
 
+@pytest.mark.timeout(900)  # every loop is compiled anew, with its checks
 def test_all_kernels_stay_inside_their_arrays(tmp_path, repo_root):
     own = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(repo_root)}
     subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ | own, check=True)
