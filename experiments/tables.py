@@ -62,12 +62,11 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         (
             f"Test mIoU on pixels after painting, {machine['cores']} cores of "
             f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
-            "region with its commonest class would reach. Runs of few epochs have not "
-            "converged; those of 3 rounds of SLIC had the squared distances of before."
+            "region with its commonest class would reach. Runs of few epochs have not converged."
         ),
         "",
-        "| dataset | preset | step | rounds | size | training | epochs | val | test | ceiling |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| dataset | preset | step | size | training | epochs | val | test | ceiling |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [accuracy_row(row) for row in rows]
     return "\n".join(lines)
@@ -80,7 +79,6 @@ def accuracy_row(row: dict[str, Any]) -> str:
         run["dataset"],
         run["preset"],
         str(run["step"]),
-        str(training["config"]["n_iter"]),
         f"{row['parameters']:,}",
         f"{training['seconds'] / 60:.1f} min",
         str(training["epochs"]),
