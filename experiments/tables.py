@@ -36,6 +36,8 @@ def main() -> None:
         stages(results.get("bench_kernels")),
         quality(results.get("superpixel_quality")),
         thin_structures(results.get("superpixel_quality")),
+        volumes(results.get("volume")),
+        first_calls(results.get("first_call")),
     )
 
 
@@ -171,6 +173,58 @@ def thin_structures(result: dict[str, Any] | None) -> str:
         for name in names:
             cells = (f"{found[tool][name]:.3f}" if tool in found else "" for tool in tools)
             lines.append(f"| {dataset} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def volumes(result: dict[str, Any] | None) -> str:
+    """Supervoxels beside superpixels of the planes and another tool."""
+    if result is None:
+        return ""
+    lines = [
+        "## Supervoxels",
+        "",
+        (
+            "Of the twelve training sections of sstem_vnc as one volume, or of a crop of them, on "
+            "one thread (`experiments/volume.py`; spacing is that which cells are made for):"
+        ),
+        "",
+        (
+            "| voxels | step, spacing | tool | regions | achievable accuracy | ceiling mIoU "
+            "| seconds |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        cells, shape = row["cells_for"], " x ".join(str(size) for size in row["shape"])
+        spacing = " x ".join(f"{size:g}" for size in cells["spacing"])
+        lines.append(
+            f"| {shape} | {cells['step']}, {spacing} | {row['tool']} | {row['regions']:,} "
+            f"| {row['achievable_accuracy']:.3f} | {row['ceiling_miou']:.3f} "
+            f"| {row['seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def first_calls(result: dict[str, Any] | None) -> str:
+    """How long the first call of a process takes."""
+    if result is None:
+        return ""
+    lines = [
+        "## First calls",
+        "",
+        (
+            "Seconds in a new process, on one thread, with a 480 x 360 image "
+            "(`experiments/first_call.py`; cold: no loop has been compiled yet):"
+        ),
+        "",
+        "| call | imports | first, cold | first, warm | second |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['call']} | {row['warm']['imports']:.2f} | {row['cold']['first']:.1f} "
+        f"| {row['warm']['first']:.2f} | {row['warm']['second']:.3f} |"
+        for row in result["calls"]
+    ]
     return "\n".join(lines)
 
 
