@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -20,6 +21,10 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _MOST_MAPPED = 2**25
+
+_lock = threading.Lock()
+_users = 0
+"""How many are inside `reused_memory`: the last one out gives the memory back."""
 
 
 def parse_size(size: str | int) -> int:
@@ -105,24 +110,42 @@ def reused_memory() -> Iterator[None]:
     """Let the allocator keep freed arrays for the next ones, in few arenas, until `trim`.
 
     By default glibc maps every large array anew, and each of its pages costs a fault when it is
-    first written: a third of the time of small loops. Afterwards all is given back, and the limits
-    are those that glibc's own would have grown to. Does nothing where the C library is not glibc.
+    first written: a third of the time of small loops. When the last of those inside leaves, all is
+    given back, and the limits are those that glibc's own would have grown to. Does nothing where
+    the C library is not glibc.
     """
+    global _users  # noqa: PLW0603 - the allocator is one for the whole process
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _keep_freed()
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _give_back()
+
+
+def _keep_freed() -> None:
     libc = _glibc()
     if libc is None:
-        yield
         return
     if not libc.mallopt(_M_MMAP_THRESHOLD, 2**30):
         libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MAPPED)
     libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     libc.mallopt(_M_ARENA_MAX, 2)
-    try:
-        yield
-    finally:
-        libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MAPPED)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _MOST_MAPPED)
-        libc.mallopt(_M_ARENA_MAX, 0)
-        libc.malloc_trim(0)
+
+
+def _give_back() -> None:
+    libc = _glibc()
+    if libc is None:
+        return
+    libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MAPPED)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2 * _MOST_MAPPED)
+    libc.mallopt(_M_ARENA_MAX, 0)
+    libc.malloc_trim(0)
 
 
 def trim(above: int = 0) -> bool:

@@ -87,14 +87,14 @@ def paint(
     lattice, values = Lattice(height, width, step), beside(values, slots)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} superpixels need as many values, got {values.size}")
-    out = _target(slots, values, out)
+    target = _target(slots, values, out)
     fill, values = values.dtype.type(_fill(values, fill)), values.reshape(lattice.shape)
     if is_device_array(slots):
-        paint_kernel(slots, step, values, 0, 0, fill, out)
+        paint_kernel(slots, step, values, 0, 0, fill, target)
     else:
         contiguous = np.ascontiguousarray(slots), np.ascontiguousarray(values)
-        _paint_bands(lattice, *contiguous, fill, out, workers=workers or default_workers())
-    return out
+        _paint_bands(lattice, *contiguous, fill, target, workers=workers or default_workers())
+    return target if out is None else out
 
 
 def _paint_bands(
@@ -124,7 +124,8 @@ def _target(slots: Any, values: Any, out: Any) -> Any:
             f"got {there.shape} and {there.dtype}"
         )
     if not is_device_array(out):
-        if not (there is out and out.flags.c_contiguous and out.flags.writeable):
+        usable = isinstance(out, np.ndarray) and out.flags.c_contiguous and out.flags.writeable
+        if not usable:
             raise UsageError("out must be a NumPy array, C-contiguous and writeable")
         if np.may_share_memory(out, slots) or np.may_share_memory(out, values):
             raise UsageError("out must not overlap the slots or the values: use another array")
@@ -135,11 +136,11 @@ def _paint_volume(regions: Supervoxels, values: Any, fill: Any, out: Any) -> Any
     lattice, values = regions.lattice, on_host(values)
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
-    out = _target(regions.slots, values, out)
+    target = _target(regions.slots, values, out)
     table = np.ascontiguousarray(values).reshape(lattice.shape)
     steps = lattice.step_z, lattice.step
-    paint_volume(regions.slots, steps, table, values.dtype.type(_fill(values, fill)), out)
-    return out
+    paint_volume(regions.slots, steps, table, values.dtype.type(_fill(values, fill)), target)
+    return target if out is None else out
 
 
 def _fill(values: Any, fill: Any) -> Any:

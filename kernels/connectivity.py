@@ -55,8 +55,6 @@ def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
         return gpu.connect(slots, step, rounds)
     orphans = find_orphans(slots, step)
     waiting = orphans != 0
-    if not waiting.any():
-        return np.empty((0, 2), np.int64)
     _encode(slots, orphans)
     for _ in range(rounds):
         if not _adopt(slots, step, waiting):

@@ -146,3 +146,20 @@ fill(); print(memory.rss() - before)
     assert new < 1000  # of 10,000 pages
     assert given_back > 30 * 2**20
     assert kept < 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc only")
+def test_only_the_last_one_out_gives_memory_back():
+    code = """
+from gnnseg import memory
+def fill(): return bytearray(40 * 2**20)
+start = memory.rss()
+with memory.reused_memory():
+    with memory.reused_memory():
+        fill()
+    print(memory.rss() - start)
+print(memory.rss() - start)
+"""
+    kept, left = map(int, run(code))
+    assert kept > 30 * 2**20
+    assert left < 10 * 2**20

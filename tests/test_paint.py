@@ -52,6 +52,14 @@ def test_out_is_painted_and_returned(dtype):
     np.testing.assert_array_equal(out, expected)
 
 
+def test_out_may_be_a_map_of_a_file(tmp_path):
+    slots, values, expected = slots_and_values(40, 33)
+    out = np.lib.format.open_memmap(tmp_path / "out.npy", "w+", np.uint8, slots.shape)
+    assert gnnseg.paint(slots, values, step=STEP, fill=255, out=out) is out
+    out.flush()
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
 def test_a_volume_is_painted_into_out():
     volume = gnnseg.open_image(np.zeros((6, 12, 12), np.uint8), axes="ZYX")
     regions = gnnseg.supervoxels(volume, step=4)

@@ -145,24 +145,32 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
             raise InputError(f"{path}: is a {about['kind']}, not a region graph")
         if about["format_version"] != FORMAT_VERSION:
             raise InputError(f"{path}: unknown format {about['format_version']}; update gnnseg")
-        if not about["complete"]:
+        if about["complete"] is not True:
             raise StateError(f"{path}: the graph is incomplete; finish the run that writes it")
-        store = open_tables(group, int(about["step"]))
+        store = open_tables(group, _positive(about, "step"))
         volume = about["kind"] == VOLUME_KIND
         planes = 1 if volume else store.arrays["area"].shape[0]
         if not 0 <= plane < planes:
             raise UsageError(f"{path} has planes 0 to {planes - 1}, got {plane}")
         table: RegionTable | VolumeTable
         if volume:
-            table = _read_volume(store, int(about["step_z"]))
+            table = _read_volume(store, _positive(about, "step_z"))
         else:
             table = store.read(plane, store.cells)
-        top, names = int(about["contrast_top"]), tuple(about["feature_names"])
+        top, names = _positive(about, "contrast_top"), tuple(about["feature_names"])
+        return RegionGraph.from_table(table, contrast_top=top, feature_names=names)
     except (KeyError, OSError, ValueError, TypeError) as error:
         if isinstance(error, (InputError, UsageError)):
             raise
         raise InputError(f"{path}: is no readable region graph: {error}") from error
-    return RegionGraph.from_table(table, contrast_top=top, feature_names=names)
+
+
+def _positive(about: dict[str, Any], name: str) -> int:
+    """A whole number above 0; ValueError for anything else."""
+    value = about[name]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
+    return value
 
 
 def _read_volume(store: TableStore, step_z: int) -> VolumeTable:

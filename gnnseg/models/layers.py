@@ -48,7 +48,7 @@ def _multiply(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor
 ) -> None:
     """Write `x @ weight.T + bias` to `out`, as one product for each `ROWS` rows."""
-    parts, results = x.view(-1, ROWS, x.shape[1]), out.view(-1, ROWS, out.shape[1])
+    parts, results = x.contiguous().view(-1, ROWS, x.shape[1]), out.view(-1, ROWS, out.shape[1])
     weights = weight.T.expand(len(parts), -1, -1)
     if bias is None:
         torch.bmm(parts, weights, out=results)

@@ -22,7 +22,7 @@ from gnnseg.pipeline.phases import (
     one_torch_thread,
     regions_phase,
 )
-from gnnseg.pipeline.sample import FEW_CELLS, sample
+from gnnseg.pipeline.sample import few_cells, sample
 from gnnseg.pipeline.scratch import scratch_in_memory
 from gnnseg.pipeline.tiling import Task
 from gnnseg.pipeline.windows import Grid
@@ -62,7 +62,7 @@ def load_loops(
 
     Compiling takes memory and leaves code behind: both before the plan that counts.
     """
-    few, _ = sample(reader, area, FEW_CELLS)
+    few, _ = sample(reader, area, few_cells(reader.settings.step))
     with one_torch_thread():
         measure(few, model, label_offset=label_offset, probabilities=probabilities)
 

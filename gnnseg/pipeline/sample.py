@@ -17,7 +17,13 @@ from gnnseg.pipeline.windows import Grid
 if TYPE_CHECKING:
     from gnnseg.superpixels import PixelReader
 
-FEW_CELLS = 8
+_FEW_CELLS, _FEW_PIXELS = 8, 256
+"""On which loops are loaded, to each side of the middle."""
+
+
+def few_cells(step: int) -> int:
+    """How many cells to each side of the middle loops are loaded on."""
+    return max(1, min(_FEW_CELLS, _FEW_PIXELS // step))
 
 
 def sample(reader: PixelReader, area: Window, half: int) -> tuple[PixelReader, float]:
@@ -42,7 +48,7 @@ def load_region_loops(reader: PixelReader) -> None:
 
     Compiling takes memory and leaves code behind: both before the plan that counts.
     """
-    few, _ = sample(reader, reader.lattice.bounds, FEW_CELLS)
+    few, _ = sample(reader, reader.lattice.bounds, few_cells(reader.settings.step))
     grid = Grid(few.lattice)
     cells = grid.cells(0)
     regions_phase(few, scratch_in_memory(grid, few.scaling), Task(0, 0, Block(cells, cells)))

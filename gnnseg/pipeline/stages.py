@@ -77,8 +77,10 @@ def _write(image: Any, out: Path, kind: str, options: StageOptions) -> dict[str,
     started = time.monotonic()
     source = open_image(image)
     reader = make_reader(source, settings=options.slic(source), mask=options.mask)
+    check_block(options.block)
+    budget = default_budget() if options.memory is None else parse_size(options.memory)
     load_region_loops(reader)
-    make = _planner(reader, options)
+    make = _planner(reader, budget, options.workers or default_workers())
     plan = make(options.block)
     run = start_single(
         out, kind, _settings(reader), inputs=_inputs(reader), overwrite=options.overwrite
@@ -118,12 +120,9 @@ def _figures(reader: PixelReader, totals: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _planner(reader: PixelReader, options: StageOptions) -> Callable[[int | None], Plan]:
+def _planner(reader: PixelReader, budget: int, workers: int) -> Callable[[int | None], Plan]:
     """What plans for blocks of some size in pixels, or for the best."""
-    check_block(options.block)
-    budget = default_budget() if options.memory is None else parse_size(options.memory)
-    workers, base = options.workers or default_workers(), rss()
-    grid = Grid(reader.lattice)
+    base, grid = rss(), Grid(reader.lattice)
     return lambda block: make_plan(
         reader, grid, budget=budget, base=base, workers=workers, block=block
     )

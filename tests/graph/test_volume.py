@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gnnseg
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.features import NUM_BINS, plane_table, planes
 from gnnseg.graph import VOLUME_EDGE_NAMES
 from gnnseg.graph.stage import SUM_HALO
@@ -211,11 +211,31 @@ def test_it_is_saved_and_opened_again(example, tmp_path):
     assert again.table.cell == (3, 6, 6)
     with pytest.raises(UsageError, match="planes 0 to 0"):
         gnnseg.RegionGraph.open(path, plane=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"step_z": None}, {"step_z": 0}, {"step": -3}, {"contrast_top": 0}, {"kind": "region_graph"}],
+)
+def test_a_graph_with_damaged_metadata_is_refused(example, tmp_path, wrong):
     import zarr
 
+    path = tmp_path / "graph.zarr"
+    example[1].save(path)
     group = zarr.open_group(path)
-    group.attrs["gnnseg"] = {**group.attrs["gnnseg"], "step_z": None}
+    group.attrs["gnnseg"] = {**group.attrs["gnnseg"], **wrong}
     with pytest.raises(InputError, match="no readable region graph"):
+        gnnseg.RegionGraph.open(path)
+
+
+def test_a_graph_that_is_not_surely_complete_is_refused(example, tmp_path):
+    import zarr
+
+    path = tmp_path / "graph.zarr"
+    example[1].save(path)
+    group = zarr.open_group(path)
+    group.attrs["gnnseg"] = {**group.attrs["gnnseg"], "complete": "yes"}
+    with pytest.raises(StateError, match="incomplete"):
         gnnseg.RegionGraph.open(path)
 
 

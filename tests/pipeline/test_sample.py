@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from gnnseg.pipeline.sample import few_cells
+
 SCRIPT = """
 import numpy as np
+from gnnseg.kernels.connectivity import _adopt
 from gnnseg.kernels.paint import _paint
 from gnnseg.kernels.region_sums import _sum_strips
 from gnnseg.kernels.slic import assign
@@ -19,7 +22,7 @@ def loaded(*loops):
     return plan
 
 assert not (assign.signatures or _paint.signatures)
-stages.make_plan = loaded(assign, _sum_strips)
+stages.make_plan = loaded(assign, _adopt, _sum_strips)
 painting._fitting = loaded(_paint)
 if {paint}:
     painting._open_slots = lambda path: (np.zeros((1, 8, 8), np.uint8), painting.Lattice(8, 8, 4))
@@ -48,3 +51,7 @@ def test_regions_are_planned_after_their_loops_are_loaded(tmp_path, repo_root):
 
 def test_painting_is_planned_after_its_loops_are_loaded(tmp_path, repo_root):
     assert planned(tmp_path, repo_root, paint=True) == "planned"
+
+
+def test_few_pixels_are_read_at_any_step():
+    assert [few_cells(step) for step in (2, 16, 32, 100, 256)] == [8, 8, 8, 2, 1]
