@@ -203,9 +203,8 @@ def root(parents, piece):
 
 @njit(nogil=True, cache=True)
 def unite(parents, a, b):
-    """Join two pieces under the one that comes first in raster order, and return that."""
+    """Join two pieces under the one that comes first in raster order."""
     first, second = min(a, b), max(a, b)
     if first != second:
         parents[first] += parents[second]
         parents[second] = first
-    return first

@@ -14,7 +14,7 @@ from numba import njit
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.patterns import PATTERNS, pattern_codes
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slic import LAYER
 
 GEOMETRY = 6
 """Leading sums: count, y, x, y*y, y*x, x*x, positions counted from the home cell's corner."""
@@ -198,6 +198,8 @@ def _write_grey_bins(grey, y, x, size, grey_top, out):
 def _write_keys(slots, y0, x0, size, step, row, ahead, keys):
     """Number the homes around each tile, `row` to a row of them, and write each pixel's.
 
+    Above the slots of a plane are marks, of pixels that belong to no region.
+
     `ahead` tells by how many cells a column is right of its tile's first.
     """
     keys[:] = _NONE
@@ -208,7 +210,7 @@ def _write_keys(slots, y0, x0, size, step, row, ahead, keys):
             slot = np.uint16(slots[U(y0 + y), U(x0 + x)])
             slot_row = np.uint16(np.uint16(slot * wide) >> np.uint16(8))  # a fifth, below 32
             key = np.uint16(slot + np.uint16(slot_row * more)) + np.uint16(below + ahead[U(x0 + x)])
-            keys[U(y), U(x)] = np.int16(key) if slot != np.uint16(MASKED) else np.int16(_NONE)
+            keys[U(y), U(x)] = np.int16(key) if slot < np.uint16(LAYER) else np.int16(_NONE)
 
 
 @njit(nogil=True, cache=True)

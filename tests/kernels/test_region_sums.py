@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnseg.features import RINGS, plane_table, planes
+from gnnseg.features import NUM_BINS, RINGS, plane_table, planes
 from gnnseg.kernels.patterns import PATTERNS
 from gnnseg.kernels.region_sums import (
     ALONG_X,
@@ -193,3 +193,25 @@ def test_sums_add_up():
         region_sums(work, grey, slots, 4, table, rings, 800, sums, histogram, corner)
     assert sums[0, 0, 0] == histogram[..., :GREY_BINS].sum() == 32
     assert histogram[0, 0, GREY_BINS] == 32  # nothing is brighter
+
+
+@pytest.mark.parametrize("step", [2, 5])
+@pytest.mark.parametrize("mark", [25, 100, 255])
+def test_any_mark_is_of_no_region(step, mark):
+    rng = np.random.default_rng(mark)
+    work, grey = random_window(rng, 1, 800, 37, 41)
+    slots = rng.integers(0, 25, (37, 41)).astype(np.uint8)
+    marked = rng.random(slots.shape) < 0.3
+    cells = -(-37 // step), -(-41 // step)
+    table = plane_table(planes(1, rgb=False))
+    found = []
+    for value in (MASKED, mark):
+        sums = np.zeros((*cells, GEOMETRY + 2 * len(table)), np.int64)
+        histogram = np.zeros((*cells, NUM_BINS), np.int32)
+        part = np.where(marked, np.uint8(value), slots)
+        kinds = table, np.array(RINGS), 800
+        region_sums(work, grey, part, step, *kinds, sums, histogram, (MARGIN, MARGIN))
+        found.append((sums, histogram))
+    np.testing.assert_array_equal(found[1][0], found[0][0])
+    np.testing.assert_array_equal(found[1][1], found[0][1])
+    assert found[0][0].any()
