@@ -91,19 +91,8 @@ def slic_volume(
         for z in planes:
             homes, layers = centres.homes_of(z)
             found = np.zeros((LAYERS, *sums.shape[1:]), np.int64)
-            look = (
-                *samples[z],
-                (0, 0),
-                volume.steps[1],
-                stride,
-                ruler,
-                homes,
-                _FIRST,
-                found,
-                part,
-                few,
-            )
-            assign(*look)
+            plane = *samples[z], (0, 0), volume.steps[1], stride, ruler
+            assign(*plane, homes, _FIRST, found, part, few)
             for layer, cz in enumerate(layers):
                 if 0 <= cz < len(sums):
                     sums[cz] += found[layer]
