@@ -91,7 +91,8 @@ def slic_volume(
         for z in planes:
             homes, layers = centres.homes_of(z)
             found = np.zeros((LAYERS, *sums.shape[1:]), np.int64)
-            plane = *samples[z], (0, 0), volume.steps[1], stride, ruler
+            channels, taken = samples[z]
+            plane = channels, taken, (0, 0), volume.steps[1], stride, ruler
             assign(*plane, homes, _FIRST, found, part, few)
             for layer, cz in enumerate(layers):
                 if 0 <= cz < len(sums):
