@@ -97,10 +97,12 @@ def _items(images: Any, labels: Any, model: Model, split: str) -> tuple[list[Ite
 
 def _measure(item: Item, model: Model) -> tuple[ConfusionMatrix, ConfusionMatrix]:
     """Confusion matrices of the prediction, and of the commonest class of every region."""
+    from gnnseg.models.stem_window import plane_logits
+
     image, truth = item.load()
     reader = PixelReader(image, model.scaling, model.settings)
     slots, table = whole_table(reader)
-    node_labels = model.logits(table).argmax(axis=1).astype(np.int32)
+    node_labels = plane_logits(model, reader, slots, table).argmax(axis=1).astype(np.int32)
     prediction = paint(slots, node_labels, step=model.settings.step, fill=item.classes.ignore_index)
     regions = Superpixels(slots, reader.lattice, model.settings, model.scaling, 0)
     best = ceiling_labels(truth, regions.ids(), ignore_index=item.classes.ignore_index)

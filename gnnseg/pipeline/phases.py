@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Window
+from gnnseg.blocks import Window, chunk_cells
 from gnnseg.graph import compute_regions
+from gnnseg.models.group import STEM
 from gnnseg.paint import homes_around, paint_window
-from gnnseg.pipeline.windows import Grid, between, chunk_cells
+from gnnseg.pipeline.windows import Grid, between
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.group import Group
     from gnnseg.models.level import Level
+    from gnnseg.models.stem import Stem
     from gnnseg.pipeline.scratch import Scratch
     from gnnseg.pipeline.tiling import Task
     from gnnseg.superpixels import PixelReader
@@ -57,6 +59,33 @@ def coarsen_phase(level: int, grid: Grid, scratch: Scratch, task: Task) -> dict[
     table = scratch.tables[level - 1].read(task.plane, fine, _EDGES)
     scratch.tables[level].write(task.plane, table.coarsen())
     return {}
+
+
+@dataclass(frozen=True)
+class StemPhase:
+    """A learned stem on the regions of a chunk, from pixels around it."""
+
+    stem: Stem
+    reader: PixelReader
+    scratch: Scratch
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        """Read pixels and slots, run the stem, write the states of the regions."""
+        from gnnseg.models.stem_window import read_input, window_states
+
+        plane, cells = task.plane, task.block.write
+        slots = self.scratch.slots
+        inputs = read_input(
+            self.stem,
+            self.reader,
+            plane,
+            cells,
+            lambda part: np.asarray(slots[(plane, *part.slices)]),
+        )
+        area = self.scratch.tables[0].read(plane, cells, ("area",)).area
+        target = self.scratch.states[STEM]
+        target[(plane, *cells.slices)] = window_states(self.stem, inputs, area)
+        return {}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from gnnseg.models.group import LOGITS
 from gnnseg.pipeline.phases import (
     GroupPhase,
     PaintPhase,
+    StemPhase,
     coarsen_phase,
     one_torch_thread,
     regions_phase,
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds on one thread: a pixel read, a coarse cell, a node by group, a pixel painted."""
+    """Seconds on one thread: a pixel read, for regions and for a stem; a cell; a pixel painted."""
 
     pixel: float
+    stem: float
     coarse: float
     nodes: dict[str, float]
     paint: float
@@ -47,6 +49,7 @@ class Rates:
     def mean(cls, found: Sequence[Rates]) -> Rates:
         return cls(
             pixel=fmean(rates.pixel for rates in found),
+            stem=fmean(rates.stem for rates in found),
             coarse=fmean(rates.coarse for rates in found),
             nodes={name: fmean(rates.nodes[name] for rates in found) for name in found[0].nodes},
             paint=fmean(rates.paint for rates in found),
@@ -79,6 +82,9 @@ def measure(reader: PixelReader, model: Model, *, label_offset: int, probabiliti
     coarse_seconds = 0.0
     if model.num_levels > 1:
         coarse_seconds, _ = _timed(partial(coarsen_phase, 1, grid, scratch), coarse)
+    stem_seconds = 0.0
+    if model.network.stem is not None:
+        stem_seconds, _ = _timed(StemPhase(model.network.stem, reader, scratch), cells)
     rows = -(-cells.size // ROWS) * ROWS
     nodes = {
         group.name: _timed(GroupPhase(model, group, grid, scratch), cells)[0] / rows
@@ -90,6 +96,7 @@ def measure(reader: PixelReader, model: Model, *, label_offset: int, probabiliti
     paint_seconds, _ = _timed(painter, bounds)
     return Rates(
         pixel=region_seconds / bounds.size,
+        stem=stem_seconds / bounds.size,
         coarse=coarse_seconds / coarse.size,
         nodes=nodes,
         paint=paint_seconds / bounds.size,

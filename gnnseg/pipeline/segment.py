@@ -23,13 +23,14 @@ from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
-from gnnseg.models.group import LOGITS
+from gnnseg.models.group import LOGITS, STEM
 from gnnseg.pipeline.job import Job, SegmentOptions, prepare
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.outputs import Outputs
 from gnnseg.pipeline.phases import (
     GroupPhase,
     PaintPhase,
+    StemPhase,
     coarsen_phase,
     one_torch_thread,
     regions_phase,
@@ -160,10 +161,11 @@ def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
     """All phases; the output is whole when the last line is done."""
     image = job.reader.image
     scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
-    need = required(job.model.network.groups, job.grid, job.roi)
+    need = required(job.model.network, job.grid, job.roi)
     stream = _Stream(job, progress, ledger, scratch, need)
     stream.regions()
     stream.levels()
+    stream.stem()
     stream.network()
     stream.paint(outputs)
     with ledger.stage("finish"):
@@ -204,6 +206,17 @@ class _Stream:
                 tiling = self._tiling(self.need.tables[level], level, COARSE_CHUNKS, 0)
                 work = partial(coarsen_phase, level, job.grid, self.scratch)
                 self._phase(f"level_{level}", tiling, work)
+
+    def stem(self) -> None:
+        """What a learned stem makes of the pixels; by chunks, whatever the blocks of a run are."""
+        job, stem = self.job, self.job.model.network.stem
+        if stem is None:
+            return
+        tiling = self._tiling(self.need.states[STEM], 0, 1, 0)
+        workers = job.plan.stem_workers(job.model, job.grid)
+        with self.ledger.stage(STEM), one_torch_thread():
+            phase = StemPhase(stem, job.reader, self.scratch)
+            self._phase(STEM, tiling, phase, workers=workers)
 
     def network(self) -> None:
         """The groups of layers."""
@@ -252,9 +265,16 @@ class _Stream:
         planes = self.job.reader.image.num_planes
         return self.job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=planes)
 
-    def _phase(self, name: str, tiling: Tiling, work: Callable[[Task], dict[str, Any]]) -> None:
+    def _phase(
+        self,
+        name: str,
+        tiling: Tiling,
+        work: Callable[[Task], dict[str, Any]],
+        workers: int | None = None,
+    ) -> None:
         plan = self.job.plan
-        self.progress.phase(name, tiling, work, workers=plan.workers, most_kept=plan.most_kept)
+        number = workers or plan.workers
+        self.progress.phase(name, tiling, work, workers=number, most_kept=plan.most_kept)
 
 
 def _downsample(source: Any, target: Any, task: Task) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.graph import RegionTable, whole_table
 from gnnseg.kernels.paint import count_labels
+from gnnseg.models.stem_window import read_input
 from gnnseg.progress import progress_bar
 from gnnseg.superpixels import PixelReader
 from gnnseg.training.augment import Variant, draw_variants, load_variant
@@ -17,17 +18,23 @@ from gnnseg.training.augment import Variant, draw_variants, load_variant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
+    from gnnseg.models.stem import Stem, StemInput
     from gnnseg.superpixels import Scaling
     from gnnseg.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A piece of an image: its table, and pixels by class of each region, (N, classes)."""
+    """A piece of an image: its table, and pixels by class of each region, (N, classes).
+
+    `image` is what a stem reads of it, if there is one.
+    """
 
     table: RegionTable
     counts: np.ndarray
+    image: StemInput | None = None
 
 
 def make_samples(
@@ -36,6 +43,7 @@ def make_samples(
     config: TrainConfig,
     *,
     num_classes: int,
+    stem: Stem | None = None,
     augment: bool = False,
 ) -> list[list[Sample]]:
     """Samples of labelled images, in order: for each piece of an image, its variants.
@@ -52,7 +60,7 @@ def make_samples(
 
         def work(task: tuple[int, int, Item, Variant]) -> list[Sample]:
             _, _, item, variant = task
-            return _pieces(item, variant, scaling, config, num_classes)
+            return _pieces(item, variant, scaling, config, num_classes=num_classes, stem=stem)
 
         def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
             made[task[:2]] = samples
@@ -75,7 +83,13 @@ def _groups(made: dict[tuple[int, int], list[Sample]], number: int) -> list[list
 
 
 def _pieces(
-    item: Item, variant: Variant, scaling: Scaling, config: TrainConfig, num_classes: int
+    item: Item,
+    variant: Variant,
+    scaling: Scaling,
+    config: TrainConfig,
+    *,
+    num_classes: int,
+    stem: Stem | None,
 ) -> list[Sample]:
     image, labels = load_variant(item, variant, scaling)
     reader = PixelReader(image, scaling, config.slic)
@@ -83,7 +97,12 @@ def _pieces(
     counts = np.zeros((*table.window.shape, num_classes), np.int32)
     known = np.where(labels == item.classes.ignore_index, num_classes, labels).astype(np.uint16)
     count_labels(slots, config.step, known, counts)
-    return [
-        Sample(table.crop(window), counts[window.slices].reshape(window.size, num_classes))
-        for window in table.window.split(config.tile)
-    ]
+
+    def sample(window: Window) -> Sample:
+        seen = counts[window.slices].reshape(window.size, num_classes)
+        pixels = None
+        if stem is not None:
+            pixels = read_input(stem, reader, 0, window, lambda part: slots[part.slices])
+        return Sample(table.crop(window), seen, pixels)
+
+    return [sample(window) for window in table.window.split(config.tile)]

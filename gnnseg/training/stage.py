@@ -83,12 +83,19 @@ def train(
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
     scaling = fit_scaling(sources)
-    make = partial(make_samples, scaling=scaling, config=config, num_classes=dataset.num_classes)
+    model = _new_model(dataset, sources, scaling, config)
+    make = partial(
+        make_samples,
+        scaling=scaling,
+        config=config,
+        num_classes=dataset.num_classes,
+        stem=model.network.stem,
+    )
     if val_items:
         samples, val_samples = make(train_items, augment=True), make(val_items)
     else:
         samples, val_samples = _hold_out(make(train_items), val)
-    model = _new_model(dataset, sources, scaling, samples, config)
+    _set_statistics(model, samples)
     if limited is not None:
         left = limited - (time.monotonic() - started) / 60
         config = config.model_copy(update={"max_minutes": max(left, 0.01)})
@@ -135,15 +142,15 @@ def _new_model(
     dataset: Dataset,
     sources: Sequence[ImageSource],
     scaling: Any,
-    samples: Sequence[Sequence[Sample]],
     config: TrainConfig,
 ) -> Model:
+    """A model whose features have no statistics yet."""
     preset = get_preset(config.preset)
     sizes = {(source.height, source.width) for source in sources}
     fixed_view = len(sizes) == 1 and len(sources) >= FIXED_VIEW_IMAGES
     place = config.place == "yes" or (config.place == "auto" and fixed_view)
     sized = {source.pixel_size for source in sources} - {None}
-    model = Model(
+    return Model(
         preset=config.preset,
         options=config.options,
         settings=config.slic,
@@ -154,10 +161,12 @@ def _new_model(
         classes=dataset.classes,
         pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
     )
+
+
+def _set_statistics(model: Model, samples: Sequence[Sequence[Sample]]) -> None:
     mean, std = _statistics([sample for group in samples for sample in group], model.columns)
     object.__setattr__(model, "mean", mean.astype(np.float32))
     object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))
-    return model
 
 
 def _statistics(samples: Sequence[Sample], columns: list[int]) -> tuple[np.ndarray, np.ndarray]:

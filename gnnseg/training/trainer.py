@@ -14,10 +14,9 @@ import torch
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix
-from gnnseg.models.group import run_groups
 from gnnseg.models.layers import random_from
 from gnnseg.progress import Bar, progress_bar
-from gnnseg.training.batches import Batch, shards, shuffled
+from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
 from gnnseg.training.loss import class_weights, soft_loss, soft_mass
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ class Trainer:
             part, replica = parts[index], self.replicas[index]
             replica.zero_grad()
             with random_from(self.random[index]):
-                logits = run_groups(replica, part.x, dict(enumerate(part.levels)))
+                logits = compute_logits(replica, part)
             loss = soft_loss(logits, part.counts, self.weights)
             (loss / mass).backward()
             losses[index] = float(loss.detach())
@@ -199,7 +198,7 @@ class Trainer:
         def work(batch: Batch) -> np.ndarray:
             moved = batch.to(self.device)
             with torch.inference_mode():
-                logits = run_groups(self.average, moved.x, dict(enumerate(moved.levels))).cpu()
+                logits = compute_logits(self.average, moved).cpu()
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
             return np.stack([_count(label, pixels) for label in labels])

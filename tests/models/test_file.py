@@ -32,7 +32,8 @@ def saved(make_model, tmp_path):
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_model_comes_back_with_the_same_bits(make_model, make_table, tmp_path, preset):
-    options = {"widths": [8, 8], "down": [1, 1], "up": [1]} if preset == "default" else {}
+    few = {"widths": [8, 8], "down": [1, 1], "up": [1]}
+    options = {"default": few, "large": {**few, "stem": {"widths": [4, 6, 8]}}}.get(preset, {})
     model, path = make_model(preset, **options), tmp_path / "model.safetensors"
     save_model(model, path)
     back = load_model(path)
@@ -54,7 +55,8 @@ def test_a_model_comes_back_with_the_same_bits(make_model, make_table, tmp_path,
     for name, tensor in back.network.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), state[name].numpy())
     table = make_table(0, 9, 9)
-    np.testing.assert_array_equal(back.logits(table), model.logits(table))
+    stem = None if model.network.stem is None else np.ones((81, 32), np.float32)
+    np.testing.assert_array_equal(back.logits(table, stem), model.logits(table, stem))
     assert back.num_parameters == model.num_parameters
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
 

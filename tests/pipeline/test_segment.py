@@ -12,6 +12,7 @@ import gnnseg
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.graph import RegionGraph, whole_table
 from gnnseg.io import open_image
+from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader
 
 
@@ -23,7 +24,7 @@ def whole_labels(image, model):
     """Labels by the in-memory functions, without blocks, files or streaming."""
     reader = PixelReader(open_image(image, axes="CYX"), model.scaling, model.settings)
     slots, table = whole_table(reader, block=10**6)
-    node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+    node_labels = plane_logits(model, reader, slots, table).argmax(axis=1).astype(np.uint8)
     return gnnseg.paint(slots, node_labels, step=model.settings.step)
 
 

@@ -16,6 +16,7 @@ from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.graph import whole_table
 from gnnseg.io import open_image
 from gnnseg.metrics import ConfusionMatrix
+from gnnseg.models.stem_window import plane_logits
 from gnnseg.pipeline import ceiling, paint_file, stages, write_graph, write_superpixels
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.stages import StageOptions
@@ -28,8 +29,9 @@ def test_evaluate_counts_painted_pixels(dataset, model):
     total = ConfusionMatrix.zeros(3)
     for item in dataset.split("val"):
         image, truth = item.load()
-        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
-        labels = model.logits(table).argmax(axis=1)
+        reader = PixelReader(image, model.scaling, model.settings)
+        slots, table = whole_table(reader)
+        labels = plane_logits(model, reader, slots, table).argmax(axis=1)
         total += ConfusionMatrix.of(truth, gnnseg.paint(slots, labels, step=8), 3)
     assert figures["miou"] == total.miou
     assert figures["num_images"] == len(dataset.split("val"))

@@ -13,14 +13,17 @@ from gnnseg.io import open_image
 from gnnseg.kernels.paint import paint
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
+from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader, fit_scaling
 from gnnseg.training import make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.samples import make_samples
 from gnnseg.training.stage import _statistics
 
+_FEW = {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]}
 SMALL = {
-    "default": {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]},
+    "default": _FEW,
+    "large": {**_FEW, "stem": {"widths": [6, 8, 12], "blocks": [1, 1], "out_channels": 5}},
     "mlp": {"hidden": 16},
     "jain2023": {},
 }
@@ -89,8 +92,9 @@ def test_val_miou_is_that_of_painted_pixels(dataset, preset):
     total = ConfusionMatrix.zeros(3)
     for item in dataset.split("val"):
         image, labels = item.load()
-        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
-        node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        reader = PixelReader(image, model.scaling, model.settings)
+        slots, table = whole_table(reader)
+        node_labels = plane_logits(model, reader, slots, table).argmax(axis=1).astype(np.uint8)
         painted = np.empty(slots.shape, np.uint8)
         paint(slots, 8, node_labels.reshape(table.window.shape), 0, 0, np.uint8(255), painted)
         total += ConfusionMatrix.of(labels, painted, 3)
