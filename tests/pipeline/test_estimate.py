@@ -26,7 +26,8 @@ def fixed(monkeypatch):
 
     def measure(_reader, model, **_options):
         names = [g.name for g in model.network.groups if g.level == 0]
-        return Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
+        nodes = dict.fromkeys(names, 1e-5)
+        return Rates(pixel=1e-7, stem=1e-7, coarse=1e-6, nodes=nodes, paint=1e-8, density=6.0)
 
     monkeypatch.setattr(estimate, "measure", measure)
     monkeypatch.setattr(estimate, "sample", lambda reader, _area, _half: (reader, 0.0))
