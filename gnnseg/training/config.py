@@ -36,7 +36,22 @@ class TrainConfig(BaseModel):
     """Cells on a side of the pieces that large images are trained in."""
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
-    class_weights: Literal["none", "enet", "median"] = "enet"
+    schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
+    """How the learning rate falls after its short rise."""
+    power: float = Field(0.9, gt=0, le=10)
+    """Of the polynomial schedule."""
+    average: float = Field(0.998, ge=0, lt=1)
+    """How much of the averaged weights stays in each step; these are validated and kept."""
+    class_weights: Literal["none", "enet", "median", "effective"] = "enet"
+    effective_beta: float = Field(0.9999, ge=0, lt=1)
+    """Of the class weights `effective`; samples are counted in cells."""
+    sampling: Literal["all", "balanced"] = "all"
+    """Whether all regions of a batch count, or as many draws of each class."""
+    focal_gamma: float = Field(0.0, ge=0, le=10)
+    """Exponent of the focal loss; 0 is the cross entropy."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    area_power: float = Field(1.0, ge=0, le=1)
+    """A region of n labelled pixels counts as n to this power: 1 by pixels, 0 all the same."""
     mirror: bool = True
     """Whether each image is also seen from behind."""
     variants: int = Field(2, ge=0)

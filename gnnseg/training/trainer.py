@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,9 @@ from gnnseg.models.group import run_groups
 from gnnseg.models.layers import random_from
 from gnnseg.progress import Bar, progress_bar
 from gnnseg.training.batches import Batch, shards, shuffled
-from gnnseg.training.loss import class_weights, soft_loss, soft_mass
+from gnnseg.training.imbalance import regions_by_class
+from gnnseg.training.loss import Loss
+from gnnseg.training.schedule import learning_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
 
     from gnnseg.training.config import TrainConfig
 
-WARM_UP = 0.03
-"""Share of the training over which the learning rate rises."""
 GRADIENT_NORM = 1.0
-AVERAGE = 0.998
-"""How much of the averaged weights stays in each step; these are what is validated and kept."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far the class weights are undone in the logits: val chooses."""
 SHARDS = 2
@@ -86,8 +83,8 @@ class Trainer:
         self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
         pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
-        weights = class_weights(pixels.astype(np.float64), config.class_weights)
-        self.weights = torch.from_numpy(weights).to(self.device)
+        regions = np.sum([regions_by_class(group[0].counts) for group in train], axis=0)
+        self.loss = Loss.fit(pixels.astype(np.float64), regions, config, self.device)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -151,7 +148,11 @@ class Trainer:
 
     def _step(self, parts: Sequence[Batch]) -> tuple[float, float]:
         """One update from the parts of a batch; their loss and mass."""
-        mass = sum(float(soft_mass(part.counts, self.weights)) for part in parts)
+        targets = [
+            self.loss.targets(part.counts, random)
+            for part, random in zip(parts, self.random, strict=False)
+        ]
+        mass = sum(float(self.loss.mass(target)) for target in targets)
         losses = [0.0] * len(parts)
 
         def work(index: int) -> None:
@@ -159,7 +160,7 @@ class Trainer:
             replica.zero_grad()
             with random_from(self.random[index]):
                 logits = run_groups(replica, part.x, dict(enumerate(part.levels)))
-            loss = soft_loss(logits, part.counts, self.weights)
+            loss = self.loss.total(logits, targets[index])
             (loss / mass).backward()
             losses[index] = float(loss.detach())
 
@@ -180,7 +181,7 @@ class Trainer:
     def _update_average(self) -> None:
         """Let the averaged weights follow, faster at the start."""
         self.steps += 1
-        weight = max(1 - AVERAGE, 9 / (10 + self.steps))
+        weight = max(1 - self.config.average, 9 / (10 + self.steps))
         with torch.no_grad():
             for mean, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(own, weight)
@@ -192,9 +193,9 @@ class Trainer:
         region gets one label.
         """
         self.average.eval()
-        classes = len(self.weights)
+        classes = len(self.loss.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
-        prior = self._prior().cpu()
+        prior = self.loss.prior.cpu()
 
         def work(batch: Batch) -> np.ndarray:
             moved = batch.to(self.device)
@@ -210,30 +211,21 @@ class Trainer:
         run_tasks(work, self.val_batches, workers=self.workers, done=done)
         return [ConfusionMatrix(total) for total in totals]
 
-    def _prior(self) -> torch.Tensor:
-        """Logarithm of the class weights; 0 for classes that training did not see."""
-        return torch.where(self.weights > 0, self.weights.clamp(min=1e-6).log(), 0.0)
-
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
         matrices = self.validate(SHIFTS)
         mious = [matrix.miou for matrix in matrices]
         best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
         with torch.no_grad():
-            self.average.output_bias.sub_(SHIFTS[best] * self._prior())
+            self.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
         self.history.shift, self.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
         if self.config.max_minutes is not None:
             done = max(done, (time.monotonic() - self._start) / (60 * self.config.max_minutes))
-        done = min(done, 1.0)
-        if done < WARM_UP:
-            scale = max(done / WARM_UP, 0.01)
-        else:
-            scale = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * scale
+            group["lr"] = learning_rate(done, self.config)
 
     def _out_of_time(self, epoch: int) -> bool:
         if self.config.max_minutes is None or epoch == 0:
