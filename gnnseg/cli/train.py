@@ -51,6 +51,10 @@ def train(
         int | None, typer.Option("--seed", parser=whole(0), metavar="N", help="Of all chance.")
     ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where to train.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep region graphs here for other trainings."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that exists; start anew.")
     ] = False,
@@ -81,6 +85,7 @@ def train(
         max_minutes=max_minutes,
         seed=seed,
         device=None if device is None else device.value,
+        cache=cache,
     )
     if overwrite:
         checkpoint.unlink(missing_ok=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gnnseg.models.group import run_groups
 from gnnseg.models.level import Level, concatenate
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def join(batches: Sequence[Batch]) -> Batch:
         tuple(concatenate(levels) for levels in zip(*(b.levels for b in batches), strict=True)),
         torch.cat([batch.counts for batch in batches]),
     )
+
+
+def compute_logits(network: Any, batch: Batch) -> torch.Tensor:
+    """Logits (N, classes) of a batch."""
+    return run_groups(network, batch.x, dict(enumerate(batch.levels)))
 
 
 def shuffled(

@@ -60,6 +60,8 @@ class TrainConfig(BaseModel):
     """Epochs without a better val mIoU before training stops."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    cache: Path | None = Field(None, exclude=True)
+    """Folder where region graphs are kept for other trainings; it changes no result."""
 
     @property
     def slic(self) -> SlicSettings:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.graph import RegionTable, whole_table
-from gnnseg.kernels.paint import count_labels
+from gnnseg.graph import RegionTable
 from gnnseg.progress import progress_bar
-from gnnseg.superpixels import PixelReader
-from gnnseg.training.augment import Variant, draw_variants, load_variant
+from gnnseg.training.augment import Variant, draw_variants
+from gnnseg.training.regions import RegionMaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,11 +47,12 @@ def make_samples(
         for number, item in enumerate(items)
         for index, variant in enumerate(_variants(item, scaling, config, augment=augment))
     ]
+    regions = RegionMaker(scaling, config, num_classes)
     with progress_bar("region graphs", len(tasks)) as bar:
 
         def work(task: tuple[int, int, Item, Variant]) -> list[Sample]:
             _, _, item, variant = task
-            return _pieces(item, variant, scaling, config, num_classes)
+            return _pieces(*regions(item, variant), config.tile)
 
         def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
             made[task[:2]] = samples
@@ -74,16 +74,9 @@ def _groups(made: dict[tuple[int, int], list[Sample]], number: int) -> list[list
     return [[piece] for pieces in variants for piece in pieces]
 
 
-def _pieces(
-    item: Item, variant: Variant, scaling: Scaling, config: TrainConfig, num_classes: int
-) -> list[Sample]:
-    image, labels = load_variant(item, variant, scaling)
-    reader = PixelReader(image, scaling, config.slic)
-    slots, table = whole_table(reader)
-    counts = np.zeros((*table.window.shape, num_classes), np.int32)
-    known = np.where(labels == item.classes.ignore_index, num_classes, labels).astype(np.uint16)
-    count_labels(slots, config.step, known, counts)
+def _pieces(table: RegionTable, counts: np.ndarray, tile: int) -> list[Sample]:
+    """A table and its pixels by class in pieces of at most `tile` cells on a side."""
     return [
-        Sample(table.crop(window), counts[window.slices].reshape(window.size, num_classes))
-        for window in table.window.split(config.tile)
+        Sample(table.crop(window), counts[window.slices].reshape(window.size, -1))
+        for window in table.window.split(tile)
     ]

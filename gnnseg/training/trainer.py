@@ -14,9 +14,8 @@ import torch
 from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix
-from gnnseg.models.group import run_groups
 from gnnseg.models.layers import random_from
-from gnnseg.training.batches import Batch, shards, shuffled
+from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
 from gnnseg.training.checkpoint import ANEW, Checkpoint
 from gnnseg.training.history import History
 from gnnseg.training.imbalance import regions_by_class
@@ -173,7 +172,7 @@ class Trainer:
             part, replica = parts[index], self.replicas[index]
             replica.zero_grad()
             with random_from(random[index]):
-                logits = run_groups(replica, part.x, dict(enumerate(part.levels)))
+                logits = compute_logits(replica, part)
             loss = self.loss.total(logits, targets[index])
             (loss / mass).backward()
             losses[index] = float(loss.detach())
@@ -206,9 +205,8 @@ class Trainer:
         prior = self.loss.prior.cpu()
 
         def work(batch: Batch) -> np.ndarray:
-            moved = batch.to(self.device)
             with torch.inference_mode():
-                logits = run_groups(average, moved.x, dict(enumerate(moved.levels))).cpu()
+                logits = compute_logits(average, batch.to(self.device)).cpu()
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
             return np.stack([_count(label, pixels) for label in labels])
