@@ -19,8 +19,9 @@ from gnnseg.log import LOGGER
 
 FORMAT_VERSION = 1
 _KEY = "gnnseg.cache"
-_MAKERS = ("kernels", "features", "graph", "io", "superpixels", "training/augment.py")
-"""Code that decides what an entry holds."""
+_MAKERS = ("kernels", "features", "graph", "io", "superpixels")
+"""Code that decides what an entry holds, with that which varies images."""
+_VARIERS = ("augment", "geometry", "light", "regions")
 _LIBRARIES = ("imagecodecs", "numba", "numpy", "pillow", "scipy", "tifffile")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError)
 
@@ -123,9 +124,9 @@ def _made_by() -> str:
     """A hash of the code that makes entries, and the versions of what it calls."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(repr([version(name) for name in _LIBRARIES]).encode())
-    for part in _MAKERS:
-        place = root / part
-        for path in [place] if place.is_file() else sorted(place.glob("*.py")):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+    files = [path for part in _MAKERS for path in sorted((root / part).glob("*.py"))]
+    files += [root / "training" / f"{name}.py" for name in _VARIERS]
+    for path in files:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

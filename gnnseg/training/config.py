@@ -6,12 +6,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.models.presets import get_preset
 from gnnseg.superpixels import SlicSettings
 from gnnseg.superpixels.settings import MOST_COMPACT
+from gnnseg.training.augmentation import Augmentation
 
 
 class TrainConfig(BaseModel):
@@ -55,13 +56,21 @@ class TrainConfig(BaseModel):
     mirror: bool = True
     """Whether each image is also seen from behind."""
     variants: int = Field(2, ge=0)
-    """Further variants of each image: scaled, brighter or darker; an epoch sees one of all."""
+    """Further variants of each image, drawn at random; an epoch sees one of all."""
+    augment: Literal["auto", "basic", "street", "microscopy"] = "basic"
+    """How further variants are drawn; `auto` chooses by the images."""
+    augmentation: Augmentation = Augmentation()
+    """Single ranges, over those of `augment`."""
     patience: int = Field(20, ge=1)
     """Epochs without a better val mIoU before training stops."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cache: Path | None = Field(None, exclude=True)
     """Folder where region graphs are kept for other trainings; it changes no result."""
+
+    @field_serializer("augmentation")
+    def _only_what_is_set(self, given: Augmentation) -> dict[str, Any]:
+        return given.model_dump(exclude_unset=True)
 
     @property
     def slic(self) -> SlicSettings:

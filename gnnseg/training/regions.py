@@ -49,11 +49,12 @@ class RegionMaker:
         return RegionTable(window=window, cell=self.config.step, **arrays), counts
 
     def _make(self, item: Item, variant: Variant) -> Arrays:
-        image, labels = load_variant(item, variant, self.scaling)
-        slots, table = whole_table(PixelReader(image, self.scaling, self.config.slic))
+        loaded = load_variant(item, variant, self.scaling)
+        reader = PixelReader(loaded.image, self.scaling, self.config.slic, loaded.mask)
+        slots, table = whole_table(reader)
         counts = np.zeros((*table.window.shape, self.num_classes), np.int32)
-        is_known = labels != item.classes.ignore_index
-        known = np.where(is_known, labels, self.num_classes).astype(np.uint16)
+        is_known = loaded.labels != item.classes.ignore_index
+        known = np.where(is_known, loaded.labels, self.num_classes).astype(np.uint16)
         count_labels(slots, self.config.step, known, counts)
         return {_COUNTS: counts, **table.arrays()}
 

@@ -17,6 +17,7 @@ from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.progress import progress_bar
 from gnnseg.superpixels import fit_scaling
+from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.config import TrainConfig, make_config
@@ -94,6 +95,7 @@ def train(
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
+    config = choose_augmentation(config, sources, dataset.pixel_size)
     scaling = fit_scaling(sources)
     make = partial(make_samples, scaling=scaling, config=config, num_classes=dataset.num_classes)
     if val_items:

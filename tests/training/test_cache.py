@@ -14,7 +14,7 @@ from gnnseg.errors import DiskError, UsageError
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training import cache as caching
 from gnnseg.training import make_config, regions, train
-from gnnseg.training.augment import Variant
+from gnnseg.training.augment import MIRRORED, Variant
 from gnnseg.training.cache import ArrayCache
 from gnnseg.training.regions import RegionMaker
 
@@ -106,7 +106,7 @@ def test_images_labels_variants_scaling_and_classes_all_count(maker, made):
     other_labels[70, 3] = 255
     make(replace(first, image=other_pixels), Variant())
     make(replace(first, label=other_labels), Variant())
-    make(first, Variant(mirror=True))
+    make(first, MIRRORED)
     RegionMaker(replace(scaling, high=(250.0, 255.0, 255.0)), config, 3)(first, Variant())
     RegionMaker(scaling, config, 4)(first, Variant())
     assert len(made) == 6
@@ -191,8 +191,8 @@ def test_entries_of_another_format_or_other_code_are_not_used(maker, made, monke
 def test_the_code_that_counts_is_there():
     root = caching.Path(caching.__file__).parents[1]
     for part in caching._MAKERS:
-        place = root / part
-        assert place.is_file() or any(place.glob("*.py")), part
+        assert any((root / part).glob("*.py")), part
+    assert len(caching._made_by()) == 64
 
 
 def test_nothing_half_written_is_left(maker, monkeypatch):
