@@ -34,7 +34,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     doctor: "gnnseg doctor --json",
 }
 """Every command, in the order of the help, with the example that its help shows."""
-_RESUME = (segment, superpixels, graph, paint)
+_RESUME = (train, segment, superpixels, graph, paint)
 _STAGES = (superpixels, graph)
 _QUICK = (info, doctor)
 

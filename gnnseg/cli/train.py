@@ -53,18 +53,23 @@ def train(
         int | None, typer.Option("--seed", parser=whole(0), metavar="N", help="Of all chance.")
     ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where to train.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep region graphs here for other trainings."),
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model that exists.")
+        bool, typer.Option("--overwrite", help="Replace a model that exists; start anew.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on labelled images.
 
     Writes the model and, beside it, a plot of the training. Options stand
-    over --config, and both over what the preset says.
+    over --config, and both over what the preset says. Stopped at any time,
+    the same command goes on from a checkpoint that lies beside the model.
     """
-    plot = out.with_suffix(".png")
-    _check_output(out, plot, overwrite=overwrite)
+    plot, checkpoint = out.with_suffix(".png"), out.with_name(f"{out.name}.checkpoint")
+    _check_output(out, plot, overwrite=overwrite or checkpoint.exists())
     from gnnseg.datasets import open_dataset
     from gnnseg.models import get_preset, save_model
 
@@ -82,10 +87,14 @@ def train(
         max_minutes=max_minutes,
         seed=seed,
         device=None if device is None else device.value,
+        cache=cache,
     )
-    model = train_model(data, config=settings)
+    if overwrite:
+        checkpoint.unlink(missing_ok=True)
+    model = train_model(data, config=settings, checkpoint=checkpoint)
     save_model(model, out)
     save_plot(model, plot)
+    checkpoint.unlink(missing_ok=True)
     result = _result(model, out, plot)
     emit(
         result,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from gnnseg.blocks import Window, chunk_cells
+from gnnseg.blocks import Lattice, Window, chunk_cells
 from gnnseg.kernels.arrays import on_host
 from gnnseg.models.stem import StemInput
 
@@ -33,10 +33,28 @@ def read_input(
     lattice = reader.lattice
     read = stem.window(cells, lattice)
     pixels = lattice.pixels(read)
+    work = on_host(reader.channels(pixels, plane))
+    return _make_input(work, read_slots(pixels), lattice.step, read, cells)
+
+
+def cut_input(
+    stem: Stem, work: np.ndarray, slots: np.ndarray, step: int, cells: Window
+) -> StemInput:
+    """The same of a plane in memory: working channels (C, H, W) int16 and slots (H, W) uint8."""
+    height, width = slots.shape
+    lattice = Lattice(height, width, step)
+    read = stem.window(cells, lattice)
+    pixels = lattice.pixels(read).slices
+    return _make_input(work[(slice(None), *pixels)], slots[pixels], step, read, cells)
+
+
+def _make_input(
+    work: np.ndarray, slots: np.ndarray, step: int, read: Window, cells: Window
+) -> StemInput:
     return StemInput(
-        work=torch.from_numpy(on_host(reader.channels(pixels, plane))),
-        slots=torch.from_numpy(np.ascontiguousarray(read_slots(pixels))),
-        step=lattice.step,
+        work=torch.from_numpy(np.ascontiguousarray(work)),
+        slots=torch.from_numpy(np.ascontiguousarray(slots)),
+        step=step,
         cells=read.shape,
         crop=cells.relative_to(read).slices,
     )

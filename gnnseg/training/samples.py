@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.graph import RegionTable, whole_table
-from gnnseg.kernels.paint import count_labels
-from gnnseg.models.stem_window import read_input
+from gnnseg.models.stem_window import cut_input
 from gnnseg.progress import progress_bar
-from gnnseg.superpixels import PixelReader
-from gnnseg.training.augment import Variant, draw_variants, load_variant
+from gnnseg.training.augment import Variant, draw_variants
+from gnnseg.training.regions import LabelledRegions, RegionMaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
+    from gnnseg.graph import RegionTable
     from gnnseg.models.stem import Stem, StemInput
     from gnnseg.superpixels import Scaling
     from gnnseg.training.config import TrainConfig
@@ -56,11 +55,12 @@ def make_samples(
         for number, item in enumerate(items)
         for index, variant in enumerate(_variants(item, scaling, config, augment=augment))
     ]
+    regions = RegionMaker(scaling, config, num_classes, pixels=stem is not None)
     with progress_bar("region graphs", len(tasks)) as bar:
 
         def work(task: tuple[int, int, Item, Variant]) -> list[Sample]:
             _, _, item, variant = task
-            return _pieces(item, variant, scaling, config, num_classes=num_classes, stem=stem)
+            return _pieces(regions(item, variant), stem, config.tile)
 
         def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
             made[task[:2]] = samples
@@ -82,27 +82,15 @@ def _groups(made: dict[tuple[int, int], list[Sample]], number: int) -> list[list
     return [[piece] for pieces in variants for piece in pieces]
 
 
-def _pieces(
-    item: Item,
-    variant: Variant,
-    scaling: Scaling,
-    config: TrainConfig,
-    *,
-    num_classes: int,
-    stem: Stem | None,
-) -> list[Sample]:
-    image, labels = load_variant(item, variant, scaling)
-    reader = PixelReader(image, scaling, config.slic)
-    slots, table = whole_table(reader)
-    counts = np.zeros((*table.window.shape, num_classes), np.int32)
-    known = np.where(labels == item.classes.ignore_index, num_classes, labels).astype(np.uint16)
-    count_labels(slots, config.step, known, counts)
+def _pieces(regions: LabelledRegions, stem: Stem | None, tile: int) -> list[Sample]:
+    """A labelled image in pieces of at most `tile` cells on a side."""
+    table, counts, pixels = regions.table, regions.counts, regions.pixels
 
-    def sample(window: Window) -> Sample:
-        seen = counts[window.slices].reshape(window.size, num_classes)
-        pixels = None
-        if stem is not None:
-            pixels = read_input(stem, reader, 0, window, lambda part: slots[part.slices])
-        return Sample(table.crop(window), seen, pixels)
+    def piece(window: Window) -> Sample:
+        image = None
+        if stem is not None and pixels is not None:
+            image = cut_input(stem, *pixels, table.cell, window)
+        seen = counts[window.slices].reshape(window.size, -1)
+        return Sample(table.crop(window), seen, image)
 
-    return [sample(window) for window in table.window.split(config.tile)]
+    return [piece(window) for window in table.window.split(tile)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +15,16 @@ from gnnseg.errors import InputError
 from gnnseg.memory import reused_memory, trim
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
+from gnnseg.progress import progress_bar
 from gnnseg.superpixels import fit_scaling
+from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
+from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.config import TrainConfig, make_config
+from gnnseg.training.history import History
+from gnnseg.training.identity import dataset_identity
 from gnnseg.training.samples import Sample, make_samples
-from gnnseg.training.trainer import History, Trainer
+from gnnseg.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +44,7 @@ def train(
     classes: Any = None,
     val: float = 0.2,
     config: TrainConfig | None = None,
+    checkpoint: str | Path | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model.
@@ -55,6 +60,9 @@ def train(
         Share of the images that validates, where the dataset does not say.
     config : TrainConfig, optional
         Or its fields as keywords, such as `preset="default"`, `step=8`, `epochs=60`, `seed=0`.
+    checkpoint : path, optional
+        File that the training is kept in, every few minutes and after epochs. Where it exists, the
+        training goes on from it. It stays: delete it once the model is saved.
 
     Returns
     -------
@@ -67,21 +75,27 @@ def train(
         The dataset cannot be used.
     UsageError
         A setting is wrong.
+    StateError
+        The checkpoint is of other settings, or of other images.
 
     Notes
     -----
-    A run bounded by `epochs` gives the same bits each time on one machine; one bounded by
-    `max_minutes` need not.
+    A run bounded by `epochs` gives the same bits each time on one machine, interrupted or not; one
+    bounded by `max_minutes` need not. These count all parts of an interrupted run.
     """
     config = config or make_config(**settings)
     dataset = _dataset(images, labels, classes, val)
-    started = time.monotonic()
-    limited = config.max_minutes
+    clock = Clock()
+    kept, earlier = None, None
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint), _settings(dataset, config, val), clock)
+        earlier = kept.read()
     torch.manual_seed(config.seed)
     train_items, val_items = dataset.split("train"), dataset.split("val")
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
+    config = choose_augmentation(config, sources, dataset.pixel_size)
     scaling = fit_scaling(sources)
     model = _new_model(dataset, sources, scaling, config)
     make = partial(
@@ -96,15 +110,30 @@ def train(
     else:
         samples, val_samples = _hold_out(make(train_items), val)
     _set_statistics(model, samples)
-    if limited is not None:
-        left = limited - (time.monotonic() - started) / 60
-        config = config.model_copy(update={"max_minutes": max(left, 0.01)})
     batches, val_batches = _batches(model, samples), _batches(model, val_samples)
     trim()
-    trainer = Trainer(model.network, batches, [group[0] for group in val_batches], config)
-    history = trainer.run()
-    model.training.update(_record(config, history, dataset, time.monotonic() - started))
+    limit = config.max_minutes
+    minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
+    val_pieces = [group[0] for group in val_batches]
+    trainer = Trainer(model.network, batches, val_pieces, config, minutes=minutes)
+    if kept is not None:
+        trainer.resume(kept, earlier)
+    history = _run(trainer)
+    model.training.update(_record(config, history, dataset, clock.seconds))
     return model
+
+
+def _settings(dataset: Dataset, config: TrainConfig, val: float) -> dict[str, Any]:
+    """Whatever decides how a training goes."""
+    about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
+    return {**about, **config.model_dump(mode="json")}
+
+
+def _run(trainer: Trainer) -> History:
+    """Train, and show how it goes."""
+    with progress_bar("training", trainer.config.epochs) as bar:
+        bar.advance(trainer.state.place.epoch)
+        return trainer.run(lambda history: bar.advance(note=history.note()))
 
 
 def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:

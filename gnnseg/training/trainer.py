@@ -1,23 +1,28 @@
-"""The training loop: soft labels, a cosine schedule, and the weights of the best validation."""
+"""The training loop: soft labels, a schedule, and the weights of the best validation."""
 
 from __future__ import annotations
 
 import copy
-import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from gnnseg.errors import UsageError
+from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models.layers import random_from
-from gnnseg.progress import Bar, progress_bar
 from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
-from gnnseg.training.loss import class_weights, soft_loss, soft_mass
+from gnnseg.training.checkpoint import ANEW, Checkpoint
+from gnnseg.training.history import History
+from gnnseg.training.imbalance import regions_by_class
+from gnnseg.training.interrupt import Interrupt, held_interrupt
+from gnnseg.training.loss import Loss
+from gnnseg.training.schedule import learning_rate
+from gnnseg.training.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,33 +31,12 @@ if TYPE_CHECKING:
 
     from gnnseg.training.config import TrainConfig
 
-WARM_UP = 0.03
-"""Share of the training over which the learning rate rises."""
 GRADIENT_NORM = 1.0
-AVERAGE = 0.998
-"""How much of the averaged weights stays in each step; these are what is validated and kept."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far the class weights are undone in the logits: val chooses."""
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
 machine."""
-
-
-@dataclass
-class History:
-    """Loss, val mIoU and learning rate by epoch; the best epoch; the shift chosen for it."""
-
-    loss: list[float] = field(default_factory=list)
-    val_miou: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    best_epoch: int = -1
-    shift: float = 0.0
-    shifted_miou: float = float("nan")
-
-    @property
-    def best_miou(self) -> float:
-        return self.val_miou[self.best_epoch] if self.val_miou else float("nan")
 
 
 def pick_device(name: str) -> torch.device:
@@ -64,7 +48,10 @@ def pick_device(name: str) -> torch.device:
 
 
 class Trainer:
-    """Trains one network on batches that lie in memory."""
+    """Trains one network on batches that lie in memory.
+
+    `minutes` bounds the loop, where it is bounded.
+    """
 
     def __init__(
         self,
@@ -72,117 +59,139 @@ class Trainer:
         train: Sequence[Sequence[Batch]],
         val: Sequence[Batch],
         config: TrainConfig,
+        *,
+        minutes: float | None = None,
     ) -> None:
         self.config = config
         self.device = pick_device(config.device)
-        self.network = network.to(self.device)
+        self.state = State(network.to(self.device), config, SHARDS)
         self.replicas: list[Any] = [
-            self.network,
-            *(_replica(self.network) for _ in range(SHARDS - 1)),
+            self.state.network,
+            *(_replica(self.state.network) for _ in range(SHARDS - 1)),
         ]
-        self.average: Any = copy.deepcopy(self.network)
-        self.steps = 0
         self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
         pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
-        weights = class_weights(pixels.astype(np.float64), config.class_weights)
-        self.weights = torch.from_numpy(weights).to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.shuffle = torch.Generator().manual_seed(config.seed)
-        self.random = [
-            torch.Generator(self.device).manual_seed(config.seed + 1 + n) for n in range(SHARDS)
-        ]
-        self.history = History()
-        self._start = time.monotonic()
+        regions = np.sum([regions_by_class(group[0].counts) for group in train], axis=0)
+        self.loss = Loss.fit(pixels.astype(np.float64), regions, config, self.device)
+        self.checkpoint: Checkpoint | None = None
+        self._seconds = None if minutes is None else 60 * minutes
+        self._ticked = time.monotonic()
 
-    def run(self) -> History:
-        """Train until the epochs, the minutes or the patience run out; keep the best weights."""
-        best = copy.deepcopy(self.average.state_dict())
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+    def resume(self, checkpoint: Checkpoint, earlier: Any) -> None:
+        """Keep the training in a checkpoint, and take up what one holds of an `earlier` part."""
+        self.checkpoint = checkpoint
+        if earlier is None:
+            return
         try:
-            with progress_bar("training", self.config.epochs) as bar:
-                for epoch in range(self.config.epochs):
-                    if self._out_of_time(epoch) or self._out_of_patience(epoch):
-                        break
-                    self._epoch(epoch, bar)
-                    if self.history.best_epoch == epoch:
-                        best = copy.deepcopy(self.average.state_dict())
-            self.average.load_state_dict(best)
+            self.state.restore(*earlier)
+        except StateError as error:
+            raise StateError(f"{checkpoint.path}: {error}; {ANEW}") from error
+        if self._seconds is not None:
+            self._seconds += self.state.place.seconds
+
+    def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
+        """Train until the epochs, the minutes or the patience run out; keep the best weights.
+
+        `watch` is called after each epoch. With a checkpoint, Ctrl-C leaves one behind.
+        """
+        state = self.state
+        self._ticked = time.monotonic()
+        holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
+        with _one_thread(), holds as interrupt:
+            while self._goes_on():
+                self._train_epoch(interrupt)
+                miou = self.validate()[0].miou
+                self._tick()
+                state.end_epoch(miou)
+                watch(state.history)
+                self._leave_if_asked(interrupt)
+                self._save(end_of_epoch=True)
+            state.average.load_state_dict(state.best)
             self._choose_shift()
-        finally:
-            torch.set_num_threads(threads)
-        self.network.load_state_dict(self.average.state_dict())
-        self.network.eval().cpu()
-        return self.history
+        state.network.load_state_dict(state.average.state_dict())
+        state.network.eval().cpu()
+        return state.history
 
-    def _epoch(self, epoch: int, bar: Bar) -> None:
-        history, start = self.history, time.monotonic()
-        loss = self._train_epoch(epoch)
-        miou = self.validate()[0].miou
-        history.loss.append(loss)
-        history.val_miou.append(miou)
-        history.learning_rate.append(self.optimiser.param_groups[0]["lr"])
-        history.seconds.append(time.monotonic() - start)
-        if history.best_epoch < 0 or not miou <= history.best_miou:
-            history.best_epoch = epoch
-        bar.advance(note=f"loss {loss:.3f}  val mIoU {miou:.4f}  best {history.best_miou:.4f}")
+    def _goes_on(self) -> bool:
+        """Whether there is another epoch, or the rest of one."""
+        place, history = self.state.place, self.state.history
+        if place.epoch >= self.config.epochs:
+            return False
+        if place.epoch - history.best_epoch > self.config.patience:
+            return False
+        if self._seconds is None or not history.seconds:
+            return True
+        longest = max(history.seconds)
+        return place.seconds - place.epoch_seconds + longest <= self._seconds
 
-    def _train_epoch(self, epoch: int) -> float:
+    def _train_epoch(self, interrupt: Interrupt) -> None:
+        """The updates of an epoch that are still to be done."""
+        place = self.state.place
         for replica in self.replicas:
             replica.train()
-        total, pixels = 0.0, 0.0
+        self.state.shuffle.set_state(self.state.order)
         batches = [self._pick(group) for group in self.train_batches]
         nodes = sum(batch.num_nodes for batch in batches)
         seen = 0
-        for chosen in shuffled(batches, self.config.batch, self.shuffle):
-            self._set_rate(epoch + seen / nodes)
+        limit, shuffle = self.config.batch, self.state.shuffle
+        for number, chosen in enumerate(shuffled(batches, limit, shuffle)):
+            if number >= place.step:
+                self._tick()
+                self._leave_if_asked(interrupt)
+                self._set_rate(place.epoch + seen / nodes)
+                self._step([shard.to(self.device) for shard in shards(chosen, SHARDS)])
+                self._save()
             seen += sum(batch.num_nodes for batch in chosen)
-            loss, mass = self._step([shard.to(self.device) for shard in shards(chosen, SHARDS)])
-            total, pixels = total + loss, pixels + mass
-        return total / max(pixels, 1)
+
+    def _leave_if_asked(self, interrupt: Interrupt) -> None:
+        if interrupt.asked and self.checkpoint is not None:
+            self.checkpoint.write(self.state)
+            raise KeyboardInterrupt
+
+    def _save(self, *, end_of_epoch: bool = False) -> None:
+        if self.checkpoint is not None and self.checkpoint.is_due(end_of_epoch=end_of_epoch):
+            self._tick()
+            self.checkpoint.write(self.state)
 
     def _pick(self, group: Sequence[Batch]) -> Batch:
         """One of the variants of an image."""
-        return group[int(torch.randint(len(group), (1,), generator=self.shuffle))]
+        return group[int(torch.randint(len(group), (1,), generator=self.state.shuffle))]
 
-    def _step(self, parts: Sequence[Batch]) -> tuple[float, float]:
-        """One update from the parts of a batch; their loss and mass."""
-        mass = sum(float(soft_mass(part.counts, self.weights)) for part in parts)
+    def _step(self, parts: Sequence[Batch]) -> None:
+        """One update from the parts of a batch."""
+        place, random = self.state.place, self.state.random
+        targets = [
+            self.loss.targets(part.counts, generator)
+            for part, generator in zip(parts, random, strict=False)
+        ]
+        mass = sum(float(self.loss.mass(target)) for target in targets)
         losses = [0.0] * len(parts)
 
         def work(index: int) -> None:
             part, replica = parts[index], self.replicas[index]
             replica.zero_grad()
-            with random_from(self.random[index]):
+            with random_from(random[index]):
                 logits = compute_logits(replica, part)
-            loss = soft_loss(logits, part.counts, self.weights)
+            loss = self.loss.total(logits, targets[index])
             (loss / mass).backward()
             losses[index] = float(loss.detach())
 
         run_tasks(work, range(len(parts)), workers=self.workers)
         self._add_gradients(len(parts))
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
-        self.optimiser.step()
-        self._update_average()
-        return sum(losses), mass
+        torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
+        self.state.update()
+        place.step += 1
+        place.loss += sum(losses)
+        place.mass += mass
 
     def _add_gradients(self, number: int) -> None:
         """Add the replicas' gradients to the network's, always in one order."""
         for replica in self.replicas[1:number]:
-            for own, other in zip(self.network.parameters(), replica.parameters(), strict=True):
+            pairs = zip(self.state.network.parameters(), replica.parameters(), strict=True)
+            for own, other in pairs:
                 if other.grad is not None:
                     own.grad = other.grad.clone() if own.grad is None else own.grad + other.grad
-
-    def _update_average(self) -> None:
-        """Let the averaged weights follow, faster at the start."""
-        self.steps += 1
-        weight = max(1 - AVERAGE, 9 / (10 + self.steps))
-        with torch.no_grad():
-            for mean, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(own, weight)
 
     def validate(self, shifts: Sequence[float] = (0.0,)) -> list[ConfusionMatrix]:
         """Pixels by true and predicted class over the val batches, for each of some shifts.
@@ -190,15 +199,14 @@ class Trainer:
         A shift takes that many times the logarithm of the class weights from the logits; each
         region gets one label.
         """
-        self.average.eval()
-        classes = len(self.weights)
+        average = self.state.average.eval()
+        classes = len(self.loss.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
-        prior = self._prior().cpu()
+        prior = self.loss.prior.cpu()
 
         def work(batch: Batch) -> np.ndarray:
-            moved = batch.to(self.device)
             with torch.inference_mode():
-                logits = compute_logits(self.average, moved).cpu()
+                logits = compute_logits(average, batch.to(self.device)).cpu()
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
             return np.stack([_count(label, pixels) for label in labels])
@@ -209,40 +217,39 @@ class Trainer:
         run_tasks(work, self.val_batches, workers=self.workers, done=done)
         return [ConfusionMatrix(total) for total in totals]
 
-    def _prior(self) -> torch.Tensor:
-        """Logarithm of the class weights; 0 for classes that training did not see."""
-        return torch.where(self.weights > 0, self.weights.clamp(min=1e-6).log(), 0.0)
-
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
         matrices = self.validate(SHIFTS)
         mious = [matrix.miou for matrix in matrices]
         best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
         with torch.no_grad():
-            self.average.output_bias.sub_(SHIFTS[best] * self._prior())
-        self.history.shift, self.history.shifted_miou = SHIFTS[best], mious[best]
+            self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
+        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
-        if self.config.max_minutes is not None:
-            done = max(done, (time.monotonic() - self._start) / (60 * self.config.max_minutes))
-        done = min(done, 1.0)
-        if done < WARM_UP:
-            scale = max(done / WARM_UP, 0.01)
-        else:
-            scale = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * scale
+        if self._seconds is not None:
+            done = max(done, self.state.place.seconds / self._seconds)
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = learning_rate(done, self.config)
 
-    def _out_of_time(self, epoch: int) -> bool:
-        if self.config.max_minutes is None or epoch == 0:
-            return False
-        spent = time.monotonic() - self._start
-        longest = max(self.history.seconds)
-        return spent + longest > 60 * self.config.max_minutes
+    def _tick(self) -> None:
+        """Add the time since the last tick."""
+        now = time.monotonic()
+        self.state.place.epoch_seconds += now - self._ticked
+        self.state.place.seconds += now - self._ticked
+        self._ticked = now
 
-    def _out_of_patience(self, epoch: int) -> bool:
-        return epoch - self.history.best_epoch > self.config.patience
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for each operation of torch."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _count(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:

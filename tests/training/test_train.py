@@ -110,6 +110,41 @@ def test_it_learns(dataset):
     assert model.training["val_miou"] > 0.5
 
 
+IMBALANCE = [
+    {"class_weights": "effective"},
+    {"class_weights": "none", "sampling": "balanced"},
+    {"focal_gamma": 2},
+    {"label_smoothing": 0.1, "area_power": 0.5},
+    {"schedule": "polynomial", "average": 0.9},
+]
+
+
+@pytest.mark.parametrize("settings", IMBALANCE, ids=lambda settings: next(iter(settings)))
+def test_it_learns_with_each_setting_and_the_same_each_time(dataset, settings):
+    first, again = (
+        trained(dataset, "mlp", epochs=20, learning_rate=0.02, **settings) for _ in range(2)
+    )
+    losses = first.training["history"]["loss"]
+    assert losses[-1] < 0.85 * losses[0]
+    assert first.training["val_miou"] > 0.45
+    plain = weights(trained(dataset, "mlp", epochs=20, learning_rate=0.02))
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(weights(again)[name], array)
+    assert any((weights(first)[name] != plain[name]).any() for name in plain)
+
+
+@pytest.mark.parametrize("augment", ["street", "microscopy", "auto"])
+def test_it_learns_from_moved_images_and_the_same_each_time(dataset, augment):
+    first, again = (
+        trained(dataset, "mlp", epochs=30, learning_rate=0.02, augment=augment, patience=30)
+        for _ in range(2)
+    )
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(weights(again)[name], array)
+    assert first.training["config"]["augment"] == augment.replace("auto", "street")
+    assert first.training["val_miou"] > 0.45
+
+
 def test_a_trained_model_survives_its_file(dataset, tmp_path):
     model = trained(dataset, "mlp")
     save_model(model, tmp_path / "m.safetensors")

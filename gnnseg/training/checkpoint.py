@@ -1,0 +1,115 @@
+"""A training on disk, beside its model: whatever ends it, the same command goes on from there."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gnnseg.errors import StateError
+from gnnseg.io.atomic import replacing
+
+if TYPE_CHECKING:
+    import torch
+
+    from gnnseg.training.state import State
+
+FORMAT_VERSION = 1
+_KEY = "gnnseg.checkpoint"
+SECONDS, EPOCH_SECONDS = 120.0, 5.0
+"""A checkpoint is written when the last one is that old, at the end of an epoch and within one."""
+ANEW = "use --overwrite to start anew"
+
+
+@dataclass
+class Clock:
+    """Seconds since now, and those of earlier parts of the same work."""
+
+    earlier: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """All of them."""
+        return self.earlier + time.monotonic() - self.started
+
+
+class Checkpoint:
+    """The file `path` with the state of a training of certain `settings`.
+
+    `clock` counts the seconds of the training, and of its earlier parts once these are `read`.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any], clock: Clock) -> None:
+        self.path, self.settings, self.clock = path, settings, clock
+        self._last = time.monotonic()
+
+    def read(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """Tensors and the rest of an earlier part, or None where there is none.
+
+        Raises `StateError` for a file that is no checkpoint, or one of other settings.
+        """
+        if not self.path.exists():
+            return None
+        tensors, about = _load(self.path)
+        self._check(about)
+        self.clock.earlier = about["seconds"]
+        return tensors, about
+
+    def is_due(self, *, end_of_epoch: bool = False) -> bool:
+        """Whether the last one is old enough."""
+        limit = EPOCH_SECONDS if end_of_epoch else SECONDS
+        return time.monotonic() - self._last >= limit
+
+    def write(self, state: State) -> None:
+        """Replace the file, whole or not at all."""
+        from safetensors.torch import save
+
+        about = {
+            "format_version": FORMAT_VERSION,
+            "settings": self.settings,
+            "seconds": self.clock.seconds,
+            **state.about(),
+        }
+        data = save(state.tensors(), metadata={_KEY: json.dumps(about)})
+        with replacing(self.path) as partial:
+            partial.write_bytes(data)
+        self._last = time.monotonic()
+
+    def _check(self, about: dict[str, Any]) -> None:
+        if about.get("format_version") != FORMAT_VERSION:
+            raise StateError(
+                f"{self.path}: this training has the format {about.get('format_version')} and "
+                f"this version goes on from {FORMAT_VERSION}: {ANEW}"
+            )
+        found, wanted = about["settings"], json.loads(json.dumps(self.settings))
+        different = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
+        if different:
+            what = ", ".join(_difference(k, found.get(k), wanted.get(k)) for k in different)
+            raise StateError(
+                f"{self.path}: an unfinished training had other settings ({what}): give those to "
+                f"go on, or {ANEW}"
+            )
+
+
+def _difference(name: str, found: Any, wanted: Any) -> str:
+    if name == "data":
+        return "other images or labels"
+    return f"{name} {json.dumps(found)}, now {json.dumps(wanted)}"
+
+
+def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get(_KEY, "null"))
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
+        if not isinstance(about["settings"], dict) or not isinstance(about["seconds"], float):
+            raise TypeError("its header has no settings")  # noqa: TRY301
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{path}: is no training to go on with ({error}): {ANEW}") from error
+    return tensors, about
