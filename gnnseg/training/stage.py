@@ -96,6 +96,7 @@ def train(
     trim()
     trainer = Trainer(model.network, batches, [group[0] for group in val_batches], config)
     history = trainer.run()
+    object.__setattr__(model, "temperature", history.temperature)
     model.training.update(_record(config, history, dataset, time.monotonic() - started))
     return model
 

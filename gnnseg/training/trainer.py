@@ -19,9 +19,10 @@ from gnnseg.models.layers import random_from
 from gnnseg.progress import Bar, progress_bar
 from gnnseg.training.batches import Batch, shards, shuffled
 from gnnseg.training.loss import class_weights, soft_loss, soft_mass
+from gnnseg.training.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
@@ -41,7 +42,7 @@ machine."""
 
 @dataclass
 class History:
-    """Loss, val mIoU and learning rate by epoch; the best epoch; the shift chosen for it."""
+    """Loss, val mIoU and learning rate by epoch; the best one; its shift and temperature."""
 
     loss: list[float] = field(default_factory=list)
     val_miou: list[float] = field(default_factory=list)
@@ -50,6 +51,7 @@ class History:
     best_epoch: int = -1
     shift: float = 0.0
     shifted_miou: float = float("nan")
+    temperature: float = 1.0
 
     @property
     def best_miou(self) -> float:
@@ -113,6 +115,7 @@ class Trainer:
                         best = copy.deepcopy(self.average.state_dict())
             self.average.load_state_dict(best)
             self._choose_shift()
+            self._fit_temperature()
         finally:
             torch.set_num_threads(threads)
         self.network.load_state_dict(self.average.state_dict())
@@ -191,24 +194,28 @@ class Trainer:
         A shift takes that many times the logarithm of the class weights from the logits; each
         region gets one label.
         """
-        self.average.eval()
         classes = len(self.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
         prior = self._prior().cpu()
 
-        def work(batch: Batch) -> np.ndarray:
-            moved = batch.to(self.device)
-            with torch.inference_mode():
-                logits = run_groups(self.average, moved.x, dict(enumerate(moved.levels))).cpu()
+        def done(batch: Batch, logits: torch.Tensor) -> None:
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            return np.stack([_count(label, pixels) for label in labels])
+            totals[:] += np.stack([_count(label, pixels) for label in labels])
 
-        def done(_batch: Batch, counts: np.ndarray) -> None:
-            totals[:] += counts
+        self._run_val(done)
+        return [ConfusionMatrix(total) for total in totals]
+
+    def _run_val(self, done: Callable[[Batch, torch.Tensor], None]) -> None:
+        """Hand every val batch and its logits (N, classes), in memory, to `done`."""
+        self.average.eval()
+
+        def work(batch: Batch) -> torch.Tensor:
+            moved = batch.to(self.device)
+            with torch.inference_mode():
+                return run_groups(self.average, moved.x, dict(enumerate(moved.levels))).cpu()
 
         run_tasks(work, self.val_batches, workers=self.workers, done=done)
-        return [ConfusionMatrix(total) for total in totals]
 
     def _prior(self) -> torch.Tensor:
         """Logarithm of the class weights; 0 for classes that training did not see."""
@@ -222,6 +229,16 @@ class Trainer:
         with torch.no_grad():
             self.average.output_bias.sub_(SHIFTS[best] * self._prior())
         self.history.shift, self.history.shifted_miou = SHIFTS[best], mious[best]
+
+    def _fit_temperature(self) -> None:
+        """Find how sure the network may be; summed in the order of the batches."""
+        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+        def done(batch: Batch, logits: torch.Tensor) -> None:
+            found[id(batch)] = logits.numpy(), batch.counts.numpy()
+
+        self._run_val(done)
+        self.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
