@@ -27,6 +27,7 @@ def evaluate(
             break
     result = evaluate_model(data, net, split=split)
     classes = [(name, percent(iou)) for name, iou in result["per_class_iou"].items()]
+    uncalibrated = percent(result["ece_uncalibrated"])
     emit(
         result,
         [
@@ -34,6 +35,8 @@ def evaluate(
             ("ceiling mIoU", f"{percent(result['ceiling_miou'])} of these superpixels"),
             ("pixel accuracy", percent(result["pixel_accuracy"])),
             ("Dice", percent(result["dice"])),
+            ("calibration error", f"{percent(result['ece'])}, {uncalibrated} uncalibrated"),
+            ("errors by entropy", f"AUROC {percent(result['error_auroc'])}"),
             ("images", f"{result['num_images']} ({split})"),
             ("time", seconds(result["seconds"])),
             ("IoU by class", table(("class", "IoU"), classes)),

@@ -50,8 +50,8 @@ class Calibration:
     @classmethod
     def zeros(cls) -> Calibration:
         """No pixels yet."""
-        bins = (np.zeros(BINS, np.int64) for _ in range(3))
-        return cls(*bins, np.zeros((2, SCORES), np.int64))
+        pixels, right, confidence = np.zeros((3, BINS), np.int64)
+        return cls(pixels, right, confidence, np.zeros((2, SCORES), np.int64))
 
     @classmethod
     def of(cls, right: np.ndarray, confidence: np.ndarray, entropy: np.ndarray) -> Calibration:

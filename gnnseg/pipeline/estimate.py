@@ -31,15 +31,9 @@ def estimate_seconds(job: Job) -> float:
     """Seconds that a prepared job will take, about; writes nothing, takes a few seconds."""
     reader, reading = sample(job.reader, job.roi, job.grid.chunk // 2)
     number = min(_threads(job), MOST_SAMPLES)
-    options = job.options
 
     def one(_number: int) -> Rates:
-        return measure(
-            reader,
-            job.model,
-            label_offset=options.label_offset,
-            probabilities=options.probabilities,
-        )
+        return measure(reader, job.model, job.options)
 
     with one_torch_thread(), ThreadPoolExecutor(number) as pool:
         # As many at once as will run, for they share processors, caches and memory.

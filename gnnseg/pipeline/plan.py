@@ -14,6 +14,7 @@ from gnnseg.memory import format_size
 if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.group import Group
+    from gnnseg.pipeline.options import PaintOptions
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import PixelReader
 
@@ -144,12 +145,15 @@ def _input_bytes(model: Model, group: Group) -> int:
     )
 
 
-def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:
+def paint_bytes(grid: Grid, num_classes: int, paint: PaintOptions | None) -> int:
     """Peak of painting one chunk of the output."""
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
-    layers = 8 + (3 if probabilities else 0)
-    return int(2.3 * side**2 * layers + nodes * num_classes * 40)
+    layers, each = 8, 40
+    if paint is not None:
+        layers += 3 * (paint.probabilities or paint.uncertainty)
+        each += 8 * paint.uncertainty
+    return int(2.3 * side**2 * layers + nodes * num_classes * each)
 
 
 def make_plan(
@@ -160,7 +164,7 @@ def make_plan(
     base: int,
     workers: int,
     model: Model | None = None,
-    probabilities: bool = False,
+    paint: PaintOptions | None = None,
     block: int | None = None,
 ) -> Plan:
     """The largest blocks that keep the process below `budget`, given `base` bytes before work.
@@ -174,7 +178,7 @@ def make_plan(
     base = int(base + RUNTIME_BYTES + sum(source.resident_bytes for source in sources))
     side = grid.chunk * grid.lattice.step
     fixed = None if block is None else max(1, round(block / side))
-    least = _least(reader, grid, model, fixed or 1, probabilities=probabilities)
+    least = _least(reader, grid, model, fixed or 1, paint)
     plans = []
     for threads in range(1, workers + 1):
         share = int((budget - base) / (threads * SAFETY))
@@ -212,14 +216,14 @@ def reuse(plan: Plan, chunks: int | None, make: Callable[[int], Plan]) -> Plan:
 
 
 def _least(
-    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, *, probabilities: bool
+    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, paint: PaintOptions | None
 ) -> int:
     """Bytes that the smallest blocks of every phase need on one thread."""
     if model is None:
         return region_bytes(reader, grid, chunks)
     return max(
         region_bytes(reader, grid, chunks),
-        paint_bytes(grid, model.classes.num_classes, probabilities=probabilities),
+        paint_bytes(grid, model.classes.num_classes, paint),
         *(group_bytes(model, group, grid, 1) for group in model.network.groups),
     )
 

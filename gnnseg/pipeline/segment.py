@@ -23,17 +23,12 @@ from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
-from gnnseg.models.group import LOGITS
-from gnnseg.pipeline.job import Job, SegmentOptions, prepare
+from gnnseg.pipeline.job import Job, prepare
 from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
-from gnnseg.pipeline.phases import (
-    GroupPhase,
-    PaintPhase,
-    coarsen_phase,
-    one_torch_thread,
-    regions_phase,
-)
+from gnnseg.pipeline.paint_phase import PaintPhase
+from gnnseg.pipeline.phases import GroupPhase, coarsen_phase, one_torch_thread, regions_phase
 from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
 from gnnseg.pipeline.summary import class_table, write_class_table
 from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
@@ -51,6 +46,7 @@ def segment(
     workers: int | None = None,
     roi: tuple[tuple[int, int], tuple[int, int]] | None = None,
     probabilities: bool = False,
+    uncertainty: bool = False,
     mask: Any = None,
     keep: bool = False,
     overwrite: bool = False,
@@ -78,6 +74,9 @@ def segment(
         Segment this part only; the result is the crop of the whole image's.
     probabilities : bool
         Also write `<out>.probabilities.zarr`, uint8, one channel a class.
+    uncertainty : bool
+        Also write `<out>.uncertainty.zarr`, uint8: the entropy of the probabilities, 255 where all
+        classes are equally likely.
     mask : path, array or ImageSource, optional
         Zero where pixels take no part; these become unlabelled.
     keep : bool
@@ -111,6 +110,7 @@ def segment(
         block=block,
         roi=roi,
         probabilities=probabilities,
+        uncertainty=uncertainty,
         keep=keep,
         overwrite=overwrite,
         label_offset=label_offset,
@@ -226,16 +226,15 @@ class _Stream:
         job = self.job
         with self.ledger.stage("paint"):
             labels = outputs.open_labels(job, self.progress)
-            chances = outputs.open_probabilities(job, self.progress)
+            maps = outputs.open_maps(job, self.progress)
             phase = PaintPhase(
                 grid=job.grid,
                 scratch=self.scratch,
-                logits=LOGITS,
-                num_classes=job.model.classes.num_classes,
+                model=job.model,
                 label_offset=job.options.label_offset,
                 origin=(job.roi.y0, job.roi.x0),
                 labels=labels.levels[0],
-                probabilities=None if chances is None else chances.levels[0],
+                **{name: output.levels[0] for name, output in maps.items()},
             )
             planes = job.reader.image.num_planes
             self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)
