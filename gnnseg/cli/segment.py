@@ -20,6 +20,7 @@ from gnnseg.cli.options import (
     ModelPath,
     OutPath,
     Overwrite,
+    Refine,
     Workers,
     whole,
 )
@@ -49,6 +50,15 @@ Probabilities = Annotated[
 Uncertainty = Annotated[
     bool,
     typer.Option("--uncertainty", help="Also write OUT.uncertainty.zarr: the entropy."),
+]
+RefineWidth = Annotated[
+    int,
+    typer.Option(
+        "--refine-width",
+        parser=whole(1, 64),
+        metavar="N",
+        help="With --refine: pixels to each side of a border.",
+    ),
 ]
 LabelOffset = Annotated[
     int,
@@ -80,6 +90,8 @@ def segment(
     roi: RoiText = None,
     probabilities: Probabilities = False,
     uncertainty: Uncertainty = False,
+    refine: Refine = False,
+    refine_width: RefineWidth = 2,
     mask: MaskPath = None,
     label_offset: LabelOffset = 0,
     keep: Keep = None,
@@ -96,7 +108,12 @@ def segment(
     from gnnseg.io import open_image, output_kind
     from gnnseg.memory import default_budget, parse_size
 
-    painted = {"probabilities": probabilities, "uncertainty": uncertainty}
+    painted: dict[str, Any] = {
+        "probabilities": probabilities,
+        "uncertainty": uncertainty,
+        "refine": refine,
+        "refine_width": refine_width,
+    }
     part = None if roi is None else parse_roi(roi)
     budget = default_budget() if memory is None else parse_size(memory)
     _check_keep(keep)

@@ -47,7 +47,7 @@ def _threads(job: Job) -> int:
 
 def _scaled(job: Job, rates: Rates) -> dict[str, float]:
     """Seconds by phase of the whole run."""
-    need = required(job.model.network.groups, job.grid, job.roi)
+    need = required(job.model.network.groups, job.grid, job.sight)
     planes, step = job.reader.image.num_planes, job.reader.settings.step
     threads = _threads(job)
     chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO

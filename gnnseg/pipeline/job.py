@@ -44,6 +44,11 @@ class Job:
         image = self.reader.image
         return (*((image.num_planes,) if image.is_stack else ()), *self.roi.shape)
 
+    @property
+    def sight(self) -> Window:
+        """The pixels whose regions are painted or looked at."""
+        return self.roi.grow(self.options.band).clip(self.grid.lattice.bounds)
+
     def resumed(self, run: Run) -> Job:
         """The same in the blocks of an earlier run, where they fit and no others are asked for."""
         if self.options.block is not None:
@@ -69,6 +74,7 @@ class Job:
             "roi": [self.roi.y0, self.roi.y1, self.roi.x0, self.roi.x1],
             "probabilities": self.options.probabilities,
             "uncertainty": self.options.uncertainty,
+            "refine": self.options.band,
             "label_offset": self.options.label_offset,
             "ome_version": self.options.ome_version,
         }

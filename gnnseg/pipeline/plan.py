@@ -10,6 +10,7 @@ from gnnseg.errors import MemoryBudgetError, UsageError
 from gnnseg.features import NUM_BINS, feature_names, planes
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import format_size
+from gnnseg.pipeline.refine import AT_ONCE
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
@@ -145,15 +146,32 @@ def _input_bytes(model: Model, group: Group) -> int:
     )
 
 
-def paint_bytes(grid: Grid, num_classes: int, paint: PaintOptions | None) -> int:
+def paint_bytes(
+    reader: PixelReader, grid: Grid, num_classes: int, paint: PaintOptions | None
+) -> int:
     """Peak of painting one chunk of the output."""
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
-    layers, each = 8, 40
+    layers, each, more = 8, 40, 0
     if paint is not None:
-        layers += 3 * (paint.probabilities or paint.uncertainty)
+        maps = paint.uncertainty + num_classes * paint.probabilities
+        layers += 3 * (maps > 0)
         each += 8 * paint.uncertainty
-    return int(2.3 * side**2 * layers + nodes * num_classes * each)
+        more = _refine_bytes(reader, grid, num_classes, maps) if paint.refine else 0
+    return int(2.3 * side**2 * layers + nodes * num_classes * each + more)
+
+
+def _refine_bytes(reader: PixelReader, grid: Grid, num_classes: int, maps: int) -> int:
+    """What painting takes besides if borders are refined, and are everywhere."""
+    scaling = reader.scaling
+    channels, cells = scaling.num_channels, (grid.chunk + 6) ** 2
+    features = len(feature_names(channels, rgb=scaling.rgb))
+    smoothed = 2 * channels if reader.settings.sigma > 0 else 0
+    read = _native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
+    found = 4 + 2 * (10 + maps)  # flags; places, labels and maps in parts, then in one piece
+    regions = 8 * features + 60 * channels + 8 * num_classes
+    pixels = ((grid.chunk + 2) * grid.lattice.step) ** 2
+    return pixels * (read + found) + cells * regions + AT_ONCE * 40 * (num_classes + 1)
 
 
 def make_plan(
@@ -223,7 +241,7 @@ def _least(
         return region_bytes(reader, grid, chunks)
     return max(
         region_bytes(reader, grid, chunks),
-        paint_bytes(grid, model.classes.num_classes, paint),
+        paint_bytes(reader, grid, model.classes.num_classes, paint),
         *(group_bytes(model, group, grid, 1) for group in model.network.groups),
     )
 

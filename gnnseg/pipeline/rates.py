@@ -16,6 +16,7 @@ from gnnseg.io import label_dtype
 from gnnseg.memory import reused_memory
 from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.phases import GroupPhase, coarsen_phase, one_torch_thread, regions_phase
+from gnnseg.pipeline.refine import load_refinement
 from gnnseg.pipeline.sample import few_cells, sample
 from gnnseg.pipeline.scratch import scratch_in_memory
 from gnnseg.pipeline.tiling import Task
@@ -56,6 +57,8 @@ def load_loops(reader: PixelReader, model: Model, area: Window, options: PaintOp
     Compiling takes memory and leaves code behind: both before the plan that counts.
     """
     few, _ = sample(reader, area, few_cells(reader.settings.step))
+    if options.refine:
+        load_refinement(label_dtype(model.classes.num_classes, options.label_offset))
     with one_torch_thread():
         measure(few, model, options)
 
@@ -79,7 +82,7 @@ def measure(reader: PixelReader, model: Model, options: PaintOptions) -> Rates:
         if group.level == 0
     }
     bounds = reader.lattice.bounds
-    paint_seconds, _ = _timed(_painter(grid, scratch, model, options), bounds)
+    paint_seconds, _ = _timed(_painter(reader, scratch, model, options), bounds)
     return Rates(
         pixel=region_seconds / bounds.size,
         coarse=coarse_seconds / coarse.size,
@@ -95,11 +98,13 @@ def _timed(work: Callable[[Task], dict[str, Any]], window: Window) -> tuple[floa
     return time.perf_counter() - started, result
 
 
-def _painter(grid: Grid, scratch: Scratch, model: Model, options: PaintOptions) -> PaintPhase:
+def _painter(
+    reader: PixelReader, scratch: Scratch, model: Model, options: PaintOptions
+) -> PaintPhase:
     """Paints the image into arrays in memory."""
     import zarr
 
-    classes, shape = model.classes.num_classes, grid.lattice.bounds.shape
+    classes, shape = model.classes.num_classes, reader.lattice.bounds.shape
     arrays: Any = zarr.open_group({}, mode="w")
 
     def make(name: str, dtype: Any, *channels: int) -> Any:
@@ -107,10 +112,12 @@ def _painter(grid: Grid, scratch: Scratch, model: Model, options: PaintOptions) 
         return arrays.create_array(name, shape=(*channels, *shape), chunks=chunks, dtype=dtype)
 
     return PaintPhase(
-        grid=grid,
+        grid=Grid(reader.lattice),
+        reader=reader,
         scratch=scratch,
         model=model,
         label_offset=options.label_offset,
+        width=options.band,
         origin=(0, 0),
         labels=make("labels", label_dtype(classes, options.label_offset)),
         probabilities=make("probabilities", np.uint8, classes) if options.probabilities else None,

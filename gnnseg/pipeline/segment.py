@@ -29,6 +29,7 @@ from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
 from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.phases import GroupPhase, coarsen_phase, one_torch_thread, regions_phase
+from gnnseg.pipeline.refine import WIDTH
 from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
 from gnnseg.pipeline.summary import class_table, write_class_table
 from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
@@ -47,6 +48,8 @@ def segment(
     roi: tuple[tuple[int, int], tuple[int, int]] | None = None,
     probabilities: bool = False,
     uncertainty: bool = False,
+    refine: bool = False,
+    refine_width: int = WIDTH,
     mask: Any = None,
     keep: bool = False,
     overwrite: bool = False,
@@ -77,6 +80,9 @@ def segment(
     uncertainty : bool
         Also write `<out>.uncertainty.zarr`, uint8: the entropy of the probabilities, 255 where all
         classes are equally likely.
+    refine : bool
+        Give the pixels within `refine_width` (1 to 64) of a border between two labels what the
+        regions around them say, mixed by colour and distance.
     mask : path, array or ImageSource, optional
         Zero where pixels take no part; these become unlabelled.
     keep : bool
@@ -111,6 +117,8 @@ def segment(
         roi=roi,
         probabilities=probabilities,
         uncertainty=uncertainty,
+        refine=refine,
+        refine_width=refine_width,
         keep=keep,
         overwrite=overwrite,
         label_offset=label_offset,
@@ -160,7 +168,7 @@ def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
     """All phases; the output is whole when the last line is done."""
     image = job.reader.image
     scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
-    need = required(job.model.network.groups, job.grid, job.roi)
+    need = required(job.model.network.groups, job.grid, job.sight)
     stream = _Stream(job, progress, ledger, scratch, need)
     stream.regions()
     stream.levels()
@@ -229,9 +237,11 @@ class _Stream:
             maps = outputs.open_maps(job, self.progress)
             phase = PaintPhase(
                 grid=job.grid,
+                reader=job.reader,
                 scratch=self.scratch,
                 model=job.model,
                 label_offset=job.options.label_offset,
+                width=job.options.band,
                 origin=(job.roi.y0, job.roi.x0),
                 labels=labels.levels[0],
                 **{name: output.levels[0] for name, output in maps.items()},
