@@ -39,6 +39,8 @@ class Model:
     pixel_size : (y, x) in micrometres or None
     training : dict
         How the model came about: configuration, versions, figures.
+    temperature : float
+        What logits are divided by before they become probabilities, fitted on val.
     network : torch.nn.Module
     """
 
@@ -53,6 +55,7 @@ class Model:
     pixel_size: tuple[float, float] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     network: Any = None
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.network is None:

@@ -32,15 +32,9 @@ def estimate_seconds(job: Job) -> float:
     """Seconds that a prepared job will take, about; writes nothing, takes a few seconds."""
     reader, reading = sample(job.reader, job.roi, job.grid.chunk // 2)
     number = min(_threads(job), MOST_SAMPLES)
-    options = job.options
 
     def one(_number: int) -> Rates:
-        return measure(
-            reader,
-            job.model,
-            label_offset=options.label_offset,
-            probabilities=options.probabilities,
-        )
+        return measure(reader, job.model, job.options)
 
     with one_torch_thread(), ThreadPoolExecutor(number) as pool:
         # As many at once as will run, for they share processors, caches and memory.
@@ -54,7 +48,7 @@ def _threads(job: Job) -> int:
 
 def _scaled(job: Job, rates: Rates) -> dict[str, float]:
     """Seconds by phase of the whole run."""
-    need = required(job.model.network, job.grid, job.roi)
+    need = required(job.model.network, job.grid, job.sight)
     planes, step = job.reader.image.num_planes, job.reader.settings.step
     threads = _threads(job)
     chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO

@@ -11,10 +11,12 @@ from gnnseg.features import NUM_BINS, feature_names, planes
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import format_size
 from gnnseg.models.group import stored_states
+from gnnseg.pipeline.refine import AT_ONCE
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.group import Group
+    from gnnseg.pipeline.options import PaintOptions
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import PixelReader
 
@@ -159,12 +161,32 @@ def stem_bytes(model: Model, grid: Grid) -> int:
     return _cells(grid, grid.chunk + 2 * stem.margin(step)) * step**2 * stem.pixel_bytes
 
 
-def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:
+def paint_bytes(
+    reader: PixelReader, grid: Grid, num_classes: int, paint: PaintOptions | None
+) -> int:
     """Peak of painting one chunk of the output."""
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
-    layers = 8 + (3 if probabilities else 0)
-    return int(2.3 * side**2 * layers + nodes * num_classes * 40)
+    layers, each, more = 8, 40, 0
+    if paint is not None:
+        maps = paint.uncertainty + num_classes * paint.probabilities
+        layers += 3 * (maps > 0)
+        each += 8 * paint.uncertainty
+        more = _refine_bytes(reader, grid, num_classes, maps) if paint.refine else 0
+    return int(2.3 * side**2 * layers + nodes * num_classes * each + more)
+
+
+def _refine_bytes(reader: PixelReader, grid: Grid, num_classes: int, maps: int) -> int:
+    """What painting takes besides if borders are refined, and are everywhere."""
+    scaling = reader.scaling
+    channels, cells = scaling.num_channels, (grid.chunk + 6) ** 2
+    features = len(feature_names(channels, rgb=scaling.rgb))
+    smoothed = 2 * channels if reader.settings.sigma > 0 else 0
+    read = _native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
+    found = 4 + 2 * (10 + maps)  # flags; places, labels and maps in parts, then in one piece
+    regions = 8 * features + 60 * channels + 8 * num_classes
+    pixels = ((grid.chunk + 2) * grid.lattice.step) ** 2
+    return pixels * (read + found) + cells * regions + AT_ONCE * 40 * (num_classes + 1)
 
 
 def make_plan(
@@ -175,7 +197,7 @@ def make_plan(
     base: int,
     workers: int,
     model: Model | None = None,
-    probabilities: bool = False,
+    paint: PaintOptions | None = None,
     block: int | None = None,
 ) -> Plan:
     """The largest blocks that keep the process below `budget`, given `base` bytes before work.
@@ -189,7 +211,7 @@ def make_plan(
     base = int(base + RUNTIME_BYTES + sum(source.resident_bytes for source in sources))
     side = grid.chunk * grid.lattice.step
     fixed = None if block is None else max(1, round(block / side))
-    least = _least(reader, grid, model, fixed or 1, probabilities=probabilities)
+    least = _least(reader, grid, model, fixed or 1, paint)
     largest = max(least, 0 if model is None else stem_bytes(model, grid))
     if largest > (budget - base) / SAFETY:
         raise _too_small(base + int(largest * SAFETY), budget, grid, block)
@@ -232,14 +254,14 @@ def reuse(plan: Plan, chunks: int | None, make: Callable[[int], Plan]) -> Plan:
 
 
 def _least(
-    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, *, probabilities: bool
+    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, paint: PaintOptions | None
 ) -> int:
     """Bytes that the smallest blocks of every phase need on one thread."""
     if model is None:
         return region_bytes(reader, grid, chunks)
     return max(
         region_bytes(reader, grid, chunks),
-        paint_bytes(grid, model.classes.num_classes, probabilities=probabilities),
+        paint_bytes(reader, grid, model.classes.num_classes, paint),
         *(group_bytes(model, group, grid, 1) for group in model.network.groups),
     )
 

@@ -23,18 +23,20 @@ from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
-from gnnseg.models.group import LOGITS, STEM
-from gnnseg.pipeline.job import Job, SegmentOptions, prepare
+from gnnseg.models.group import STEM
+from gnnseg.pipeline.job import Job, prepare
 from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
+from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.phases import (
     GroupPhase,
-    PaintPhase,
     StemPhase,
     coarsen_phase,
     one_torch_thread,
     regions_phase,
 )
+from gnnseg.pipeline.refine import WIDTH
 from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
 from gnnseg.pipeline.summary import class_table, write_class_table
 from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
@@ -52,6 +54,9 @@ def segment(
     workers: int | None = None,
     roi: tuple[tuple[int, int], tuple[int, int]] | None = None,
     probabilities: bool = False,
+    uncertainty: bool = False,
+    refine: bool = False,
+    refine_width: int = WIDTH,
     mask: Any = None,
     keep: bool = False,
     overwrite: bool = False,
@@ -79,6 +84,12 @@ def segment(
         Segment this part only; the result is the crop of the whole image's.
     probabilities : bool
         Also write `<out>.probabilities.zarr`, uint8, one channel a class.
+    uncertainty : bool
+        Also write `<out>.uncertainty.zarr`, uint8: the entropy of the probabilities, 255 where all
+        classes are equally likely.
+    refine : bool
+        Give the pixels within `refine_width` (1 to 64) of a border between two labels what the
+        regions around them say, mixed by colour and distance.
     mask : path, array or ImageSource, optional
         Zero where pixels take no part; these become unlabelled.
     keep : bool
@@ -112,6 +123,9 @@ def segment(
         block=block,
         roi=roi,
         probabilities=probabilities,
+        uncertainty=uncertainty,
+        refine=refine,
+        refine_width=refine_width,
         keep=keep,
         overwrite=overwrite,
         label_offset=label_offset,
@@ -161,7 +175,7 @@ def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
     """All phases; the output is whole when the last line is done."""
     image = job.reader.image
     scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
-    need = required(job.model.network, job.grid, job.roi)
+    need = required(job.model.network, job.grid, job.sight)
     stream = _Stream(job, progress, ledger, scratch, need)
     stream.regions()
     stream.levels()
@@ -239,16 +253,17 @@ class _Stream:
         job = self.job
         with self.ledger.stage("paint"):
             labels = outputs.open_labels(job, self.progress)
-            chances = outputs.open_probabilities(job, self.progress)
+            maps = outputs.open_maps(job, self.progress)
             phase = PaintPhase(
                 grid=job.grid,
+                reader=job.reader,
                 scratch=self.scratch,
-                logits=LOGITS,
-                num_classes=job.model.classes.num_classes,
+                model=job.model,
                 label_offset=job.options.label_offset,
+                width=job.options.band,
                 origin=(job.roi.y0, job.roi.x0),
                 labels=labels.levels[0],
-                probabilities=None if chances is None else chances.levels[0],
+                **{name: output.levels[0] for name, output in maps.items()},
             )
             planes = job.reader.image.num_planes
             self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)

@@ -119,6 +119,7 @@ def train(
     if kept is not None:
         trainer.resume(kept, earlier)
     history = _run(trainer)
+    object.__setattr__(model, "temperature", history.temperature)
     model.training.update(_record(config, history, dataset, clock.seconds))
     return model
 

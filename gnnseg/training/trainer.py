@@ -23,9 +23,10 @@ from gnnseg.training.interrupt import Interrupt, held_interrupt
 from gnnseg.training.loss import Loss
 from gnnseg.training.schedule import learning_rate
 from gnnseg.training.state import State
+from gnnseg.training.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
@@ -109,6 +110,7 @@ class Trainer:
                 self._save(end_of_epoch=True)
             state.average.load_state_dict(state.best)
             self._choose_shift()
+            self._fit_temperature()
         state.network.load_state_dict(state.average.state_dict())
         state.network.eval().cpu()
         return state.history
@@ -199,23 +201,27 @@ class Trainer:
         A shift takes that many times the logarithm of the class weights from the logits; each
         region gets one label.
         """
-        average = self.state.average.eval()
         classes = len(self.loss.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
         prior = self.loss.prior.cpu()
 
-        def work(batch: Batch) -> np.ndarray:
-            with torch.inference_mode():
-                logits = compute_logits(average, batch.to(self.device)).cpu()
+        def done(batch: Batch, logits: torch.Tensor) -> None:
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            return np.stack([_count(label, pixels) for label in labels])
+            totals[:] += np.stack([_count(label, pixels) for label in labels])
 
-        def done(_batch: Batch, counts: np.ndarray) -> None:
-            totals[:] += counts
+        self._run_val(done)
+        return [ConfusionMatrix(total) for total in totals]
+
+    def _run_val(self, done: Callable[[Batch, torch.Tensor], None]) -> None:
+        """Hand every val batch and its logits (N, classes), in memory, to `done`."""
+        average = self.state.average.eval()
+
+        def work(batch: Batch) -> torch.Tensor:
+            with torch.inference_mode():
+                return compute_logits(average, batch.to(self.device)).cpu()
 
         run_tasks(work, self.val_batches, workers=self.workers, done=done)
-        return [ConfusionMatrix(total) for total in totals]
 
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
@@ -225,6 +231,16 @@ class Trainer:
         with torch.no_grad():
             self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
         self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+
+    def _fit_temperature(self) -> None:
+        """Find how sure the network may be; summed in the order of the batches."""
+        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+        def done(batch: Batch, logits: torch.Tensor) -> None:
+            found[id(batch)] = logits.numpy(), batch.counts.numpy()
+
+        self._run_val(done)
+        self.state.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs

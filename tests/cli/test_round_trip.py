@@ -21,7 +21,7 @@ def image(make_image):
 def segmented(gnnseg_json, image, model, tmp_path_factory):
     """What `segment` said, with a copy of everything it can write."""
     folder = tmp_path_factory.mktemp("out")
-    options = ["--probabilities", "--keep", folder / "kept"]
+    options = ["--probabilities", "--uncertainty", "--keep", folder / "kept"]
     return gnnseg_json("segment", image, "-m", model, "-o", folder / "labels.zarr", *options)
 
 
@@ -37,7 +37,9 @@ def test_evaluation(gnnseg_json, dataset, model):
     assert found["num_images"] == 1
     assert 0 <= found["miou"] <= found["ceiling_miou"] <= 1
     assert set(found["per_class_iou"]) == {f"class_{i}" for i in range(4)}
-    assert {"pixel_accuracy", "dice", "seconds"} <= set(found)
+    assert {"pixel_accuracy", "dice", "ece_uncalibrated", "seconds"} <= set(found)
+    assert 0 <= found["ece"] <= 1
+    assert 0 < found["error_auroc"] < 1
 
 
 def test_a_different_pixel_size_is_a_warning(gnnseg, image, model, tmp_path):
@@ -108,7 +110,8 @@ def test_an_existing_output_is_kept_unless_told_otherwise(
     out = segmented["output"]
     arguments = ["segment", image, "-m", model, "-o", out]
     assert "--overwrite" in gnnseg(*arguments, code=4).stderr
-    assert gnnseg_json(*arguments, "--probabilities", "--overwrite")["resumed"] is False
+    maps = ["--probabilities", "--uncertainty"]
+    assert gnnseg_json(*arguments, *maps, "--overwrite")["resumed"] is False
 
 
 def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path):
@@ -125,7 +128,7 @@ def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path)
 
 def test_a_dry_run_is_modest_about_time(gnnseg, image, model, tmp_path):
     arguments = ["segment", image, "-m", model, "-o", tmp_path / "o.zarr", "--dry-run"]
-    shown = gnnseg(*arguments, "--probabilities").stdout
+    shown = gnnseg(*arguments, "--probabilities", "--uncertainty").stdout
     assert re.search(
         r"^time +about [\d.]+ s, judged by one piece of the image$", shown, re.MULTILINE
     )
@@ -168,7 +171,8 @@ def test_info(gnnseg_json, segmented, trained, dataset, image):
     assert labels["kind"] == "labels"
     assert labels["complete"] is True
     assert labels["classes"] == trained["classes"]
-    assert gnnseg_json("info", f"{out}.probabilities.zarr")["kind"] == "probabilities"
+    for name in ("probabilities", "uncertainty"):
+        assert gnnseg_json("info", f"{out}.{name}.zarr")["kind"] == name
     assert gnnseg_json("info", f"{out}.gnnseg")["complete"] is True
     assert gnnseg_json("info", trained["model"])["kind"] == "model"
     assert gnnseg_json("info", dataset)["images"] == {"train": 4, "val": 1, "test": 1}

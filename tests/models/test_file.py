@@ -46,6 +46,7 @@ def test_a_model_comes_back_with_the_same_bits(make_model, make_table, tmp_path,
         "classes",
         "pixel_size",
         "training",
+        "temperature",
     )
     for name in names:
         assert getattr(back, name) == getattr(model, name), name
@@ -69,7 +70,7 @@ def test_the_same_model_gives_the_same_file(make_model, tmp_path):
 
 def test_the_header_tells_what_the_model_is(saved):
     header = read_header(saved)
-    assert header["format_version"] == 2
+    assert header["format_version"] == 3
     assert header["preset"] == "mlp"
     assert header["settings"]["step"] == 8
 
@@ -105,11 +106,20 @@ def test_a_truncated_file_is_refused(saved):
             load_model(saved)
 
 
-@pytest.mark.parametrize("version", [3, 1, None, "2"])
+@pytest.mark.parametrize("version", [4, 1, None, "2"])
 def test_another_format_is_refused(saved, version):
     rewrite(saved, lambda header, _: header.update(format_version=version))
     with pytest.raises(InputError, match="update gnnseg"):
         load_model(saved)
+
+
+def test_a_model_of_the_format_before_has_the_temperature_one(saved):
+    def older(header, _):
+        header.update(format_version=2)
+        del header["temperature"]
+
+    rewrite(saved, older)
+    assert load_model(saved).temperature == 1.0
 
 
 @pytest.mark.parametrize(
@@ -134,6 +144,11 @@ def test_another_format_is_refused(saved, version):
         lambda header, _: header.update(scaling={"low": ["a"], "high": ["b"], "rgb": False}),
         lambda header, _: header.update(scaling=None),
         lambda header, _: header.update(pixel_size=3),
+        lambda header, _: header.pop("temperature"),
+        lambda header, _: header.update(temperature=0),
+        lambda header, _: header.update(temperature=float("nan")),
+        lambda header, _: header.update(temperature=float("inf")),
+        lambda header, _: header.update(temperature="warm"),
         lambda _, tensors: tensors.clear(),
         lambda _, tensors: tensors.update({"features.std": torch.ones(2)}),
         lambda _, tensors: tensors.update({"network.extra": torch.ones(2)}),

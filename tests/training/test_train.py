@@ -19,6 +19,7 @@ from gnnseg.training import make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.samples import make_samples
 from gnnseg.training.stage import _statistics
+from gnnseg.training.temperature import fit_temperature
 
 _FEW = {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]}
 SMALL = {
@@ -103,6 +104,21 @@ def test_val_miou_is_that_of_painted_pixels(dataset, preset):
     assert model.training["val_miou"] == total.miou >= max(history)
 
 
+def test_the_temperature_is_that_of_the_pixels_of_val(dataset):
+    model = trained(dataset, "mlp", epochs=20, learning_rate=0.02)
+    parts = []
+    for item in dataset.split("val"):
+        image, labels = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        painted = np.empty(slots.shape, np.int32)
+        ids = np.arange(table.window.size, dtype=np.int32).reshape(table.window.shape)
+        paint(slots, 8, ids, 0, 0, np.int32(-1), painted)
+        logits = model.logits(table)[painted.ravel()]
+        parts.append((logits, np.arange(3) == labels.reshape(-1, 1)))
+    assert model.temperature == pytest.approx(fit_temperature(parts), rel=1e-4)
+    assert model.temperature != 1
+
+
 def test_it_learns(dataset):
     model = trained(dataset, "mlp", epochs=30, learning_rate=0.02)
     losses = model.training["history"]["loss"]
@@ -149,7 +165,7 @@ def test_a_trained_model_survives_its_file(dataset, tmp_path):
     model = trained(dataset, "mlp")
     save_model(model, tmp_path / "m.safetensors")
     back = load_model(tmp_path / "m.safetensors")
-    assert back.training == model.training
+    assert (back.training, back.temperature) == (model.training, model.temperature)
     assert back.classes == dataset.classes
     image = open_image(dataset.split("val")[0].image)
     _, table = whole_table(PixelReader(image, model.scaling, model.settings))
