@@ -29,7 +29,7 @@ from gnnseg.training import make_config, train
 RESULT = Path(__file__).parent / "results" / "sparse.json"
 SHARE = 0.01
 WIDTH = 3
-RUNS = {"dsb2018": {"step": 6, "max_minutes": 5.0}, "camvid": {"step": 8, "max_minutes": 8.0}}
+RUNS = {"dsb2018": {"step": 6, "max_minutes": 8.0}, "camvid": {"step": 8, "max_minutes": 8.0}}
 
 
 def main() -> None:

@@ -162,6 +162,22 @@ def test_the_ceiling(gnnseg_json, dataset):
     )
 
 
+def test_the_ceiling_suggests_a_step_and_draws(gnnseg, gnnseg_json, dataset, tmp_path):
+    plot = tmp_path / "ceiling.png"
+    arguments = ["ceiling", dataset, "--steps", "16,8,12", "--plot", plot]
+    found = gnnseg_json(*arguments, "--target", 0.3)
+    assert (found["suggestion"]["step"], found["suggestion"]["rule"]) == (16, "target")
+    assert found["plot"] == str(plot)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    shown = gnnseg(*arguments, "--target", 0.999).stdout
+    assert "none: no step tried reaches 0.999" in shown
+    assert re.search(r"class_3 +[\d.]+ % +[\d.]+ % +[\d.]+ % +none", shown)
+    assert gnnseg_json("ceiling", dataset, "--steps", "8,16")["suggestion"]["step"] is None
+    assert "0.8" in gnnseg("ceiling", "--help").stdout
+    for wrong in (["--target", 80], ["--plot", tmp_path / "a.jpg"]):
+        gnnseg("ceiling", dataset, *wrong, code=2)
+
+
 def test_info(gnnseg_json, segmented, trained, dataset, image):
     out = segmented["output"]
     labels = gnnseg_json("info", out)
