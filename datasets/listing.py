@@ -12,6 +12,7 @@ LAYOUT = """\
     my-set/
     ├── images/        photo.jpg, slide.tif, ...: any image that gnnseg reads
     ├── labels/        photo.png, slide.png, ...: class numbers from 0, 255 = no label
+    ├── clicks.csv     optional: labels by clicks, with the columns image, y, x, class
     ├── classes.json   optional: names and colours of the classes
     ├── train.txt      optional: names of the images to train on, one a line, without endings
     ├── val.txt        optional: names of the images to validate on
@@ -25,9 +26,14 @@ _ENDINGS = (
 )
 
 
-def list_images(folder: Path) -> dict[str, Path]:
-    """The images of a folder by name without ending; other files do not count."""
+def list_images(folder: Path, *, required: bool = True) -> dict[str, Path]:
+    """The images of a folder by name without ending; other files do not count.
+
+    Unless `required`, there may be none, and no folder.
+    """
     if not folder.is_dir():
+        if not required:
+            return {}
         raise MissingInputError(_missing_folder(folder))
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -39,7 +45,7 @@ def list_images(folder: Path) -> dict[str, Path]:
                 f"{folder}: {found[stem].name} and {path.name} are both named {stem!r}: keep one"
             )
         found[stem] = path
-    if not found:
+    if not found and required:
         raise InputError(f"{folder}: holds no image. A dataset looks like this:\n{LAYOUT}")
     return found
 
@@ -59,11 +65,13 @@ def read_splits(folder: Path, val: float, seed: int) -> dict[str, tuple[str, ...
     return splits
 
 
-def check_pairs(images: Iterable[str], labels: Iterable[str], name: str) -> None:
-    """Raise `InputError` unless every image has labels and the reverse."""
+def check_pairs(
+    images: Iterable[str], labels: Iterable[str], name: str, *, some: bool = False
+) -> None:
+    """Raise `InputError` unless every label file has an image and, but for `some`, the reverse."""
     images, labels = set(images), set(labels)
     for these, those, what, other in (
-        (images, labels, "images", "labels"),
+        (images, set(images) if some else labels, "images", "labels"),
         (labels, images, "labels", "images"),
     ):
         if alone := sorted(these - those):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from gnnseg.datasets.clicks import Click
     from gnnseg.datasets.item import Item
     from gnnseg.io import ImageSource
     from gnnseg.superpixels import Scaling
@@ -65,6 +66,17 @@ def load_variant(item: Item, variant: Variant, scaling: Scaling) -> tuple[ImageS
         pixels, labels = pixels[..., ::-1], labels[:, ::-1]
     made = open_image(np.ascontiguousarray(pixels), axes="CYX", rgb=image.is_rgb)
     return made, np.ascontiguousarray(labels)
+
+
+def place_clicks(item: Item, variant: Variant, shape: tuple[int, ...]) -> list[Click]:
+    """Where the clicks of an image lie in a variant of that shape."""
+    height, width = shape
+    placed = []
+    for y, x, label in item.clicks:
+        there = min(int((y + 0.5) * variant.scale), height - 1)
+        across = min(int((x + 0.5) * variant.scale), width - 1)
+        placed.append((there, width - 1 - across if variant.mirror else across, label))
+    return placed
 
 
 def _light(pixels: np.ndarray, variant: Variant, scaling: Scaling) -> np.ndarray:

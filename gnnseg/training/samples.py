@@ -12,11 +12,12 @@ from gnnseg.graph import RegionTable, whole_table
 from gnnseg.kernels.paint import count_labels
 from gnnseg.progress import progress_bar
 from gnnseg.superpixels import PixelReader
-from gnnseg.training.augment import Variant, draw_variants, load_variant
+from gnnseg.training.augment import Variant, draw_variants, load_variant, place_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnseg.datasets.clicks import Click
     from gnnseg.datasets.item import Item
     from gnnseg.superpixels import Scaling
     from gnnseg.training.config import TrainConfig
@@ -83,7 +84,24 @@ def _pieces(
     counts = np.zeros((*table.window.shape, num_classes), np.int32)
     known = np.where(labels == item.classes.ignore_index, num_classes, labels).astype(np.uint16)
     count_labels(slots, config.step, known, counts)
+    label_clicked(slots, config.step, place_clicks(item, variant, labels.shape), table.area, counts)
     return [
         Sample(table.crop(window), counts[window.slices].reshape(window.size, num_classes))
         for window in table.window.split(config.tile)
     ]
+
+
+def label_clicked(
+    slots: np.ndarray, step: int, clicks: Sequence[Click], area: np.ndarray, counts: np.ndarray
+) -> None:
+    """Let each click label the whole superpixel under it, in (cells_y, cells_x, classes) counts.
+
+    That replaces what labelled its pixels before; several clicks share a superpixel.
+    """
+    votes: dict[tuple[int, int], np.ndarray] = {}
+    for y, x, label in clicks:
+        slot = int(slots[y, x])
+        home = y // step + slot // 5 - 2, x // step + slot % 5 - 2
+        votes.setdefault(home, np.zeros(counts.shape[2], np.int64))[label] += 1
+    for home, share in votes.items():
+        counts[home] = area[home] * share // share.sum()

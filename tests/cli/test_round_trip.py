@@ -32,6 +32,31 @@ def test_training_tells_what_it_did(trained, model):
     assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_few_clicks_train_a_model(gnnseg_json, dataset, tmp_path):
+    """Every eighth cell of the image is clicked."""
+    folder = tmp_path / "clicked"
+    folder.mkdir()
+    (folder / "images").symlink_to(dataset / "images")
+    (folder / "classes.json").symlink_to(dataset / "classes.json")
+    rows = ["image,y,x,class"]
+    for stem in "0134":
+        labels = read_labels(dataset / "labels" / f"{stem}.png")
+        places = [(y, x) for y in range(10, 200, 34) for x in range(10, 270, 34)]
+        rows += [f"{stem},{y},{x},class_{labels[y, x]}" for y, x in places]
+    (folder / "clicks.csv").write_text("\n".join(rows))
+    about = gnnseg_json("info", folder)
+    assert (sum(about["images"].values()), about["clicks"]) == (4, 4 * 6 * 8)
+    config = tmp_path / "config.toml"
+    config.write_text("step = 17\nn_iter = 1\npreset = 'mlp'\nlearning_rate = 0.02\n")
+    out = tmp_path / "m.safetensors"
+    found = gnnseg_json("train", folder, "-o", out, "--config", config, "--epochs", 30)
+    assert found["val_miou"] > 0.4
+    measured = gnnseg_json("evaluate", dataset, "-m", out)
+    assert measured["miou"] > 0.4
+    on_clicks = gnnseg_json("evaluate", folder, "-m", out, "--split", "train")
+    assert on_clicks["ceiling_miou"] > measured["ceiling_miou"]
+
+
 def test_evaluation(gnnseg_json, dataset, model):
     found = gnnseg_json("evaluate", dataset, "-m", model)
     assert found["num_images"] == 1

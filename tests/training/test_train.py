@@ -18,10 +18,11 @@ from gnnseg.io import open_image
 from gnnseg.kernels.paint import paint
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
-from gnnseg.superpixels import PixelReader, fit_scaling
+from gnnseg.superpixels import PixelReader, fit_scaling, superpixel_map
 from gnnseg.training import make_config, train, trainer
+from gnnseg.training.augment import draw_variants, load_variant, place_clicks
 from gnnseg.training.batches import make_batch, shards, shuffled
-from gnnseg.training.samples import make_samples
+from gnnseg.training.samples import label_clicked, make_samples
 from gnnseg.training.stage import _statistics
 
 SMALL = {
@@ -278,3 +279,29 @@ def test_val_of_scribbles_is_measured_on_their_pixels_alone(dataset):
         total += ConfusionMatrix.of(labels, gnnseg.paint(slots, node_labels, step=8), 3)
     assert total.num_pixels < 0.06 * 2 * 80 * 96
     assert model.training["val_miou"] == total.miou > 0.3
+
+
+def test_a_click_labels_the_whole_superpixel_in_every_variant(dataset):
+    item = replace(dataset.split("train")[0], label=None, clicks=((20, 30, 1), (50, 7, 2)))
+    scaling = fit_scaling([item.open_image()])
+    config = make_config(step=8, n_iter=1, variants=3, seed=5)
+    [variants] = make_samples([item], scaling, config, num_classes=3, augment=True)
+    assert len(variants) == 5
+    for sample, variant in zip(variants, draw_variants(item.stem, 3, config), strict=True):
+        area = sample.table.area.ravel()
+        whole = np.flatnonzero((sample.counts.sum(axis=1) == area) & (area > 1))
+        assert len(whole) == 2
+        rest = np.delete(sample.counts, whole, axis=0)
+        assert rest.sum() <= 2, "pixels that scaling moved to a neighbour"
+        image, _ = load_variant(item, variant, scaling)
+        ids = superpixel_map(PixelReader(image, scaling, config.slic)).ids()
+        for y, x, label in place_clicks(item, variant, ids.shape):
+            assert sample.counts[ids[y, x], label] == area[ids[y, x]]
+
+
+def test_clicks_stand_over_label_images_and_share_a_superpixel():
+    slots = np.full((8, 8), 12, np.uint8)
+    counts = np.array([[[3, 2], [16, 0]], [[16, 0], [0, 16]]], np.int32)
+    area = np.full((2, 2), 16)
+    label_clicked(slots, 4, [(0, 0, 1), (3, 3, 1), (1, 1, 0), (4, 4, 0)], area, counts)
+    assert counts.tolist() == [[[5, 10], [16, 0]], [[16, 0], [16, 0]]]
