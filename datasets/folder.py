@@ -10,9 +10,16 @@ from gnnseg.datasets.base import Dataset
 from gnnseg.datasets.classes import infer_classes, read_classes
 from gnnseg.datasets.clicks import Entry, class_numbers, read_entries, resolve
 from gnnseg.datasets.item import Item
-from gnnseg.datasets.listing import LAYOUT, check_listed, check_pairs, list_images, read_splits
+from gnnseg.datasets.listing import (
+    LAYOUT,
+    check_listed,
+    check_pairs,
+    list_images,
+    read_list,
+    read_splits,
+)
 from gnnseg.datasets.splits import hash_split
-from gnnseg.errors import MissingInputError, UsageError
+from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.io.classes import ClassInfo
 
 
@@ -61,6 +68,31 @@ def open_folder(folder: str | Path, *, val: float = 0.2, seed: int = 0) -> Folde
         raise MissingInputError(f"{folder}: no such folder. A dataset looks like this:\n{LAYOUT}")
     images, labels = folder / "images", folder / "labels"
     return _open(str(folder), images, labels, folder=folder, val=val, seed=seed)
+
+
+def open_images(folder: str | Path, classes: ClassInfo) -> list[Item]:
+    """Every image of a dataset's folder that could get (more) labels, in order of names.
+
+    Those are all but the ones that val.txt and test.txt list, with the labels that they have.
+    Raises `InputError` where the folder's classes are not `classes`.
+    """
+    folder = Path(folder)
+    files = list_images(folder / "images")
+    items: dict[str, Item] = {}
+    if (folder / "labels").is_dir() or read_entries(folder):
+        dataset = open_folder(folder)
+        if dataset.classes.names != classes.names:
+            raise InputError(
+                f"{folder} has the classes {', '.join(dataset.classes.names)} and the model "
+                f"{', '.join(classes.names)}: they must be the same"
+            )
+        items = {item.stem: item for items in dataset.items.values() for item in items}
+    held = {*read_list(folder / "val.txt"), *read_list(folder / "test.txt")}
+    return [
+        items.get(stem) or Item(stem, files[stem], None, classes)
+        for stem in sorted(files)
+        if stem not in held
+    ]
 
 
 def _open(

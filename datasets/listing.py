@@ -37,7 +37,7 @@ def list_images(folder: Path, *, required: bool = True) -> dict[str, Path]:
         raise MissingInputError(_missing_folder(folder))
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        stem = _stem(path.name)
+        stem = stem_of(path.name)
         if stem is None:
             continue
         if stem in found:
@@ -56,7 +56,7 @@ def read_splits(folder: Path, val: float, seed: int) -> dict[str, tuple[str, ...
     Without val.txt the share `val` of train.txt validates.
     """
     lists = {split: folder / f"{split}.txt" for split in SPLITS}
-    splits = {split: _read_list(path) for split, path in lists.items() if path.exists()}
+    splits = {split: read_list(path) for split, path in lists.items() if path.exists()}
     if splits and not any(splits.values()):
         raise InputError(f"{folder}: {', '.join(f'{s}.txt' for s in splits)} list no image at all")
     check_disjoint(splits, str(folder))
@@ -90,7 +90,10 @@ def check_listed(listed: Iterable[str], files: dict[str, Path], folder: Path) ->
         )
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
+def read_list(path: Path) -> tuple[str, ...]:
+    """The names that a file lists, one a line; none where there is no such file."""
+    if not path.exists():
+        return ()
     if not path.is_file():
         raise InputError(f"{path}: is no regular file; it must be a text that lists image names")
     try:
@@ -107,7 +110,12 @@ def _read_list(path: Path) -> tuple[str, ...]:
     return stems
 
 
-def _stem(name: str) -> str | None:
+def stem_of(name: str) -> str | None:
+    """The name of an image file without its ending; None for other files.
+
+    >>> stem_of("slide.ome.tif"), stem_of("notes.txt")
+    ('slide', None)
+    """
     if name.startswith("."):
         return None
     lower = name.lower()
