@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """What a caller may ask of `segment`, beside the image, the model and the output."""
+    """What a caller may ask of `segment`, beside the image, the model and the output.
+
+    `held` bytes are kept for the caller: they are no room for blocks.
+    """
 
     memory: int
     workers: int
@@ -34,6 +37,7 @@ class SegmentOptions:
     overwrite: bool = False
     label_offset: int = 0
     ome_version: OmeVersion = "0.5"
+    held: int = 0
 
     def __post_init__(self) -> None:
         zarr_format(self.ome_version)
@@ -102,7 +106,7 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     roi = _roi(options.roi, grid.lattice.bounds)
     offset, probabilities = options.label_offset, options.probabilities
     load_loops(reader, model, roi, label_offset=offset, probabilities=probabilities)
-    base = rss()
+    base = rss() + options.held
     return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
 
 

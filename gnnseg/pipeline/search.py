@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ from gnnseg.features import feature_names
 from gnnseg.ledger import Ledger
 from gnnseg.memory import trim
 from gnnseg.pipeline.candidates import CandidatePhase, Pool, choose, pool_bytes
-from gnnseg.pipeline.job import Job, SegmentOptions, prepare
+from gnnseg.pipeline.job import SegmentOptions, prepare
 from gnnseg.pipeline.manifest import Run, check_inputs, remove_run
-from gnnseg.pipeline.outlines import Outline, outline
+from gnnseg.pipeline.outlines import Outline, outlines
 from gnnseg.pipeline.segment import stream_logits
 from gnnseg.progress import progress_bar
 
@@ -36,11 +36,11 @@ Key = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Source:
-    """An image, its name, the labels that it has, and the folder of its run."""
+    """The name of an image, what opens it and its labels, and the folder of its run."""
 
     name: str
-    image: ImageSource
-    labels: ImageSource | None
+    open_image: Callable[[], ImageSource]
+    open_labels: Callable[[], ImageSource | None]
     folder: Path
 
 
@@ -61,24 +61,26 @@ class Search:
         self.model, self.most, self.keep, self.overwrite = model, most, keep, overwrite
         self.ledger = Ledger()
         self.sources: list[Source] = []
+        self.stacks: list[bool] = []
         self.regions = 0
         features = len(feature_names(model.scaling.num_channels, rgb=model.scaling.rgb))
         self.pool = Pool.empty(model.classes.num_classes, len(model.columns))
         self.outlines: dict[Key, Outline] = {}
-        # Every thread makes a pool, and one is kept; with the outlines they come off the budget.
+        # Every thread makes a pool, and one is kept, with the outlines of its regions.
         held = pool_bytes(model, most, features) * (workers + 1)
         held += most * (9 * model.settings.step**2 // 8 if keep else 0)
-        self.options = SegmentOptions(memory=max(1, budget - held), workers=workers, block=block)
+        self.options = SegmentOptions(memory=budget, workers=workers, block=block, held=held)
 
     def add(self, number: int, source: Source, out: Path, picture: Path | None) -> None:
         """Bring the regions of an image in; its scratch is dropped afterwards."""
-        self.sources.append(source)
-        inputs = [source.image.name, *([source.labels.name] if source.labels else [])]
+        image, labels = source.open_image(), source.open_labels()
+        inputs = [image.name, *([labels.name] if labels else [])]
         check_inputs(inputs, [out, source.folder, *([picture] if picture else [])])
-        if picture is not None and source.image.is_stack:
-            raise UsageError(f"{source.image.name}: a picture shows one plane, and this is a stack")
-        job = prepare(source.image, self.model, self.options)
-        _check_labels(source, job)
+        if picture is not None and image.is_stack:
+            raise UsageError(f"{image.name}: a picture shows one plane, and this is a stack")
+        job = prepare(image, self.model, self.options)
+        if labels is not None:
+            _check_labels(labels, image)
         if self.overwrite:
             remove_run(source.folder)
         settings = {**job.settings(), "kind": KIND}
@@ -88,18 +90,17 @@ class Search:
             stream = stream_logits(job, run, self.ledger)
             self.regions += run.totals("regions")["regions"]
             with self.ledger.stage("candidates"):
-                self._collect(number, source, stream)
+                self._collect(number, labels, stream)
         finally:
             run.close()
         remove_run(source.folder)
+        self.sources.append(source)
+        self.stacks.append(image.is_stack)
 
-    def _collect(self, number: int, source: Source, stream: Stream) -> None:
+    def _collect(self, number: int, labels: ImageSource | None, stream: Stream) -> None:
         job, scratch = stream.job, stream.scratch
-        lattice = job.grid.lattice
-        least = max(1, int(LEAST_SHARE * lattice.step**2))
-        phase = CandidatePhase(
-            self.model, job.grid, scratch, source.labels, number, least, self.most
-        )
+        least = max(1, int(LEAST_SHARE * job.grid.lattice.step**2))
+        phase = CandidatePhase(self.model, job.grid, scratch, labels, number, least, self.most)
         tiling = job.grid.tiling(job.grid.cells(0), 0, chunks=1, planes=job.reader.image.num_planes)
         with progress_bar("candidates", tiling.count) as bar:
 
@@ -111,8 +112,9 @@ class Search:
             run_tasks(phase, tiling.tasks(), workers=job.plan.workers, done=done)
         keys = set(_keys(self.pool))
         self.outlines = {key: known for key, known in self.outlines.items() if key in keys}
-        for key in sorted(keys - self.outlines.keys()):
-            self.outlines[key] = outline(scratch.slots, lattice, *key[1:], keep=self.keep)
+        new = [key[1:] for key in keys - self.outlines.keys()]
+        found = outlines(scratch.slots, job.grid, new, keep=self.keep)
+        self.outlines |= {(number, *place): those for place, those in found.items()}
 
     def rows(self, count: int) -> tuple[list[dict[str, Any]], list[Key]]:
         """The chosen regions in order of rank, as the list has them, and by key."""
@@ -132,7 +134,7 @@ class Search:
         return {
             "rank": rank,
             "image": source.name,
-            **({"plane": key[1]} if source.image.is_stack else {}),
+            **({"plane": key[1]} if self.stacks[key[0]] else {}),
             "y": place.y,
             "x": place.x,
             "id": place.home,
@@ -150,12 +152,10 @@ def _keys(pool: Pool) -> Iterator[Key]:
     return zip(*(column.tolist() for column in pool.place), strict=True)
 
 
-def _check_labels(source: Source, job: Job) -> None:
-    labels, image = source.labels, job.reader.image
-    if labels is None:
-        return
+def _check_labels(labels: ImageSource, image: ImageSource) -> None:
     if labels.num_channels != 1 or labels.dtype.kind not in "ui":
-        raise InputError(f"{labels.name}: labels hold one whole number a pixel, {labels.dtype}")
+        got = f"{labels.num_channels} channel(s) of {labels.dtype}"
+        raise InputError(f"{labels.name}: labels hold one whole number a pixel, got {got}")
     found = labels.num_planes, labels.height, labels.width
     expected = image.num_planes, image.height, image.width
     if found != expected:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gnnseg.datasets.folder import open_images
 from gnnseg.datasets.listing import stem_of
@@ -18,6 +19,10 @@ from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
 from gnnseg.pipeline.overlay import save_overlay
 from gnnseg.pipeline.search import KIND, Key, Search, Source
+
+if TYPE_CHECKING:
+    from gnnseg.datasets.item import Item
+    from gnnseg.io import ImageSource
 
 FORMAT_VERSION = 1
 MOST_COUNT = 1000
@@ -140,7 +145,7 @@ def _draw(search: Search, chosen: list[Key], picture: Path, *, is_folder: bool) 
             if key[0] == number
         ]
         path = picture / f"{source.name}.png" if is_folder else picture
-        save_overlay(source.image, search.model.scaling, marks, path)
+        save_overlay(source.open_image(), search.model.scaling, marks, path)
 
 
 def _dataset_folder(image: Any) -> Path | None:
@@ -156,15 +161,21 @@ def _single(image: Any, labels: Any, out: Path) -> Iterator[Source]:
     source = open_image(image)
     name = Path(source.name).name
     known = None if labels is None else open_image(labels, indices=True)
-    yield Source(stem_of(name) or name, source, known, out.with_name(f"{out.name}.gnnseg"))
+    place = out.with_name(f"{out.name}.gnnseg")
+    yield Source(stem_of(name) or name, lambda: source, lambda: known, place)
 
 
 def _items(folder: Path, model: Model, out: Path) -> Iterator[Source]:
     for item in open_images(folder, model.classes):
-        labelled = item.label is not None or item.clicks
-        labels = open_image(item.load()[1], axes="YX") if labelled else None
         place = out.with_name(f"{out.name}.{item.stem}.gnnseg")
-        yield Source(item.stem, item.open_image(), labels, place)
+        yield Source(item.stem, item.open_image, partial(_labels_of, item), place)
+
+
+def _labels_of(item: Item) -> ImageSource | None:
+    """What is labelled in an image of a dataset."""
+    if item.label is None and not item.clicks:
+        return None
+    return open_image(item.load()[1], axes="YX")
 
 
 def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrite: bool) -> None:

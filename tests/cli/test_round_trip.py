@@ -57,6 +57,56 @@ def test_a_few_clicks_train_a_model(gnnseg_json, dataset, tmp_path):
     assert on_clicks["ceiling_miou"] > measured["ceiling_miou"]
 
 
+def test_suggestions_become_clicks(gnnseg, gnnseg_json, dataset, model, tmp_path):
+    """Images without labels are ranked; with classes filled in the list is clicks.json."""
+    folder, out = tmp_path / "set", tmp_path / "next.json"
+    folder.mkdir()
+    (folder / "images").symlink_to(dataset / "images")
+    (folder / "classes.json").symlink_to(dataset / "classes.json")
+    (folder / "test.txt").write_text("5\n")
+    pictures = tmp_path / "pictures"
+    arguments = ["suggest", folder, "-m", model, "--count", 40]
+    found = gnnseg_json(*arguments, "-o", out, "--overlay", pictures)
+    assert (found["num_images"], len(found["suggestions"])) == (5, 40)
+    images = {s["image"] for s in found["suggestions"]}
+    assert len(images) > 2
+    assert {path.stem for path in pictures.iterdir()} == images <= set("01234")
+    gnnseg("train", folder, "-o", tmp_path / "m.safetensors", code=3)
+    content = json.loads(out.read_text())
+    for s in content["suggestions"]:
+        labels = read_labels(dataset / "labels" / f"{s['image']}.png")
+        s["class"] = f"class_{labels[s['y'], s['x']]}"
+    (folder / "clicks.json").write_text(json.dumps(content))
+    (folder / "test.txt").unlink()
+    assert gnnseg_json("info", folder)["clicks"] == 40
+    config = tmp_path / "config.toml"
+    config.write_text("step = 17\nn_iter = 1\npreset = 'mlp'\nlearning_rate = 0.02\n")
+    trained = tmp_path / "m.safetensors"
+    gnnseg("train", folder, "-o", trained, "--config", config, "--epochs", 5)
+    again = gnnseg_json("suggest", folder, "-m", trained, "--count", 40, "-o", tmp_path / "2.json")
+    assert again["num_images"] == 6
+    places = {(s["image"], s["id"]) for s in found["suggestions"]}
+    assert not places & {(s["image"], s["id"]) for s in again["suggestions"]}
+    lines = gnnseg(*arguments, "-o", tmp_path / "3.json", "--quiet").stdout.splitlines()
+    assert lines[1].split()[:2] == ["suggestions", "rank"]
+    assert len(lines) == 45
+
+
+def test_suggestions_for_one_image(gnnseg, gnnseg_json, image, model, tmp_path, segmented):
+    out, picture = tmp_path / "next.json", tmp_path / "next.png"
+    arguments = ["suggest", image, "-m", model, "-o", out]
+    found = gnnseg_json(*arguments, "--count", 7, "--overlay", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [s["rank"] for s in found["suggestions"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert found["suggestions"] == json.loads(out.read_text())["suggestions"]
+    gnnseg(*arguments, code=4)
+    labels = ["--labels", segmented["output"], "--overwrite"]
+    assert gnnseg_json(*arguments, *labels)["suggestions"] == []
+    assert "suggestions  none" in gnnseg(*arguments, *labels).stdout
+    gnnseg("suggest", tmp_path / "none.tif", *arguments[2:4], "-o", tmp_path / "a.json", code=3)
+    gnnseg(*arguments[:4], "-o", tmp_path / "a.txt", code=2)
+
+
 def test_evaluation(gnnseg_json, dataset, model):
     found = gnnseg_json("evaluate", dataset, "-m", model)
     assert found["num_images"] == 1
