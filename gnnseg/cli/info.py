@@ -116,10 +116,12 @@ def describe_dataset(path: Path) -> dict[str, Any]:
     from gnnseg.datasets import open_dataset
 
     dataset = open_dataset(path)
+    items = {split: dataset.split(split) for split in ("train", "val", "test")}
     return {
         "kind": "dataset",
         "classes": list(dataset.classes.names),
-        "images": {split: len(dataset.split(split)) for split in ("train", "val", "test")},
+        "images": {split: len(those) for split, those in items.items()},
+        "clicks": sum(len(item.clicks) for those in items.values() for item in those),
         "pixel_size": dataset.pixel_size,
     }
 

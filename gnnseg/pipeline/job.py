@@ -90,7 +90,7 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
     load_loops(reader, model, roi, options)
-    base = rss()
+    base = rss() + options.held
     return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
 
 

@@ -37,7 +37,10 @@ class PaintOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOptions(PaintOptions):
-    """All of `segment`, beside the image, the model and the output."""
+    """All of `segment`, beside the image, the model and the output.
+
+    `held` bytes are kept for the caller: they are no room for blocks.
+    """
 
     memory: int
     workers: int
@@ -46,6 +49,7 @@ class SegmentOptions(PaintOptions):
     keep: bool = False
     overwrite: bool = False
     ome_version: OmeVersion = "0.5"
+    held: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

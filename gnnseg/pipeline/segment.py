@@ -173,15 +173,7 @@ def run(job: Job, out: Path) -> dict[str, Any]:
 
 def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
     """All phases; the output is whole when the last line is done."""
-    image = job.reader.image
-    scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
-    need = required(job.model.network, job.grid, job.sight)
-    stream = _Stream(job, progress, ledger, scratch, need)
-    stream.regions()
-    stream.levels()
-    stream.stem()
-    stream.network()
-    stream.paint(outputs)
+    stream_logits(job, progress, ledger).paint(outputs)
     with ledger.stage("finish"):
         if job.options.keep:
             mark_graphs_complete(progress.scratch, job.model.num_levels)
@@ -189,12 +181,25 @@ def _work(job: Job, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
         progress.record("paint")
 
 
+def stream_logits(job: Job, progress: Run, ledger: Ledger) -> Stream:
+    """The phases from pixels to the logits of the regions."""
+    image = job.reader.image
+    scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
+    need = required(job.model.network, job.grid, job.sight)
+    stream = Stream(job, progress, ledger, scratch, need)
+    stream.regions()
+    stream.levels()
+    stream.stem()
+    stream.network()
+    return stream
+
+
 COARSE_CHUNKS = 2
 """Chunks on a side of a block whose tables are pooled; small enough for any budget."""
 
 
 @dataclass(frozen=True)
-class _Stream:
+class Stream:
     """The phases of one run, in order; each skips the blocks that are done."""
 
     job: Job

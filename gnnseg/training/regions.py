@@ -13,6 +13,7 @@ from gnnseg.kernels.paint import count_labels
 from gnnseg.superpixels import PixelReader
 from gnnseg.training.augment import Variant, load_variant
 from gnnseg.training.cache import ArrayCache, Arrays
+from gnnseg.training.clicks import label_clicked, place_clicks
 from gnnseg.training.identity import item_identity
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class RegionMaker:
         is_known = loaded.labels != item.classes.ignore_index
         known = np.where(is_known, loaded.labels, self.num_classes).astype(np.uint16)
         count_labels(slots, self.config.step, known, counts)
+        clicks = place_clicks(item, variant, item.read_labels().shape)
+        label_clicked(slots, self.config.step, clicks, table.area, counts)
         arrays = {_COUNTS: counts, **table.arrays()}
         if self.pixels:
             arrays |= {_WORK: reader.channels(reader.lattice.bounds), _SLOTS: slots}

@@ -110,6 +110,8 @@ def train(
     else:
         samples, val_samples = _hold_out(make(train_items), val)
     _set_statistics(model, samples)
+    samples = _labelled(samples, dataset.name, "training")
+    val_samples = _labelled(val_samples, dataset.name, "val")
     batches, val_batches = _batches(model, samples), _batches(model, val_samples)
     trim()
     limit = config.max_minutes
@@ -152,14 +154,28 @@ def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
 def _hold_out(
     samples: list[list[Sample]], val: float
 ) -> tuple[list[list[Sample]], list[list[Sample]]]:
-    """Let every n-th piece validate where no image does; a single piece validates itself."""
-    if len(samples) == 1:
-        return samples, list(samples)
+    """Let every n-th labelled piece validate where no image does; a single one validates itself."""
+    labelled = [index for index, group in enumerate(samples) if _has_labels(group)]
+    if len(labelled) <= 1:
+        return samples, [samples[index] for index in labelled]
     every = max(2, round(1 / max(val, 0.01)))
-    held = [index for index in range(len(samples)) if index % every == every - 1]
-    held = held or [len(samples) - 1]
+    held = labelled[every - 1 :: every] or labelled[-1:]
     kept = [group for index, group in enumerate(samples) if index not in held]
     return kept, [samples[index] for index in held]
+
+
+def _labelled(samples: list[list[Sample]], name: str, split: str) -> list[list[Sample]]:
+    """Those with a labelled pixel: the others have nothing to teach, and nothing to measure."""
+    kept = [group for group in samples if _has_labels(group)]
+    if not kept:
+        raise InputError(
+            f"{name}: no pixel of the {split} images has a label (255 means none): label some"
+        )
+    return kept
+
+
+def _has_labels(group: list[Sample]) -> bool:
+    return bool(group[0].counts.any())
 
 
 def _batches(model: Model, samples: list[list[Sample]]) -> list[list[Batch]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+import gnnseg
+from gnnseg.datasets.base import Dataset
+from gnnseg.datasets.scribbles import scribble, with_scribbles
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import InputError, UsageError
 from gnnseg.graph import whole_table
@@ -277,3 +282,56 @@ def test_a_class_that_training_does_not_see_is_never_favoured():
     model = train([image], [labels], classes=["a", "b", "never"], preset="mlp", epochs=30)
     _, table = whole_table(PixelReader(open_image(image), model.scaling, model.settings))
     assert (model.logits(table).argmax(axis=1) != 2).all()
+
+
+def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, monkeypatch):
+    seen = []
+    loop = trainer.Trainer.run
+    monkeypatch.setattr(
+        trainer.Trainer, "run", lambda self, *args: seen.append(self) or loop(self, *args)
+    )
+    labels = [np.full((80, 96), 255, np.uint8) for _ in range(2)]
+    for label, item in zip(labels, dataset.split("train"), strict=False):
+        label[5:9, 5:40] = item.read_labels()[5:9, 5:40]
+    images = [item.image for item in dataset.split("train")[:2]]
+    settings = {"step": 2, "n_iter": 0, "tile": 32, "epochs": 2, "preset": "mlp"}
+    model = train(images, labels, classes=3, val=0.0, **settings)
+    pieces = [group[0] for group in seen[0].train_batches] + list(seen[0].val_batches)
+    assert len(pieces) == 2
+    assert sum(piece.counts.sum() for piece in pieces) == 2 * 4 * 35
+    assert np.isfinite(model.training["val_miou"])
+    whole = train(images, [item.read_labels() for item in dataset.split("train")[:2]],
+                  classes=3, val=0.0, **settings)  # fmt: skip
+    assert len(seen[0].train_batches) == 1
+    assert len(seen[1].train_batches) == 7
+    assert np.abs(whole.mean - model.mean).max() < 1
+
+
+@pytest.mark.parametrize("split", ["training", "val"])
+def test_images_without_any_label_are_refused_before_training(dataset, split):
+    train_item, val_item = dataset.split("train")[0], dataset.split("val")[0]
+    blank = np.full((80, 96), 255, np.uint8)
+    labels = {True: blank, False: train_item.read_labels()}
+    items = {
+        "train": (replace(train_item, label=labels[split == "training"]),),
+        "val": (replace(val_item, label=labels[split == "val"]),),
+    }
+    with pytest.raises(InputError, match=f"no pixel of the {split} images has a label"):
+        trained(Dataset("blank", dataset.classes, items), "mlp")
+
+
+def test_val_of_scribbles_is_measured_on_their_pixels_alone(dataset):
+    sparse = with_scribbles(dataset, 0.05)
+    val = tuple(
+        replace(item, label=scribble(item.read_labels(), 0.05)) for item in dataset.split("val")
+    )
+    sparse = replace(sparse, items={**sparse.items, "val": val})
+    model = trained(sparse, "mlp", epochs=12, learning_rate=0.02, patience=2)
+    total = ConfusionMatrix.zeros(3)
+    for item in val:
+        image, labels = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        total += ConfusionMatrix.of(labels, gnnseg.paint(slots, node_labels, step=8), 3)
+    assert total.num_pixels < 0.06 * 2 * 80 * 96
+    assert model.training["val_miou"] == total.miou > 0.3
