@@ -27,7 +27,7 @@ def pool(maps: np.ndarray, slots: np.ndarray, step: int, stride: int, sums: np.n
     A region's pixels are added in raster order, runs of equal ones by one product: its bits depend
     on its own pixels alone, as long as all of them are there.
     """
-    _pool(maps, slots, step, stride, sums)
+    _walk(maps, slots, step, stride, sums, False)
 
 
 def spread(sums: np.ndarray, slots: np.ndarray, step: int, stride: int, maps: np.ndarray) -> None:
@@ -35,37 +35,30 @@ def spread(sums: np.ndarray, slots: np.ndarray, step: int, stride: int, maps: np
 
     The arrays are those of `pool`, with `sums` read and `maps` written.
     """
-    _spread(sums, slots, step, stride, maps)
+    _walk(maps, slots, step, stride, sums, True)
 
 
 @njit(nogil=True, cache=True)
-def _pool(maps, slots, step, stride, sums):
+def _walk(maps, slots, step, stride, sums, back):
+    """Add the map to the sums, run by run of pixels, or `back` the sums to the map."""
     for y in range(slots.shape[0]):
         x = 0
         while x < slots.shape[1]:
             end = _run_end(slots[y], x, step, stride)
             home_y, home_x = _home(slots[y, x], y // step, x // step)
             if 0 <= home_y < sums.shape[0] and 0 <= home_x < sums.shape[1]:
-                number = np.float32(end - x)
                 value, total = maps[y // stride, x // stride], sums[home_y, home_x]
-                for c in range(value.size):
-                    total[c] += number * value[c]
+                if back:
+                    _add(total, np.float32(end - x), value)
+                else:
+                    _add(value, np.float32(end - x), total)
             x = end
 
 
 @njit(nogil=True, cache=True)
-def _spread(sums, slots, step, stride, maps):
-    for y in range(slots.shape[0]):
-        x = 0
-        while x < slots.shape[1]:
-            end = _run_end(slots[y], x, step, stride)
-            home_y, home_x = _home(slots[y, x], y // step, x // step)
-            if 0 <= home_y < sums.shape[0] and 0 <= home_x < sums.shape[1]:
-                number = np.float32(end - x)
-                value, total = sums[home_y, home_x], maps[y // stride, x // stride]
-                for c in range(value.size):
-                    total[c] += number * value[c]
-            x = end
+def _add(values, number, out):
+    for c in range(values.size):
+        out[c] += number * values[c]
 
 
 @njit(nogil=True, cache=True)

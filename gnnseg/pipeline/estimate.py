@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.execution import default_workers
+from gnnseg.execution import default_workers, one_torch_thread
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import reused_memory
 from gnnseg.models.group import STEM
-from gnnseg.pipeline.phases import one_torch_thread
 from gnnseg.pipeline.rates import Rates, measure
 from gnnseg.pipeline.sample import sample
 from gnnseg.pipeline.windows import required

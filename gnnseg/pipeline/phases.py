@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,16 +127,3 @@ class GroupPhase:
             table = self.scratch.tables[0].read(plane, window, ("x",))
             return self.model.standardise(table.x.reshape(window.size, -1))
         return torch.from_numpy(self.scratch.read_state(name, plane, window))
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """One torch thread a block inside: the same bits everywhere."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Block, Window
+from gnnseg.execution import one_torch_thread
 from gnnseg.io import label_dtype
 from gnnseg.memory import reused_memory
 from gnnseg.pipeline.paint_phase import PaintPhase
@@ -19,7 +20,6 @@ from gnnseg.pipeline.phases import (
     GroupPhase,
     StemPhase,
     coarsen_phase,
-    one_torch_thread,
     regions_phase,
 )
 from gnnseg.pipeline.refine import load_refinement

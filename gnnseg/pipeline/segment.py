@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnseg.blocks import Window
-from gnnseg.execution import default_workers
+from gnnseg.execution import default_workers, one_torch_thread
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io import (
     ZarrOutput,
@@ -33,7 +33,6 @@ from gnnseg.pipeline.phases import (
     GroupPhase,
     StemPhase,
     coarsen_phase,
-    one_torch_thread,
     regions_phase,
 )
 from gnnseg.pipeline.refine import WIDTH

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from gnnseg.errors import StateError, UsageError
-from gnnseg.execution import default_workers, run_tasks
+from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models.layers import random_from
 from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
@@ -99,7 +99,7 @@ class Trainer:
         state = self.state
         self._ticked = time.monotonic()
         holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
-        with _one_thread(), holds as interrupt:
+        with one_torch_thread(), holds as interrupt:
             while self._goes_on():
                 self._train_epoch(interrupt)
                 miou = self.validate()[0].miou
@@ -255,17 +255,6 @@ class Trainer:
         self.state.place.epoch_seconds += now - self._ticked
         self.state.place.seconds += now - self._ticked
         self._ticked = now
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for each operation of torch."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _count(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
