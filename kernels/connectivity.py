@@ -18,7 +18,7 @@ from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.bits import WORD, add_where
 from gnnseg.kernels.pieces import find_orphans
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 ORPHAN = 40
 """Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""

@@ -12,7 +12,7 @@ from numba import njit
 
 from gnnseg.kernels.bits import WORD, count_bits, first_bit, pack
 from gnnseg.kernels.runs import ROW, same_home
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""

@@ -11,20 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnnseg.kernels.slic import (
-    FIRST,
-    LAYER,
-    QUARTERS,
-    add_cells,
-    add_rest,
-    assign,
-    few_channels,
-    inner_cells,
-    make_ruler,
-    settle,
-    take_sample,
-    update_shift,
-)
+from gnnseg.kernels.assign import assign, few_channels
+from gnnseg.kernels.ruler import QUARTERS, make_ruler
+from gnnseg.kernels.seeds import add_cells, add_rest, take_sample
+from gnnseg.kernels.slic import inner_cells, settle, update_shift
+from gnnseg.kernels.slots import FIRST, LAYER
 
 OWN = LAYER * 2 + 12
 """Slot of a voxel in its own cell's superpixel; slot = 25 (dz + 2) + 5 (dy + 2) + dx + 2."""

@@ -12,7 +12,7 @@ import numpy as np
 from gnnseg.kernels.connectivity import _adopt
 from gnnseg.kernels.paint import _paint
 from gnnseg.kernels.region_sums import _sum_strips
-from gnnseg.kernels.slic import assign
+from gnnseg.kernels.assign import assign
 from gnnseg.pipeline import painting, stages
 
 def loaded(*loops):

@@ -1,0 +1,201 @@
+"""One assignment: each pixel of a window gets the nearest of the homes around its cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from gnnseg.kernels.ruler import NOWHERE, QUARTERS
+from gnnseg.kernels.slots import LAYER
+from gnnseg.kernels.strip import (
+    HALF,
+    accumulate,
+    address,
+    copy,
+    nearest,
+    pack,
+    soften,
+    store,
+    take_nearer,
+)
+
+STRIP = 256
+"""Pixels of a row worked on at once: what they look at stays in the nearest cache."""
+_FEW = 4  # up to so many channels, the loops are compiled for their number
+_SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
+_NINE = 9  # homes of a layer, counted in raster order
+_BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait for the other
+_LOW = (1 << HALF) - 1
+
+
+def few_channels(number: int) -> tuple[int, ...]:
+    """A tuple as long as there are channels, of which the compiler knows the length; or none."""
+    return (0,) * number if number <= _FEW else ()
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, few):
+    """Give each pixel its nearest home; among equals the first in raster order.
+
+    What the homes of a row of cells look like from each column is spread out once (`_spread`), so
+    that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
+    those of a sample and are added up there; without (`sums` empty), they are filtered and get
+    their slots. `few` has an item for each channel, or none when there are many.
+
+    `homes` are colour, place and whether there is one, of each layer of cells that pixels compete
+    for, and what the way to it along z costs; a plane has one layer, a volume three, each with nine
+    homes. `first` is the slot of the first home.
+    """
+    channels, (height, width), layers = work.shape[0], slots.shape, homes[0].shape[0]
+    size = -(-step // stride)
+    cells_x = homes[2].shape[2]
+    views = np.empty((3, layers, _SPACES + channels, (cells_x + 2) * size), np.uint16)
+    near = np.empty((layers, 9, 2 + channels, STRIP), np.uint16)
+    least, found = np.empty(STRIP, np.uint16), np.empty(STRIP, np.uint8)
+    cost, other = np.empty(STRIP, np.uint16), np.empty(STRIP, np.uint8)
+    packed = np.empty((channels // 2 + 1, STRIP), np.int64)
+    numbers = _number_homes(layers, first, sums.size > 0)
+    # The last place is that of masked pixels.
+    local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, packed.shape[0] + 1), np.int64)
+    cells, parts = np.empty(STRIP, np.uint32), np.empty(STRIP, np.uint32)
+    away = (np.arange(width) % size * stride).astype(np.int32)
+    pixels, column = np.empty((channels, STRIP), np.uint16), np.empty(STRIP + 2, np.uint16)
+    x_first, x_last = part[2] * size, min(part[3] * size, width)
+    columns = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
+    for hy in range(part[0] - 1, part[0] + 1):
+        _spread(hy, size, step, ruler, columns, homes, views[hy % 3])
+    for cy in range(part[0], part[1]):
+        _spread(cy + 1, size, step, ruler, columns, homes, views[(cy + 1) % 3])
+        for x0 in range(x_first, x_last, STRIP):
+            n = min(STRIP, x_last - x0)
+            for layer in range(layers):
+                _line_up(views, layer, cy, x0, n, size, near[layer])
+            _list_cells(x0, size, local, cells)
+            for y in range(cy * size, min(cy * size + size, height)):
+                down = (y - cy * size) * stride
+                _load_row(work, corner, y, x0, n, sums.size == 0, column, pixels)
+                at = np.uint16(ruler[QUARTERS * (2 * step + down)])
+                nearest(pixels, at, near[0], numbers[0], least[:n], found[:n], few)
+                for layer in range(1, layers):
+                    nearest(pixels, at, near[layer], numbers[layer], cost[:n], other[:n], few)
+                    take_nearer(cost[:n], other[:n], least[:n], found[:n])
+                if sums.size == 0:
+                    store(found, slots[y, x0 : x0 + n])
+                else:
+                    pack(pixels, away[x0 : x0 + n], packed)
+                    address(found, slots[y, x0 : x0 + n], cells, local, parts)
+                    accumulate(packed, 1 | down << HALF, parts[:n], local.reshape(-1), few)
+            if sums.size > 0:
+                for layer in range(layers):
+                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
+                local[:] = 0
+
+
+@njit(nogil=True, cache=True)
+def _number_homes(layers, first, counted):
+    """What the first home of a layer is called, and by how much more than 3 a row of homes counts.
+
+    Homes are counted from 0 on where they are added up; elsewhere they are called by their slots.
+    """
+    numbers = np.empty((layers, 2), np.uint16)
+    for layer in range(layers):
+        numbers[layer, 0] = _NINE * layer if counted else first + LAYER * layer
+        numbers[layer, 1] = 0 if counted else 2
+    return numbers
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _load_row(work, corner, y, x0, n, filtered, column, pixels):
+    """Write `n` pixels of a row of each channel, through the filter if they are to be filtered."""
+    for c in range(work.shape[0]):
+        if filtered:
+            soften(work[c], corner[0] + y, corner[1] + x0, n, column, pixels[c])
+        else:
+            copy(work[c, y, x0:], pixels[c], n)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _spread(hy, size, step, ruler, columns, homes, views):
+    """Write what a row of homes of each layer looks like from each column of pixels.
+
+    A view has a cell of `size` columns for each home and one more at either end. Its rows are where
+    the home stands on the ruler along y for pixels of the row of cells below, of its own, and of
+    that above; the cost along x from the columns of the cell to the right, of its own, and of that
+    to the left, and along z; and its colour. `columns` tells where on the ruler the columns of a
+    cell stand.
+    """
+    colour, place, active, away = homes
+    layers, cells_y, cells_x = active.shape
+    for layer in range(layers):
+        view = views[layer]
+        for cell in range(cells_x + 2):
+            hx, start = cell - 1, np.uint64(cell * size)
+            if not (0 <= hy < cells_y and 0 <= hx < cells_x and active[layer, hy, hx]):
+                _hide(view, start, size)
+                continue
+            for k in range(3):
+                y = ruler[place[layer, hy, hx, 0] + k * QUARTERS * step]
+                centre = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
+                for x in range(np.uint64(size)):
+                    view[k, start + x] = y
+                    cost = np.uint16(abs(np.int16(columns[x] - centre)))
+                    view[3 + k, start + x] = cost + away[layer, hy, hx]
+            for c in range(colour.shape[3]):
+                for x in range(np.uint64(size)):
+                    view[_SPACES + c, start + x] = colour[layer, hy, hx, c]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hide(view, start, size):
+    """Make a home that there is not farther than any other."""
+    for k in range(view.shape[0]):
+        value = NOWHERE if 3 <= k < _SPACES else 0
+        for x in range(np.uint64(size)):
+            view[k, start + x] = value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _line_up(views, layer, cy, x0, n, size, near):
+    """Copy what `n` columns of a row of cells see of nine homes: y, cost along x, colour."""
+    for k in range(9):
+        view = views[(cy + k // 3 - 1) % 3, layer]
+        start = x0 + k % 3 * size
+        copy(view[k // 3, start:], near[k, 0], n)
+        copy(view[3 + k % 3, start:], near[k, 1], n)
+        for c in range(view.shape[0] - _SPACES):
+            copy(view[_SPACES + c, start:], near[k, 2 + c], n)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _list_cells(x0, size, local, cells):
+    """Write where in `local` the sums of each column's cell begin."""
+    banks, num, codes, words = local.shape
+    for x in range(cells.size):
+        cell = (x0 + x) // size - x0 // size
+        cells[x] = (x % banks * num + cell) * codes * words
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hand_over(local, first, cy, cx, step, sums, few):
+    """Add a strip's sums to those of a layer's homes; positions count from one cell before.
+
+    `first` is the number of the layer's first home. Numbers without a sign need no test for
+    counting from the end, which would take as long as the sums.
+    """
+    channels = sums.shape[2] - 3 if len(few) == 0 else len(few)
+    near, far = np.uint64(0), np.uint64(1)
+    for cell in range(np.uint64(local.shape[1])):
+        for k in range(9):
+            home = np.uint64(first + k)
+            word = local[near, cell, home, 0] + local[far, cell, home, 0]
+            count = word & _LOW
+            if count > 0:
+                y, x = np.uint64(cy + k // 3 - 1), np.uint64(cx + np.int64(cell) + k % 3 - 1)
+                sums[y, x, 0] += count
+                sums[y, x, 1] += count * (2 - k // 3) * step + (word >> HALF)
+                word = local[near, cell, home, 1] + local[far, cell, home, 1]
+                sums[y, x, 2] += count * (2 - k % 3) * step + (word & _LOW)
+                for c in range(channels):
+                    at = np.uint64(1 + (c + 1) // 2)
+                    word = local[near, cell, home, at] + local[far, cell, home, at]
+                    sums[y, x, 3 + c] += word & _LOW if c % 2 else word >> HALF
