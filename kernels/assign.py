@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from gnnseg.kernels.ruler import NOWHERE, QUARTERS
+from gnnseg.kernels.ruler import BASE, FARTHEST, QUARTERS
 from gnnseg.kernels.slots import LAYER
 from gnnseg.kernels.strip import (
     HALF,
+    STRIP,
     accumulate,
     address,
     copy,
+    locate,
     nearest,
     pack,
     soften,
@@ -19,8 +21,7 @@ from gnnseg.kernels.strip import (
     take_nearer,
 )
 
-STRIP = 256
-"""Pixels of a row worked on at once: what they look at stays in the nearest cache."""
+_ROWS = 16  # filtered at once: they stay in the second cache until they are looked at
 _FEW = 4  # up to so many channels, the loops are compiled for their number
 _SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
 _NINE = 9  # homes of a layer, counted in raster order
@@ -48,47 +49,57 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
     """
     channels, (height, width), layers = work.shape[0], slots.shape, homes[0].shape[0]
     size = -(-step // stride)
+    x_first, x_last = part[2] * size, min(part[3] * size, width)
     cells_x = homes[2].shape[2]
+    counted = sums.size > 0
     views = np.empty((3, layers, _SPACES + channels, (cells_x + 2) * size), np.uint16)
-    near = np.empty((layers, 9, 2 + channels, STRIP), np.uint16)
+    near = np.empty((layers, _NINE * (2 + channels) * STRIP), np.uint16)
     least, found = np.empty(STRIP, np.uint16), np.empty(STRIP, np.uint8)
     cost, other = np.empty(STRIP, np.uint16), np.empty(STRIP, np.uint8)
     packed = np.empty((channels // 2 + 1, STRIP), np.int64)
-    numbers = _number_homes(layers, first, sums.size > 0)
+    numbers = _number_homes(layers, first, counted)
     # The last place is that of masked pixels.
     local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, packed.shape[0] + 1), np.int64)
     cells, parts = np.empty(STRIP, np.uint32), np.empty(STRIP, np.uint32)
     away = (np.arange(width) % size * stride).astype(np.int32)
-    pixels, column = np.empty((channels, STRIP), np.uint16), np.empty(STRIP + 2, np.uint16)
-    x_first, x_last = part[2] * size, min(part[3] * size, width)
+    band = np.empty(
+        (channels, 0 if counted else min(size, _ROWS), max(0, x_last - x_first)), np.int16
+    )
+    column = np.empty(band.shape[2] + 2, np.uint16)
+    pixels, origin = (work, (0, 0)) if counted else (band, (0, x_first))
     columns = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
     for hy in range(part[0] - 1, part[0] + 1):
         _spread(hy, size, step, ruler, columns, homes, views[hy % 3])
     for cy in range(part[0], part[1]):
         _spread(cy + 1, size, step, ruler, columns, homes, views[(cy + 1) % 3])
-        for x0 in range(x_first, x_last, STRIP):
-            n = min(STRIP, x_last - x0)
-            for layer in range(layers):
-                _line_up(views, layer, cy, x0, n, size, near[layer])
-            _list_cells(x0, size, local, cells)
-            for y in range(cy * size, min(cy * size + size, height)):
-                down = (y - cy * size) * stride
-                _load_row(work, corner, y, x0, n, sums.size == 0, column, pixels)
-                at = np.uint16(ruler[QUARTERS * (2 * step + down)])
-                nearest(pixels, at, near[0], numbers[0], least[:n], found[:n], few)
-                for layer in range(1, layers):
-                    nearest(pixels, at, near[layer], numbers[layer], cost[:n], other[:n], few)
-                    take_nearer(cost[:n], other[:n], least[:n], found[:n])
-                if sums.size == 0:
-                    store(found, slots[y, x0 : x0 + n])
-                else:
-                    pack(pixels, away[x0 : x0 + n], packed)
-                    address(found, slots[y, x0 : x0 + n], cells, local, parts)
-                    accumulate(packed, 1 | down << HALF, parts[:n], local.reshape(-1), few)
-            if sums.size > 0:
+        for y0 in range(cy * size, min(cy * size + size, height), _ROWS):
+            rows = min(y0 + _ROWS, cy * size + size, height) - y0
+            if not counted:
+                origin = y0, x_first
+                _load_rows(work, corner[0] + y0, corner[1] + x_first, rows, column, band)
+            for x0 in range(x_first, x_last, STRIP):
+                n = min(STRIP, x_last - x0)
                 for layer in range(layers):
-                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
-                local[:] = 0
+                    _line_up(views, layer, cy, x0, n, size, near[layer])
+                _list_cells(x0, size, local, cells)
+                for y in range(y0, y0 + rows):
+                    down = (y - cy * size) * stride
+                    at = np.uint16(ruler[QUARTERS * (2 * step + down)])
+                    row = locate(pixels, y - origin[0], x0 - origin[1])
+                    nearest(row, at, near[0], numbers[0], least[:n], found[:n], few)
+                    for layer in range(1, layers):
+                        nearest(row, at, near[layer], numbers[layer], cost[:n], other[:n], few)
+                        take_nearer(cost[:n], other[:n], least[:n], found[:n])
+                    if counted:
+                        pack(row, channels, away[x0 : x0 + n], packed)
+                        address(found, slots[y, x0 : x0 + n], cells, local, parts)
+                        accumulate(packed, 1 | down << HALF, parts[:n], local.reshape(-1), few)
+                    else:
+                        store(found, slots[y, x0 : x0 + n])
+                if counted:
+                    for layer in range(layers):
+                        _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
+                    local[:] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -105,13 +116,11 @@ def _number_homes(layers, first, counted):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _load_row(work, corner, y, x0, n, filtered, column, pixels):
-    """Write `n` pixels of a row of each channel, through the filter if they are to be filtered."""
-    for c in range(work.shape[0]):
-        if filtered:
-            soften(work[c], corner[0] + y, corner[1] + x0, n, column, pixels[c])
-        else:
-            copy(work[c, y, x0:], pixels[c], n)
+def _load_rows(work, y, x, rows, column, band):
+    """Write filtered rows of each channel from pixel (y, x) on."""
+    for row in range(rows):
+        for c in range(work.shape[0]):
+            soften(work[c], y + row, x, band.shape[2], column, band[c, row])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -121,8 +130,8 @@ def _spread(hy, size, step, ruler, columns, homes, views):
     A view has a cell of `size` columns for each home and one more at either end. Its rows are where
     the home stands on the ruler along y for pixels of the row of cells below, of its own, and of
     that above; the cost along x from the columns of the cell to the right, of its own, and of that
-    to the left, and along z; and its colour. `columns` tells where on the ruler the columns of a
-    cell stand.
+    to the left, and along z, less its colour, above `BASE`; and its colour, twice. `columns` tells
+    where on the ruler the columns of a cell stand.
     """
     colour, place, active, away = homes
     layers, cells_y, cells_x = active.shape
@@ -133,37 +142,47 @@ def _spread(hy, size, step, ruler, columns, homes, views):
             if not (0 <= hy < cells_y and 0 <= hx < cells_x and active[layer, hy, hx]):
                 _hide(view, start, size)
                 continue
+            base = np.uint16(BASE - colour[layer, hy, hx].sum() + away[layer, hy, hx])
             for k in range(3):
                 y = ruler[place[layer, hy, hx, 0] + k * QUARTERS * step]
                 centre = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
                 for x in range(np.uint64(size)):
                     view[k, start + x] = y
                     cost = np.uint16(abs(np.int16(columns[x] - centre)))
-                    view[3 + k, start + x] = cost + away[layer, hy, hx]
+                    view[3 + k, start + x] = cost + base
             for c in range(colour.shape[3]):
                 for x in range(np.uint64(size)):
-                    view[_SPACES + c, start + x] = colour[layer, hy, hx, c]
+                    view[_SPACES + c, start + x] = 2 * colour[layer, hy, hx, c]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hide(view, start, size):
     """Make a home that there is not farther than any other."""
     for k in range(view.shape[0]):
-        value = NOWHERE if 3 <= k < _SPACES else 0
+        value = FARTHEST if 3 <= k < _SPACES else 0
         for x in range(np.uint64(size)):
             view[k, start + x] = value
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _line_up(views, layer, cy, x0, n, size, near):
-    """Copy what `n` columns of a row of cells see of nine homes: y, cost along x, colour."""
+    """Write what `n` columns of a row of cells see of nine homes, as `nearest` takes it."""
+    rows = views.shape[2] - _SPACES + 2
     for k in range(9):
         view = views[(cy + k // 3 - 1) % 3, layer]
         start = x0 + k % 3 * size
-        copy(view[k // 3, start:], near[k, 0], n)
-        copy(view[3 + k % 3, start:], near[k, 1], n)
-        for c in range(view.shape[0] - _SPACES):
-            copy(view[_SPACES + c, start:], near[k, 2 + c], n)
+        out = near[k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
+        _place(view[k // 3, start:], view[3 + k % 3, start:], n, out[0], out[1])
+        for c in range(2, rows):
+            copy(view[_SPACES + c - 2, start:], out[c], n)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _place(y, along, n, twice, base):
+    """Write where a home stands along y, twice, and what else it costs."""
+    for x in range(n):
+        twice[x] = np.uint16(2 * y[x])
+        base[x] = np.uint16(along[x] - y[x])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

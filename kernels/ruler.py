@@ -11,8 +11,10 @@ SPAN = 16384
 HEAVIEST = 2000
 """Largest cost of a distance of one step along one axis."""
 _AXIS = 3 * HEAVIEST + 1  # largest cost of a distance between a pixel and a home
-NOWHERE = (1 << 16) - 1 - SPAN - 2 * _AXIS
-"""The cost along x of a home that there is not: it is then farther than any other."""
+BASE = SPAN + _AXIS
+"""Added to differences of distances, so that none is negative: as much as a pixel can have."""
+FARTHEST = (1 << 16) - 1
+"""In place of what a home costs that there is not: more than `BASE` and any distance."""
 
 
 def make_ruler(step: int, weight: float) -> np.ndarray:

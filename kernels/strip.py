@@ -10,6 +10,8 @@ from numba import njit
 
 from gnnseg.kernels.slots import MASKED
 
+STRIP = 256
+"""Pixels of a row worked on at once: what they look at stays in the nearest cache."""
 HALF = 32
 """Two sums share a 64-bit word, each with so many bits."""
 
@@ -33,48 +35,71 @@ def copy(source, target, n):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def nearest(pixels, y, near, numbers, least, out, few):
-    """Write the nearest of nine homes for each pixel of a row at `y` on the ruler.
+def locate(pixels, y, x):
+    """Where pixels (C, H, W) lie from (y, x) on: all of them, the first, and from channel to channel."""
+    return (
+        pixels.reshape(-1),
+        np.uint64(y * pixels.shape[2] + x),
+        np.uint64(pixels.shape[1] * pixels.shape[2]),
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _beyond(a, b):
+    """By how much a number is larger than another, twice, if it is: `a` is doubled already."""
+    twice = np.uint16(b + b)
+    return np.uint16(max(a, twice) - twice)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def nearest(row, y, near, numbers, least, out, few):
+    """Write the nearest of nine homes for each pixel of a row (`locate`) at `y` on the ruler.
+
+    `near` has, for each home, `STRIP` columns of its y, twice; of what it costs along x, less its y
+    and colour; and of each channel of its colour, twice. A distance is `|h - p|`, which is
+    `2 max(h - p, 0) - h + p`: what a pixel has does not count when it compares homes.
 
     `numbers` are what the first home is called, and by how much more than three a row of homes
-    counts; `least` gets the distances.
+    counts; `least` gets the distances, less what the pixel has.
     """
     if len(few) == 0:
-        _nearest_of_many(pixels, y, near, numbers, least, out)
+        _nearest_of_many(row, y, near, numbers, least, out)
         return
+    pixels, start, plane = row
     first, more = numbers[0], numbers[1]
-    for x in range(out.size):
-        best, nearest = np.uint16(65535), np.uint16(0)
-        for k in range(9):
-            cost = np.uint16(near[k, 1, x] + _apart(y, near[k, 0, x]))
-            for c in range(len(few)):
-                cost = np.uint16(cost + _apart(pixels[c, x], near[k, 2 + c, x]))
+    for x in range(np.uint64(out.size)):
+        best, closest = np.uint16(65535), np.uint16(0)
+        for k in range(np.uint64(9)):
+            at = k * np.uint64((2 + len(few)) * STRIP) + x
+            cost = np.uint16(near[at + np.uint64(STRIP)] + _beyond(near[at], y))
+            for c in range(np.uint64(len(few))):
+                pixel = np.uint16(pixels[start + c * plane + x])
+                colour = near[at + (np.uint64(2) + c) * np.uint64(STRIP)]
+                cost = np.uint16(cost + _beyond(colour, pixel))
             nearer = cost < best
             best = cost if nearer else best
-            nearest = np.uint16(k) if nearer else nearest
+            closest = np.uint16(k) if nearer else closest
         least[x] = best
         # A third, rounded down, of a number up to eight.
-        row = np.uint16(np.uint16(nearest * np.uint16(11)) >> np.uint16(5))
-        out[x] = np.uint16(first + nearest) + np.uint16(more * row)
+        line = np.uint16(np.uint16(closest * np.uint16(11)) >> np.uint16(5))
+        out[x] = np.uint16(first + closest) + np.uint16(more * line)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _apart(a, b):
-    """Absolute difference of two numbers below 2**15."""
-    return np.uint16(abs(np.int16(a - b)))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_of_many(pixels, y, near, numbers, least, out):
+def _nearest_of_many(row, y, near, numbers, least, out):
     """The same for any number of channels, a stream for each."""
+    pixels, start, plane = row
+    rows = near.size // (9 * STRIP)
     least[:] = 65535
     cost = np.empty(out.size, np.uint16)
     for k in range(9):
+        home = near[k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
         for x in range(out.size):
-            cost[x] = near[k, 1, x] + _apart(y, near[k, 0, x])
-        for c in range(pixels.shape[0]):
+            cost[x] = home[1, x] + _beyond(home[0, x], y)
+        for c in range(rows - 2):
+            channel = pixels[start + np.uint64(c) * plane :]
             for x in range(out.size):
-                cost[x] += _apart(pixels[c, x], near[k, 2 + c, x])
+                cost[x] += _beyond(home[2 + c, x], np.uint16(channel[x]))
         slot = np.uint8(numbers[0] + k + numbers[1] * (k // 3))
         for x in range(out.size):
             nearer = cost[x] < least[x]
@@ -99,16 +124,19 @@ def store(found, slots):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def pack(pixels, away, packed):
+def pack(row, channels, away, packed):
     """Write x (within the cell) and channels of a row of pixels, two to a 64-bit word.
 
     A sum over a cell stays below 2**31 in each half.
     """
+    pixels, start, plane = row
+    first = pixels[start:]
     for x in range(away.size):
-        packed[0, x] = np.int64(away[x]) | np.int64(pixels[0, x]) << HALF
+        packed[0, x] = np.int64(away[x]) | np.int64(first[x]) << HALF
     for word in range(1, packed.shape[0]):
-        low = pixels[2 * word - 1]
-        high = pixels[min(2 * word, pixels.shape[0] - 1)]  # the last once more, in an odd number
+        low = pixels[start + np.uint64(2 * word - 1) * plane :]
+        # The last once more, in an odd number.
+        high = pixels[start + np.uint64(min(2 * word, channels - 1)) * plane :]
         for x in range(away.size):
             packed[word, x] = np.int64(low[x]) | np.int64(high[x]) << HALF
 

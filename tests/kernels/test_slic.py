@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gnnseg.kernels.assign import STRIP
 from gnnseg.kernels.ruler import HEAVIEST, SPAN
 from gnnseg.kernels.slic import slic
 from gnnseg.kernels.slots import MASKED, OWN
+from gnnseg.kernels.strip import STRIP
 
 WEIGHTS = [0.0, 0.013, 1.7, 40.0, 333.3]
 OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
