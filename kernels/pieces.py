@@ -40,7 +40,7 @@ def find_orphans(slots: np.ndarray, step: int) -> np.ndarray:
     shape = height, -(-width // WORD)
     taken, across, orphans = (np.zeros(shape, np.uint64) for _ in range(3))
     number = _link(slots, step, taken, across)
-    parents = np.empty(number, np.int32 if slots.size < 1 << 31 else np.int64)
+    parents = np.empty(number + 1, np.int32 if slots.size < 1 << 31 else np.int64)
     _unite_runs(slots, step, taken, across, parents)
     homes = -(-height // step) + 2 * REACH, -(-width // step) + 2 * REACH
     main = np.full(homes, -1, parents.dtype)
@@ -87,23 +87,17 @@ def _unite_runs(slots, step, taken, across, parents):
 
     Runs are numbered in raster order.
     """
-    height, width = slots.shape
-    words = taken.shape[1]
+    height, words = taken.shape
     flags, down = np.zeros(WORD * words, np.uint8), np.zeros(words, np.uint64)
-    starts, ends = np.empty(width, np.int32), np.empty(width, np.int32)
     # Runs before each word, in the row above and in this one.
     above, here = np.zeros(words, np.int64), np.zeros(words, np.int64)
-    first = 0
+    number = 0
     for y in range(height):
         above, here = here, above
-        count = _list_runs(taken[y], across[y], starts, ends)
-        for k in range(count):
-            parents[first + k] = starts[k] - ends[k]
-        number = first
+        _size_runs(taken[y], across[y], number, parents)
         for w in range(words):
             here[w] = number
             number += count_bits(taken[y, w] & ~across[y, w])
-        first += count
         if y > 0:
             _link_down(slots[y - 1], slots[y], y % step == 0, flags, down)
             rows = taken[y - 1], across[y - 1], taken[y], across[y]
@@ -111,82 +105,123 @@ def _unite_runs(slots, step, taken, across, parents):
 
 
 @njit(nogil=True, cache=True)
+def _size_runs(taken, across, first, parents):
+    """Write minus the pixels of each run of a row, from that of number `first` on.
+
+    What does not continue a run ends the one before, a masked pixel too; then its size is written
+    once more, by the next run. `parents` has room for one more than there are.
+    """
+    number, begin, is_run = np.uint64(first), 0, np.uint64(0)
+    for w in range(taken.size):
+        bits = ~across[w]
+        while bits:
+            bit = first_bit(bits)
+            x = WORD * w + bit
+            parents[number] = begin - x
+            number += is_run
+            begin, is_run = x, taken[w] >> np.uint64(bit) & _ONE
+            bits &= bits - _ONE
+    parents[number] = begin - WORD * taken.size
+
+
+@njit(nogil=True, cache=True)
 def _unite_rows(rows, down, above, here, parents):
     """Unite the runs of two rows that touch."""
     taken_above, across_above, taken, across = rows
-    carry = np.uint64(0)
+    carry = seen = np.uint64(0)
     for w in range(down.size):
         # Once for two runs: where the pixels on the left belong to the same two, all is done.
         again = (down[w] << _ONE | carry) & across[w] & across_above[w]
         carry = down[w] >> _LAST
         touch = down[w] & ~again
-        while touch:
-            until = touch ^ (touch - _ONE)
-            a = above[w] + count_bits(taken_above[w] & ~across_above[w] & until) - 1
-            b = here[w] + count_bits(taken[w] & ~across[w] & until) - 1
+        first_above, first = taken_above[w] & ~across_above[w], taken[w] & ~across[w]
+        # Those that touch a run above on their left, too (see `_fill`).
+        more = _fill((touch << _ONE | seen) & across[w], across[w])
+        seen = (touch | more) >> _LAST
+        bits = touch & ~more
+        while bits:
+            until = bits ^ (bits - _ONE)
+            a = above[w] + count_bits(first_above & until) - 1
+            _hang(parents, a, here[w] + count_bits(first & until) - 1)
+            bits &= bits - _ONE
+        bits = touch & more
+        while bits:
+            until = bits ^ (bits - _ONE)
+            a = above[w] + count_bits(first_above & until) - 1
+            b = here[w] + count_bits(first & until) - 1
             unite(parents, root(parents, a), root(parents, b))
-            touch &= touch - _ONE
+            bits &= bits - _ONE
 
 
 @njit(nogil=True, cache=True)
-def _list_runs(taken, across, starts, ends):
-    """List where the runs of a row start and end; return how many."""
-    count = last = 0
-    for w in range(taken.size):
-        beyond = across[w + 1] << _LAST if w + 1 < taken.size else np.uint64(0)
-        bits = taken[w] & ~across[w]
-        while bits:
-            starts[count] = WORD * w + first_bit(bits)
-            count += 1
-            bits &= bits - _ONE
-        bits = taken[w] & ~(across[w] >> _ONE | beyond)
-        while bits:
-            ends[last] = WORD * w + first_bit(bits) + 1
-            last += 1
-            bits &= bits - _ONE
-    return count
+def _fill(bits, across):
+    """Set all bits from given ones to the end of their stretch of ones in `across`.
+
+    A bit added to a stretch of ones clears them from there on.
+    """
+    return bits | across & ~(across + bits)
+
+
+@njit(nogil=True, cache=True)
+def _hang(parents, a, b):
+    """Let a run that belongs to nothing yet belong to the piece of one above.
+
+    Most runs point to the first of their piece: without a branch for those that are the first.
+    """
+    above = parents[a]
+    piece = a if above < 0 else np.int64(above)
+    while parents[piece] >= 0:
+        piece = np.int64(parents[piece])
+    parents[piece] += parents[b]
+    parents[b] = piece
 
 
 @njit(nogil=True, cache=True)
 def _choose_main(slots, step, taken, across, parents, main):
     """Write the first run of each home's main piece; homes count from two cells before."""
+    width, across_homes = slots.shape[1], main.shape[1]
+    pieces, columns = np.empty(width + 1, parents.dtype), np.empty(width + 1, np.int32)
+    cells = (np.arange(width) // step).astype(np.int32)
+    largest, chosen = np.zeros(main.size, parents.dtype), main.reshape(-1)
     run = 0
     for y in range(slots.shape[0]):
-        cell_y = y // step
+        count = np.uint64(0)
         for w in range(taken.shape[1]):
             bits = taken[y, w] & ~across[y, w]
             while bits:
-                if parents[run] < 0:
-                    x = WORD * w + first_bit(bits)
-                    slot = np.int64(slots[y, x])
-                    home = cell_y + slot // ROW, x // step + slot % ROW
-                    if main[home] < 0 or parents[run] < parents[main[home]]:
-                        main[home] = run
+                pieces[count], columns[count] = run, WORD * w + first_bit(bits)
+                count += np.uint64(parents[run] < 0)
                 bits &= bits - _ONE
                 run += 1
+        first = y // step * across_homes
+        for k in range(count):
+            x, size = columns[k], parents[pieces[k]]
+            slot = np.int64(slots[y, x])
+            home = first + slot // ROW * across_homes + cells[x] + slot % ROW
+            chosen[home] = pieces[k] if size < largest[home] else chosen[home]
+            largest[home] = min(size, largest[home])
 
 
 @njit(nogil=True, cache=True)
 def _tell_others(taken, across, parents, main, orphans):
     """Set the bits of the runs whose piece is not the main one."""
-    is_other = np.ones(parents.size, np.bool_)
+    is_other = np.ones(parents.size, np.uint8)
     for run in main:
         if run >= 0:
-            is_other[run] = False
+            is_other[run] = 0
     run = 0
     for y in range(taken.shape[0]):
         carry = np.uint64(0)
         for w in range(taken.shape[1]):
             bits, begins = taken[y, w] & ~across[y, w], np.uint64(0)
             while bits:
-                if parents[run] >= 0:  # a run before, which knows
-                    is_other[run] = is_other[parents[run]]
-                begins |= np.uint64(is_other[run]) << np.uint64(first_bit(bits))
+                # That of a run before, which knows, or its own.
+                other = is_other[run if parents[run] < 0 else np.int64(parents[run])]
+                is_other[run] = other
+                begins |= np.uint64(other) << np.uint64(first_bit(bits))
                 bits &= bits - _ONE
                 run += 1
-            # A bit added to a stretch of ones clears them all: so runs are found from their first.
-            goes_on = (begins << _ONE | carry) & across[y, w]
-            orphans[y, w] = begins | across[y, w] & ~(across[y, w] + goes_on) | goes_on
+            orphans[y, w] = begins | _fill((begins << _ONE | carry) & across[y, w], across[y, w])
             carry = orphans[y, w] >> _LAST
 
 
