@@ -48,58 +48,90 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
     homes. `first` is the slot of the first home.
     """
     channels, (height, width), layers = work.shape[0], slots.shape, homes[0].shape[0]
-    size = -(-step // stride)
+    size, counted = -(-step // stride), sums.size > 0
     x_first, x_last = part[2] * size, min(part[3] * size, width)
-    cells_x = homes[2].shape[2]
-    counted = sums.size > 0
-    views = np.empty((3, layers, _SPACES + channels, (cells_x + 2) * size), np.uint16)
+    views = np.empty((3, layers, _SPACES + channels, (homes[2].shape[2] + 2) * size), np.uint16)
     near = np.empty((layers, _NINE * (2 + channels) * STRIP), np.uint16)
-    least, found = np.empty(STRIP, np.uint16), np.empty(STRIP, np.uint8)
-    cost, other = np.empty(STRIP, np.uint16), np.empty(STRIP, np.uint8)
-    packed = np.empty((channels // 2 + 1, STRIP), np.int64)
-    numbers = _number_homes(layers, first, counted)
-    # The last place is that of masked pixels.
-    local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, packed.shape[0] + 1), np.int64)
-    cells, parts = np.empty(STRIP, np.uint32), np.empty(STRIP, np.uint32)
-    away = (np.arange(width) % size * stride).astype(np.int32)
-    band = np.empty(
-        (channels, 0 if counted else min(size, _ROWS), max(0, x_last - x_first)), np.int16
-    )
+    numbers, found = _number_homes(layers, first, counted), _rows_to_find()
+    local, adding = _make_sums(channels, layers, size, stride, width)
+    rows = 0 if counted else min(size, _ROWS)
+    band = np.empty((channels, rows, max(0, x_last - x_first)), np.int16)
+    pixels, y_first, x_zero = (work, 0, 0) if counted else (band, part[0] * size, x_first)
     column = np.empty(band.shape[2] + 2, np.uint16)
-    pixels, origin = (work, (0, 0)) if counted else (band, (0, x_first))
-    columns = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
+    ticks = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
     for hy in range(part[0] - 1, part[0] + 1):
-        _spread(hy, size, step, ruler, columns, homes, views[hy % 3])
-    for cy in range(part[0], part[1]):
-        _spread(cy + 1, size, step, ruler, columns, homes, views[(cy + 1) % 3])
-        for y0 in range(cy * size, min(cy * size + size, height), _ROWS):
-            rows = min(y0 + _ROWS, cy * size + size, height) - y0
-            if not counted:
-                origin = y0, x_first
-                _load_rows(work, corner[0] + y0, corner[1] + x_first, rows, column, band)
-            for x0 in range(x_first, x_last, STRIP):
-                n = min(STRIP, x_last - x0)
-                for layer in range(layers):
-                    _line_up(views, layer, cy, x0, n, size, near[layer])
-                _list_cells(x0, size, local, cells)
-                for y in range(y0, y0 + rows):
-                    down = (y - cy * size) * stride
-                    at = np.uint16(ruler[QUARTERS * (2 * step + down)])
-                    row = locate(pixels, y - origin[0], x0 - origin[1])
-                    nearest(row, at, near[0], numbers[0], least[:n], found[:n], few)
-                    for layer in range(1, layers):
-                        nearest(row, at, near[layer], numbers[layer], cost[:n], other[:n], few)
-                        take_nearer(cost[:n], other[:n], least[:n], found[:n])
-                    if counted:
-                        pack(row, channels, away[x0 : x0 + n], packed)
-                        address(found, slots[y, x0 : x0 + n], cells, local, parts)
-                        accumulate(packed, 1 | down << HALF, parts[:n], local.reshape(-1), few)
-                    else:
-                        store(found, slots[y, x0 : x0 + n])
+        _spread(hy, size, step, ruler, ticks, homes, views[hy % 3])
+    pieces = -(-size // _ROWS)  # of a row of cells
+    for piece in range(part[0] * pieces, part[1] * pieces):
+        cy = piece // pieces
+        y0 = cy * size + piece % pieces * _ROWS
+        y1 = min(y0 + _ROWS, cy * size + size, height)
+        if piece % pieces == 0:
+            _spread(cy + 1, size, step, ruler, ticks, homes, views[(cy + 1) % 3])
+        if not counted:
+            y_first = y0
+            _load_rows(work, corner[0] + y0, corner[1] + x_first, y1 - y0, column, band)
+        for x0 in range(x_first, x_last, STRIP):
+            n = min(STRIP, x_last - x0)
+            _line_up(views, cy, x0, n, size, near)
+            _list_cells(x0, size, local, adding[1])
+            for y in range(y0, y1):
+                row, at = locate(pixels, y - y_first, x0 - x_zero), np.uint16(ticks[y - cy * size])
+                _find(row, at, near, numbers, n, found, few)
                 if counted:
-                    for layer in range(layers):
-                        _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
-                    local[:] = 0
+                    away = (y - cy * size) * stride
+                    _add(
+                        row, channels, slots[y, x0 : x0 + n], x0, away, found[1], local, adding, few
+                    )
+                else:
+                    store(found[1], slots[y, x0 : x0 + n])
+            if counted:
+                for layer in range(layers):
+                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
+                local[:] = 0
+
+
+@njit(nogil=True, cache=True)
+def _rows_to_find():
+    """Room for the distances and homes of a strip, and for those of another layer."""
+    return (
+        np.empty(STRIP, np.uint16),
+        np.empty(STRIP, np.uint8),
+        np.empty(STRIP, np.uint16),
+        np.empty(STRIP, np.uint8),
+    )
+
+
+@njit(nogil=True, cache=True)
+def _make_sums(channels, layers, size, stride, width):
+    """Sums of a strip's cells by home; and for its pixels what is added, the cells, and the sums.
+
+    The last home is that of masked pixels. The columns of a row are counted within their cells.
+    """
+    words = channels // 2 + 2
+    local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, words), np.int64)
+    packed, cells = np.empty((words - 1, STRIP), np.int64), np.empty(STRIP, np.uint32)
+    columns = (np.arange(width) % size * stride).astype(np.int32)
+    return local, (packed, cells, np.empty(STRIP, np.uint32), columns)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _find(row, y, near, numbers, n, found, few):
+    """Write the nearest home of `n` pixels of a row, over all layers of homes."""
+    least, home, cost, other = found
+    nearest(row, y, near[0], numbers[0], least[:n], home[:n], few)
+    for layer in range(1, near.shape[0]):
+        nearest(row, y, near[layer], numbers[layer], cost[:n], other[:n], few)
+        take_nearer(cost[:n], other[:n], least[:n], home[:n])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add(row, channels, slots, x0, away, home, local, adding, few):
+    """Add a row of pixels, `away` rows from the first of their cell, to the sums of a strip."""
+    packed, cells, parts, columns = adding
+    pack(row, channels, columns[x0 : x0 + slots.size], packed)
+    address(home, slots, cells, local, parts)
+    accumulate(packed, 1 | away << HALF, parts[: slots.size], local.reshape(-1), few)
 
 
 @njit(nogil=True, cache=True)
@@ -124,14 +156,14 @@ def _load_rows(work, y, x, rows, column, band):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _spread(hy, size, step, ruler, columns, homes, views):
+def _spread(hy, size, step, ruler, ticks, homes, views):
     """Write what a row of homes of each layer looks like from each column of pixels.
 
     A view has a cell of `size` columns for each home and one more at either end. Its rows are where
     the home stands on the ruler along y for pixels of the row of cells below, of its own, and of
     that above; the cost along x from the columns of the cell to the right, of its own, and of that
-    to the left, and along z, less its colour, above `BASE`; and its colour, twice. `columns` tells
-    where on the ruler the columns of a cell stand.
+    to the left, and along z, less its colour, above `BASE`; and its colour, twice. `ticks` tells
+    where on the ruler the rows of a cell stand, and its columns.
     """
     colour, place, active, away = homes
     layers, cells_y, cells_x = active.shape
@@ -148,7 +180,7 @@ def _spread(hy, size, step, ruler, columns, homes, views):
                 centre = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
                 for x in range(np.uint64(size)):
                     view[k, start + x] = y
-                    cost = np.uint16(abs(np.int16(columns[x] - centre)))
+                    cost = np.uint16(abs(np.int16(ticks[x] - centre)))
                     view[3 + k, start + x] = cost + base
             for c in range(colour.shape[3]):
                 for x in range(np.uint64(size)):
@@ -165,16 +197,17 @@ def _hide(view, start, size):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _line_up(views, layer, cy, x0, n, size, near):
-    """Write what `n` columns of a row of cells see of nine homes, as `nearest` takes it."""
+def _line_up(views, cy, x0, n, size, near):
+    """Write what `n` columns of a row of cells see of nine homes a layer, as `nearest` takes it."""
     rows = views.shape[2] - _SPACES + 2
-    for k in range(9):
-        view = views[(cy + k // 3 - 1) % 3, layer]
-        start = x0 + k % 3 * size
-        out = near[k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
-        _place(view[k // 3, start:], view[3 + k % 3, start:], n, out[0], out[1])
-        for c in range(2, rows):
-            copy(view[_SPACES + c - 2, start:], out[c], n)
+    for layer in range(near.shape[0]):
+        for k in range(9):
+            view = views[(cy + k // 3 - 1) % 3, layer]
+            start = x0 + k % 3 * size
+            out = near[layer, k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
+            _place(view[k // 3, start:], view[3 + k % 3, start:], n, out[0], out[1])
+            for c in range(2, rows):
+                copy(view[_SPACES + c - 2, start:], out[c], n)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

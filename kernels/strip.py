@@ -36,7 +36,7 @@ def copy(source, target, n):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def locate(pixels, y, x):
-    """Where pixels (C, H, W) lie from (y, x) on: all of them, the first, and from channel to channel."""
+    """Where pixels (C, H, W) lie from (y, x) on: all, the first, and how far channels are apart."""
     return (
         pixels.reshape(-1),
         np.uint64(y * pixels.shape[2] + x),
