@@ -29,36 +29,86 @@ _BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait 
 _LOW = (1 << HALF) - 1
 
 
-def few_channels(number: int) -> tuple[int, ...]:
-    """A tuple as long as there are channels, of which the compiler knows the length; or none."""
-    return (0,) * number if number <= _FEW else ()
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, few):
+def assign(
+    work: np.ndarray,
+    slots: np.ndarray,
+    corner: tuple[int, int],
+    step: int,
+    stride: int,
+    ruler: np.ndarray,
+    homes: tuple[np.ndarray, ...],
+    first: int,
+    sums: np.ndarray,
+    part: tuple[int, int, int, int],
+) -> None:
     """Give each pixel its nearest home; among equals the first in raster order.
 
     What the homes of a row of cells look like from each column is spread out once (`_spread`), so
     that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
     those of a sample and are added up there; without (`sums` empty), they are filtered and get
-    their slots. `few` has an item for each channel, or none when there are many.
+    their slots.
 
     `homes` are colour, place and whether there is one, of each layer of cells that pixels compete
     for, and what the way to it along z costs; a plane has one layer, a volume three, each with nine
     homes. `first` is the slot of the first home.
     """
-    channels, (height, width), layers = work.shape[0], slots.shape, homes[0].shape[0]
-    size, counted = -(-step // stride), sums.size > 0
-    x_first, x_last = part[2] * size, min(part[3] * size, width)
+    channels, layers, size = work.shape[0], homes[0].shape[0], -(-step // stride)
+    counted, width = sums.size > 0, max(0, min(part[3] * size, slots.shape[1]) - part[2] * size)
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
     views = np.empty((3, layers, _SPACES + channels, (homes[2].shape[2] + 2) * size), np.uint16)
     near = np.empty((layers, _NINE * (2 + channels) * STRIP), np.uint16)
-    numbers, found = _number_homes(layers, first, counted), _rows_to_find()
-    local, adding = _make_sums(channels, layers, size, stride, width)
-    rows = 0 if counted else min(size, _ROWS)
-    band = np.empty((channels, rows, max(0, x_last - x_first)), np.int16)
-    pixels, y_first, x_zero = (work, 0, 0) if counted else (band, part[0] * size, x_first)
-    column = np.empty(band.shape[2] + 2, np.uint16)
+    found = np.empty((2, STRIP), np.uint16), np.empty((2, STRIP), np.uint8)
+    band = np.empty((channels, 0 if counted else min(size, _ROWS), width), np.int16)
+    column = np.empty(width + 2, np.uint16)
+    numbers = _number_homes(layers, first, counted)
+    adding = _make_sums(channels, layers, size, stride, slots.shape[1])
     ticks = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
+    scratch, scale = (views, near, numbers, found, band, column), (ruler, ticks)
+    few = _few_channels(channels)
+    _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few)
+
+
+def _few_channels(number: int) -> tuple[int, ...]:
+    """A tuple as long as there are channels, of which the compiler knows the length; or none."""
+    return (0,) * number if number <= _FEW else ()
+
+
+def _number_homes(layers: int, first: int, counted: bool) -> np.ndarray:
+    """What the first home of a layer is called, and by how much more than 3 a row of homes counts.
+
+    Homes are counted from 0 on where they are added up; elsewhere they are called by their slots.
+    """
+    layer = np.arange(layers)
+    names = (_NINE * layer, 0 * layer) if counted else (first + LAYER * layer, 2 + 0 * layer)
+    return np.stack(names, axis=1).astype(np.uint16)
+
+
+def _make_sums(
+    channels: int, layers: int, size: int, stride: int, width: int
+) -> tuple[np.ndarray, ...]:
+    """Sums of a strip's cells by home; and for its pixels what is added, the cells, and the sums.
+
+    The last home is that of masked pixels. The columns of a row are counted within their cells.
+    """
+    words = channels // 2 + 2
+    local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, words), np.int64)
+    packed, places = np.empty((words - 1, STRIP), np.int64), np.empty((2, STRIP), np.uint32)
+    return local, packed, places, (np.arange(width) % size * stride).astype(np.int32)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few):
+    """Assign by rows of cells.
+
+    `scale` is the ruler, and where on it the rows and columns of a cell are.
+
+    `few` has an item for each channel, or none when there are many.
+    """
+    views, near, numbers, found, band, column = scratch
+    ruler, ticks = scale
+    (height, width), size, counted = slots.shape, ticks.size, sums.size > 0
+    x_first, x_last = part[2] * size, min(part[3] * size, width)
+    pixels, y_first, x_zero = (work, 0, 0) if counted else (band, part[0] * size, x_first)
     for hy in range(part[0] - 1, part[0] + 1):
         _spread(hy, size, step, ruler, ticks, homes, views[hy % 3])
     pieces = -(-size // _ROWS)  # of a row of cells
@@ -74,77 +124,38 @@ def assign(work, slots, corner, step, stride, ruler, homes, first, sums, part, f
         for x0 in range(x_first, x_last, STRIP):
             n = min(STRIP, x_last - x0)
             _line_up(views, cy, x0, n, size, near)
-            _list_cells(x0, size, local, adding[1])
+            _list_cells(x0, size, adding)
             for y in range(y0, y1):
                 row, at = locate(pixels, y - y_first, x0 - x_zero), np.uint16(ticks[y - cy * size])
                 _find(row, at, near, numbers, n, found, few)
                 if counted:
                     away = (y - cy * size) * stride
-                    _add(
-                        row, channels, slots[y, x0 : x0 + n], x0, away, found[1], local, adding, few
-                    )
+                    _add(row, work.shape[0], slots[y, x0 : x0 + n], x0, away, found, adding, few)
                 else:
-                    store(found[1], slots[y, x0 : x0 + n])
+                    store(found[1][0], slots[y, x0 : x0 + n])
             if counted:
-                for layer in range(layers):
-                    _hand_over(local, _NINE * layer, cy, x0 // size, step, sums[layer], few)
-                local[:] = 0
-
-
-@njit(nogil=True, cache=True)
-def _rows_to_find():
-    """Room for the distances and homes of a strip, and for those of another layer."""
-    return (
-        np.empty(STRIP, np.uint16),
-        np.empty(STRIP, np.uint8),
-        np.empty(STRIP, np.uint16),
-        np.empty(STRIP, np.uint8),
-    )
-
-
-@njit(nogil=True, cache=True)
-def _make_sums(channels, layers, size, stride, width):
-    """Sums of a strip's cells by home; and for its pixels what is added, the cells, and the sums.
-
-    The last home is that of masked pixels. The columns of a row are counted within their cells.
-    """
-    words = channels // 2 + 2
-    local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, words), np.int64)
-    packed, cells = np.empty((words - 1, STRIP), np.int64), np.empty(STRIP, np.uint32)
-    columns = (np.arange(width) % size * stride).astype(np.int32)
-    return local, (packed, cells, np.empty(STRIP, np.uint32), columns)
+                for layer in range(near.shape[0]):
+                    _hand_over(adding[0], _NINE * layer, cy, x0 // size, step, sums[layer], few)
+                adding[0][:] = 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _find(row, y, near, numbers, n, found, few):
     """Write the nearest home of `n` pixels of a row, over all layers of homes."""
-    least, home, cost, other = found
-    nearest(row, y, near[0], numbers[0], least[:n], home[:n], few)
+    costs, homes = found
+    nearest(row, y, near[0], numbers[0], costs[0, :n], homes[0, :n], few)
     for layer in range(1, near.shape[0]):
-        nearest(row, y, near[layer], numbers[layer], cost[:n], other[:n], few)
-        take_nearer(cost[:n], other[:n], least[:n], home[:n])
+        nearest(row, y, near[layer], numbers[layer], costs[1, :n], homes[1, :n], few)
+        take_nearer(costs[1, :n], homes[1, :n], costs[0, :n], homes[0, :n])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add(row, channels, slots, x0, away, home, local, adding, few):
+def _add(row, channels, slots, x0, away, found, adding, few):
     """Add a row of pixels, `away` rows from the first of their cell, to the sums of a strip."""
-    packed, cells, parts, columns = adding
+    local, packed, places, columns = adding
     pack(row, channels, columns[x0 : x0 + slots.size], packed)
-    address(home, slots, cells, local, parts)
-    accumulate(packed, 1 | away << HALF, parts[: slots.size], local.reshape(-1), few)
-
-
-@njit(nogil=True, cache=True)
-def _number_homes(layers, first, counted):
-    """What the first home of a layer is called, and by how much more than 3 a row of homes counts.
-
-    Homes are counted from 0 on where they are added up; elsewhere they are called by their slots.
-    """
-    numbers = np.empty((layers, 2), np.uint16)
-    for layer in range(layers):
-        numbers[layer, 0] = _NINE * layer if counted else first + LAYER * layer
-        numbers[layer, 1] = 0 if counted else 2
-    return numbers
+    address(found[1][0], slots, places[0], local, places[1])
+    accumulate(packed, 1 | away << HALF, places[1, : slots.size], local.reshape(-1), few)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -219,9 +230,10 @@ def _place(y, along, n, twice, base):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _list_cells(x0, size, local, cells):
-    """Write where in `local` the sums of each column's cell begin."""
-    banks, num, codes, words = local.shape
+def _list_cells(x0, size, adding):
+    """Write where the sums of each column's cell begin."""
+    banks, num, codes, words = adding[0].shape
+    cells = adding[2][0]
     for x in range(cells.size):
         cell = (x0 + x) // size - x0 // size
         cells[x] = (x % banks * num + cell) * codes * words

@@ -61,14 +61,16 @@ def scale_integers(
 
         gpu.scale_integers(pixels, constants, top, rgb, out, corner)
     else:
-        memory = _memory(pixels)
-        _scale_integers(*memory, pixels.shape, constants, np.int32(top), rgb, out, corner)
+        flat, apart = _memory(pixels)
+        values = np.empty(pixels.shape[::2], pixels.dtype)
+        _scale_integers(flat, apart, values, constants, np.int32(top), rgb, out, corner)
 
 
-def _memory(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, bool]]:
+def _memory(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, bool]]:
     """All memory from the first pixel to the last, and how far channels and rows lie apart in it.
 
-    The last item tells of three colours side by side; other orders are copied.
+    Then how many rows there are, and whether three colours lie side by side; other orders are
+    copied.
     """
     size, (channels, height, width) = pixels.itemsize, pixels.shape
     side_by_side = channels == _RGB and pixels.strides[::2] == (size, _RGB * size)
@@ -79,20 +81,20 @@ def _memory(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, bool]]:
     apart = pixels.strides[0] // size, pixels.strides[1] // size
     length = (channels - 1) * apart[0] + (height - 1) * apart[1] + (width - 1) * along_x + 1
     flat = np.lib.stride_tricks.as_strided(pixels, (length,), (size,), writeable=False)
-    return flat, (*apart, side_by_side)
+    return flat, (*apart, height, side_by_side)
 
 
 @njit(nogil=True, cache=True)
-def _scale_integers(flat, apart, shape, constants, top, rgb, out, corner):
-    channels, height, width = shape
+def _scale_integers(flat, apart, values, constants, top, rgb, out, corner):
+    """Scale row by row; `values` has room for one of each channel."""
+    (channels, width), height = values.shape, apart[2]
     left, right = corner[1], corner[1] + width
-    values = np.empty((channels, width), flat.dtype)
     for y in range(height):
         row = corner[0] + y
-        if apart[2]:
+        if apart[3]:
             _split(flat[y * apart[1] :], values[0], values[1], values[2])
         for c in range(channels):
-            if not apart[2]:
+            if not apart[3]:
                 _copy(flat[c * apart[0] + y * apart[1] :], values[c])
             first, last, gain, offset = constants[c]
             _scale_row(values[c], first, last, gain, offset, top, out[c, row, left:right])

@@ -60,8 +60,12 @@ def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
     height, width = slots.shape
     codes = np.full((height + 2, WORD * (width // WORD + 1)), _NOTHING)
     _encode(slots, orphans, codes)
+    ends = np.zeros((2, codes.shape[1]), np.uint8)
+    ends[0, ::step], ends[1, step - 1 :: step] = 1, 1
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+    new, stretches = np.empty_like(ends), np.empty((2, waiting.shape[1], 2), np.int64)
     for _ in range(rounds):
-        if not _adopt(codes, step, waiting):
+        if not _adopt(codes, step, ends, waiting, new, stretches):
             break
     left = np.empty((_count_left(codes, waiting), 2), np.int64)
     _list_left(codes, waiting, left)
@@ -102,33 +106,30 @@ def _decode(codes, slots):
 
 
 @njit(nogil=True, cache=True)
-def _adopt(codes, step, waiting):
+def _adopt(codes, step, ends, waiting, new, stretches):
     """Let orphans join for a round; return whether any did.
 
-    A row is written once the next is done, which looks at it as it was.
+    `ends` tell of the columns that are the first of a cell, and of the last. A row is written once
+    the next is done, which looks at it as it was: `new` has room for two, and so has `stretches`.
     """
-    (height, words), stride, flat = waiting.shape, codes.shape[1], codes.reshape(-1)
-    new = np.empty((2, stride), np.uint8)
-    first, last = np.zeros(stride, np.uint8), np.zeros(stride, np.uint8)
-    first[::step], last[step - 1 :: step] = 1, 1
-    stretches = np.zeros((2, words, 2), np.int64), np.zeros(2, np.int64)
-    joined = False
+    height, stride, flat = waiting.shape[0], codes.shape[1], codes.reshape(-1)
+    joined, before = False, 0
     for y in range(height + 1):
         turn = y % 2
-        count = _list_stretches(waiting[y], stretches[0][turn]) if y < height else 0
+        count = _list_stretches(waiting[y], stretches[turn]) if y < height else 0
         if count > 0:
             up = _DOWN if y % step == 0 else np.uint8(0)
             down = _DOWN if (y + 1) % step == 0 else np.uint8(0)
             at, row = (y + 1) * stride, new[turn]
             around = codes[y], flat[at - 1 :], codes[y + 1], flat[at + 1 :], codes[y + 2]
             for k in range(count):
-                begin, end = stretches[0][turn, k]
-                joined |= _join(around, (up, down, first, last), begin, end, row)
-            _tell(row, stretches[0][turn, :count], waiting[y])
-        stretches[1][turn] = count
-        for k in range(stretches[1][1 - turn]):
-            begin, end = stretches[0][1 - turn, k]
+                begin, end = stretches[turn, k]
+                joined |= _join(around, (up, down, ends[0], ends[1]), begin, end, row)
+            _tell(row, stretches[turn, :count], waiting[y])
+        for k in range(before):
+            begin, end = stretches[1 - turn, k]
             _copy(new[1 - turn], codes[y], begin, end)
+        before = count
     return joined
 
 

@@ -37,23 +37,29 @@ def find_orphans(slots: np.ndarray, step: int) -> np.ndarray:
         Bits.
     """
     height, width = slots.shape
-    shape = height, -(-width // WORD)
-    taken, across, orphans = (np.zeros(shape, np.uint64) for _ in range(3))
-    number = _link(slots, step, taken, across)
+    words = -(-width // WORD)
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+    taken, across, orphans = (np.zeros((height, words), np.uint64) for _ in range(3))
+    flags = np.zeros(WORD * words, np.uint8)
+    number = _link(slots, step, taken, across, flags)
     parents = np.empty(number + 1, np.int32 if slots.size < 1 << 31 else np.int64)
-    _unite_runs(slots, step, taken, across, parents)
+    before, down = np.zeros((2, words), np.int64), np.zeros(words, np.uint64)
+    _unite_runs(slots, step, taken, across, flags, before, down, parents)
     homes = -(-height // step) + 2 * REACH, -(-width // step) + 2 * REACH
     main = np.full(homes, -1, parents.dtype)
-    _choose_main(slots, step, taken, across, parents, main)
-    _tell_others(taken, across, parents, main.ravel(), orphans)
+    largest, found = np.zeros(main.size, parents.dtype), np.empty((2, width + 1), parents.dtype)
+    cells = np.arange(width, dtype=np.int32) // step
+    _choose_main(slots, step, taken, across, parents, cells, found, largest, main)
+    is_other = np.ones(parents.size, np.uint8)
+    is_other[main[main >= 0]] = 0
+    _tell_others(taken, across, parents, is_other, orphans)
     return orphans
 
 
 @njit(nogil=True, cache=True)
-def _link(slots, step, taken, across):
+def _link(slots, step, taken, across, flags):
     """Write which pixels have a home, and which that of the pixel on their left; count the runs."""
     height, width = slots.shape
-    flags = np.zeros(WORD * taken.shape[1], np.uint8)
     number = 0
     for y in range(height):
         row = slots[y]
@@ -82,18 +88,16 @@ def _link_down(above, row, new_cells, flags, down):
 
 
 @njit(nogil=True, cache=True)
-def _unite_runs(slots, step, taken, across, parents):
+def _unite_runs(slots, step, taken, across, flags, before, down, parents):
     """Unite runs that touch: the first of a piece holds minus its pixels, the others a run before.
 
-    Runs are numbered in raster order.
+    Runs are numbered in raster order. `before` counts those before each word, in the row above and
+    in this one.
     """
     height, words = taken.shape
-    flags, down = np.zeros(WORD * words, np.uint8), np.zeros(words, np.uint64)
-    # Runs before each word, in the row above and in this one.
-    above, here = np.zeros(words, np.int64), np.zeros(words, np.int64)
     number = 0
     for y in range(height):
-        above, here = here, above
+        above, here = before[1 - y % 2], before[y % 2]
         _size_runs(taken[y], across[y], number, parents)
         for w in range(words):
             here[w] = number
@@ -177,12 +181,13 @@ def _hang(parents, a, b):
 
 
 @njit(nogil=True, cache=True)
-def _choose_main(slots, step, taken, across, parents, main):
-    """Write the first run of each home's main piece; homes count from two cells before."""
-    width, across_homes = slots.shape[1], main.shape[1]
-    pieces, columns = np.empty(width + 1, parents.dtype), np.empty(width + 1, np.int32)
-    cells = (np.arange(width) // step).astype(np.int32)
-    largest, chosen = np.zeros(main.size, parents.dtype), main.reshape(-1)
+def _choose_main(slots, step, taken, across, parents, cells, found, largest, main):
+    """Write the first run of each home's main piece; homes count from two cells before.
+
+    `cells` are those of the columns, `largest` starts with zeros, and `found` is room for a row.
+    """
+    across_homes, chosen = main.shape[1], main.reshape(-1)
+    pieces, columns = found
     run = 0
     for y in range(slots.shape[0]):
         count = np.uint64(0)
@@ -203,12 +208,8 @@ def _choose_main(slots, step, taken, across, parents, main):
 
 
 @njit(nogil=True, cache=True)
-def _tell_others(taken, across, parents, main, orphans):
-    """Set the bits of the runs whose piece is not the main one."""
-    is_other = np.ones(parents.size, np.uint8)
-    for run in main:
-        if run >= 0:
-            is_other[run] = 0
+def _tell_others(taken, across, parents, is_other, orphans):
+    """Set the bits of the runs whose piece is not the main one; their first run is known."""
     run = 0
     for y in range(taken.shape[0]):
         carry = np.uint64(0)

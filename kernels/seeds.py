@@ -12,22 +12,26 @@ from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.strip import soften
 
 
-@njit(nogil=True, cache=True)
-def take_sample(work, corner, slots, step, stride):
+def take_sample(
+    work: np.ndarray, corner: tuple[int, int], slots: np.ndarray, step: int, stride: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Every `stride`-th row and column of each cell: channels, filtered, and slots."""
-    height, width = slots.shape
-    rows = np.array([y for y in range(height) if y % step % stride == 0])
-    columns = np.array([x for x in range(width) if x % step % stride == 0])
+    rows, columns = (np.flatnonzero(np.arange(n) % step % stride == 0) for n in slots.shape)
     channels = np.empty((work.shape[0], rows.size, columns.size), np.int16)
     taken = np.empty((rows.size, columns.size), np.uint8)
-    row, scratch = np.empty(width, np.uint16), np.empty(width + 2, np.uint16)
+    row, scratch = np.empty(slots.shape[1], np.uint16), np.empty(slots.shape[1] + 2, np.uint16)
     halved = stride == 2 and step % 2 == 0
+    _take_sample(work, corner, slots, rows, columns, halved, row, scratch, channels, taken)
+    return channels, taken
+
+
+@njit(nogil=True, cache=True)
+def _take_sample(work, corner, slots, rows, columns, halved, row, scratch, channels, taken):
     for y in range(rows.size):
         for c in range(work.shape[0]):
-            soften(work[c], corner[0] + rows[y], corner[1], width, scratch, row)
+            soften(work[c], corner[0] + rows[y], corner[1], row.size, scratch, row)
             _pick(row, columns, halved, channels[c, y])
         _pick(slots[rows[y]], columns, halved, taken[y])
-    return channels, taken
 
 
 @njit(nogil=True, cache=True)
@@ -41,16 +45,23 @@ def _pick(row, columns, halved, out):
             out[x] = row[columns[x]]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def add_cells(work, slots, step, stride, sums):
+def add_cells(
+    work: np.ndarray, slots: np.ndarray, step: int, stride: int, sums: np.ndarray
+) -> None:
     """Add up the pixels of each cell: what a superpixel starts with, wherever a block ends.
 
     `work` and `slots` hold every `stride`-th row and column of each cell. `sums` are count, y, x
     (from one cell above and left of the cell) and channels.
     """
+    column = np.empty((work.shape[0] + 2, work.shape[2]), np.int32)
+    _add_cells(work, slots, step, stride, column, sums)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_cells(work, slots, step, stride, column, sums):
+    """Add up, by way of count, y and channels down each column."""
     channels, height, width = work.shape
     size = -(-step // stride)
-    column = np.empty((channels + 2, width), np.int32)  # count, y and channels down each column
     for cy in range(sums.shape[0]):
         column[:] = 0
         for y in range(cy * size, min(cy * size + size, height)):

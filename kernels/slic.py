@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
-from gnnseg.kernels.assign import assign, few_channels
+from gnnseg.kernels.assign import assign
 from gnnseg.kernels.ruler import QUARTERS, make_ruler
 from gnnseg.kernels.seeds import add_cells, add_rest, take_sample
 from gnnseg.kernels.slots import FIRST
@@ -68,7 +68,6 @@ def slic(
 
         gpu.slic(work, step, n_iter, stride, ruler, slots, colour, place, corner, open_sides)
         return
-    few = few_channels(len(work))
     sums = np.zeros((1, *cells, colour.shape[2] + 3), np.int64)
     stride = stride if n_iter > 0 else 1
     channels, taken = take_sample(work, corner, slots, step, stride)
@@ -86,11 +85,11 @@ def slic(
         part = inner_cells(cells, 2 * round_ + 1, open_sides)
         sums[:] = 0
         view = channels, taken, (0, 0), step, stride, ruler
-        assign(*view, homes, FIRST, sums, part, few)
+        assign(*view, homes, FIRST, sums, part)
         settle(sums[0], step, update_shift(stride), colour, place)
     del channels, taken
     part = inner_cells(cells, 2 * n_iter + 1, open_sides)
-    assign(work, slots, corner, step, 1, ruler, homes, FIRST, sums[:0], part, few)
+    assign(work, slots, corner, step, 1, ruler, homes, FIRST, sums[:0], part)
 
 
 def inner_cells(
