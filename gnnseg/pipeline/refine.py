@@ -12,7 +12,7 @@ from gnnseg.blocks import Window
 from gnnseg.features import feature_names, planes
 from gnnseg.graph import RegionTable
 from gnnseg.kernels.refine import FINE, LEVELS, PARTS, SHIFT, SOFT, Homes, border_band, mix
-from gnnseg.kernels.slic import OWN
+from gnnseg.kernels.slots import OWN
 from gnnseg.superpixels import Scaling
 from gnnseg.superpixels.reader import MARGIN
 
