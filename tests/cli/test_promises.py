@@ -207,11 +207,11 @@ EVERYTHING = ["--probabilities", "--uncertainty", "--refine", "--refine-width", 
 """That painting can do, for most of the pixels."""
 
 
-@pytest.mark.parametrize("extra", [[], EVERYTHING])
+@pytest.mark.parametrize(("side", "extra"), [(4200, []), (2200, EVERYTHING)])
 def test_the_memory_stays_below_what_was_asked_for(
-    gnnseg, program, make_image, model, extra, tmp_path
+    gnnseg, program, make_image, model, side, extra, tmp_path
 ):
-    image = make_image(4200, 4200)
+    image = make_image(side, side)
     arguments = ["segment", image, "-m", model, "-o", tmp_path / "labels.zarr", *extra]
     refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
     least = re.search(r"use --memory (\d+MiB)", refused)[1]
