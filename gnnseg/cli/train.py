@@ -55,6 +55,10 @@ def train(
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Keep region graphs here for other trainings."),
     ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Write events for TensorBoard here."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that exists; start anew.")
     ] = False,
@@ -62,9 +66,9 @@ def train(
 ) -> None:
     """Train a model on labelled images.
 
-    Writes the model and, beside it, a plot of the training. Options stand
-    over --config, and both over what the preset says. Stopped at any time,
-    the same command goes on from a checkpoint that lies beside the model.
+    Writes the model and, beside it, a plot that is drawn anew meanwhile.
+    Options stand over --config, and both over what the preset says. Stopped
+    at any time, the same command goes on from a checkpoint beside the model.
     """
     plot, checkpoint = out.with_suffix(".png"), out.with_name(f"{out.name}.checkpoint")
     _check_output(out, plot, overwrite=overwrite or checkpoint.exists())
@@ -86,10 +90,11 @@ def train(
         seed=seed,
         device=None if device is None else device.value,
         cache=cache,
+        tensorboard=tensorboard,
     )
     if overwrite:
         checkpoint.unlink(missing_ok=True)
-    model = train_model(data, config=settings, checkpoint=checkpoint)
+    model = train_model(data, config=settings, checkpoint=checkpoint, plot=plot)
     save_model(model, out)
     save_plot(model, plot)
     checkpoint.unlink(missing_ok=True)

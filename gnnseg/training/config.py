@@ -67,6 +67,8 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cache: Path | None = Field(None, exclude=True)
     """Folder where region graphs are kept for other trainings; it changes no result."""
+    tensorboard: Path | None = Field(None, exclude=True)
+    """Folder that events for TensorBoard are written to."""
 
     @field_serializer("augmentation")
     def _only_what_is_set(self, given: Augmentation) -> dict[str, Any]:
