@@ -51,6 +51,12 @@ def train(
         int | None, typer.Option("--seed", parser=whole(0), metavar="N", help="Of all chance.")
     ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where to train.")] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--devices", parser=whole(1, 64), metavar="N", help="GPUs, or processes on the CPU."
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Keep region graphs here for other trainings."),
@@ -89,6 +95,7 @@ def train(
         max_minutes=max_minutes,
         seed=seed,
         device=None if device is None else device.value,
+        devices=devices,
         cache=cache,
         tensorboard=tensorboard,
     )

@@ -20,11 +20,12 @@ from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.config import TrainConfig, make_config
+from gnnseg.training.distributed import train_on_devices
 from gnnseg.training.history import History
 from gnnseg.training.identity import dataset_identity
-from gnnseg.training.live import require_tensorboard, watching
+from gnnseg.training.live import Watch, require_tensorboard, watching
 from gnnseg.training.samples import Sample, make_samples
-from gnnseg.training.trainer import Trainer
+from gnnseg.training.trainer import Trainer, pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,7 @@ def train(
     bounded by `max_minutes` need not. These count all parts of an interrupted run.
     """
     config = config or make_config(**settings)
+    pick_device(config.device, size=config.devices)
     if config.tensorboard is not None:
         require_tensorboard()
     dataset = _dataset(images, labels, classes, val)
@@ -114,15 +116,32 @@ def train(
     trim()
     limit = config.max_minutes
     minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
-    val_pieces = [group[0] for group in val_batches]
-    trainer = Trainer(model.network, batches, val_pieces, config, minutes=minutes)
-    if kept is not None:
-        trainer.resume(kept, earlier)
-    first_epoch = trainer.state.place.epoch
-    with watching(config, None if plot is None else Path(plot), first_epoch) as watch:
-        history = trainer.run(watch)
+    shown = None if plot is None else Path(plot)
+    with watching(config, shown, earlier.epoch if earlier else 0) as watch:
+        val_pieces = [group[0] for group in val_batches]
+        run = _run_alone if config.devices == 1 else train_on_devices
+        history = run(
+            model, batches, val_pieces, config, minutes=minutes, checkpoint=kept, watch=watch
+        )
     model.training.update(_record(config, history, dataset, clock.seconds))
     return model
+
+
+def _run_alone(
+    model: Model,
+    train: list[list[Batch]],
+    val: list[Batch],
+    config: TrainConfig,
+    *,
+    minutes: float | None,
+    checkpoint: Checkpoint | None,
+    watch: Watch,
+) -> History:
+    """As `train_on_devices`, in this process."""
+    trainer = Trainer(model.network, train, val, config, minutes=minutes)
+    if checkpoint is not None:
+        trainer.resume(checkpoint, checkpoint.read())
+    return trainer.run(watch)
 
 
 def _settings(dataset: Dataset, config: TrainConfig, val: float) -> dict[str, Any]:
