@@ -39,6 +39,18 @@ _POLL, _GRACE = 0.5, 2.0
 
 
 @dataclass(frozen=True)
+class Work:
+    """What is to be trained, on which batches, for how long at most, and where it is kept."""
+
+    model: Model
+    train: list[list[Batch]]
+    val: list[Batch]
+    config: TrainConfig
+    minutes: float | None = None
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True)
 class _Job:
     """What every process is given."""
 
@@ -110,26 +122,19 @@ class _Process:
         self.handle.join()
 
 
-def train_on_devices(
-    model: Model,
-    train: list[list[Batch]],
-    val: list[Batch],
-    config: TrainConfig,
-    *,
-    minutes: float | None,
-    checkpoint: Checkpoint | None,
-    watch: Callable[[History], None],
-) -> History:
-    """As a trainer's `run`, on `config.devices` devices; the lists are emptied.
+def train_on_devices(work: Work, watch: Callable[[History], None]) -> History:
+    """As a trainer's `run`, on `config.devices` devices; the lists of batches are emptied.
 
     A batch is that many times as large. The first error of a process is raised here and ends the
     others, as does Ctrl-C, after which a checkpoint is left.
     """
+    model, checkpoint = work.model, work.checkpoint
     with tempfile.TemporaryDirectory(prefix="gnnseg-") as name:
         folder = Path(name)
-        data = pack([_take(train), _take(val), dict(model.network.state_dict())], folder / "data")
+        parts = [_take(work.train), _take(work.val), dict(model.network.state_dict())]
+        data = pack(parts, folder / "data")
         about = {f.name: getattr(model, f.name) for f in fields(Model) if f.name != "network"}
-        job = _Job(about, data, config, minutes, checkpoint, folder)
+        job = _Job(about, data, work.config, work.minutes, checkpoint, folder)
         holds = held_interrupt() if checkpoint else nullcontext(Interrupt())
         with holds as interrupt, _started(job) as (processes, stop):
             history, weights = _supervise(processes, stop, interrupt, watch)

@@ -20,7 +20,7 @@ from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.config import TrainConfig, make_config
-from gnnseg.training.distributed import train_on_devices
+from gnnseg.training.distributed import Work, train_on_devices
 from gnnseg.training.history import History
 from gnnseg.training.identity import dataset_identity
 from gnnseg.training.live import Watch, require_tensorboard, watching
@@ -119,28 +119,18 @@ def train(
     shown = None if plot is None else Path(plot)
     with watching(config, shown, earlier.epoch if earlier else 0) as watch:
         val_pieces = [group[0] for group in val_batches]
-        run = _run_alone if config.devices == 1 else train_on_devices
-        history = run(
-            model, batches, val_pieces, config, minutes=minutes, checkpoint=kept, watch=watch
-        )
+        work = Work(model, batches, val_pieces, config, minutes, kept)
+        history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
     model.training.update(_record(config, history, dataset, clock.seconds))
     return model
 
 
-def _run_alone(
-    model: Model,
-    train: list[list[Batch]],
-    val: list[Batch],
-    config: TrainConfig,
-    *,
-    minutes: float | None,
-    checkpoint: Checkpoint | None,
-    watch: Watch,
-) -> History:
+def _train_here(work: Work, watch: Watch) -> History:
     """As `train_on_devices`, in this process."""
-    trainer = Trainer(model.network, train, val, config, minutes=minutes)
-    if checkpoint is not None:
-        trainer.resume(checkpoint, checkpoint.read())
+    network, config = work.model.network, work.config
+    trainer = Trainer(network, work.train, work.val, config, minutes=work.minutes)
+    if work.checkpoint is not None:
+        trainer.resume(work.checkpoint, work.checkpoint.read())
     return trainer.run(watch)
 
 

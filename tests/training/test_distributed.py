@@ -95,28 +95,26 @@ def test_ctrl_c_leaves_a_checkpoint_that_goes_on_with_the_same_bits(
 @pytest.fixture(scope="module")
 def parts(dataset):
     """What `train` hands to its processes: the model, and batches to train and to validate."""
-    seen = {}
+    seen = []
 
-    def take(model, batches, val, config, **_):
-        seen.update(model=model, train=batches, val=val, config=config)
+    def take(work, _watch):
+        seen.append(work)
         raise InterruptedError
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "train_on_devices", take)
         with pytest.raises(InterruptedError):
             train(dataset, **SETTINGS, batch=130, devices=2)
-    return seen
+    return seen[0]
 
 
 def run(parts, watch=lambda _history: None, **changes):
-    given = {**parts, **changes}
-    config = given.pop("config")
-    model, batches, val = given["model"], [*given["train"]], [*given["val"]]
-    return train_on_devices(model, batches, val, config, minutes=None, checkpoint=None, watch=watch)
+    copied = replace(parts, train=[*parts.train], val=[*parts.val])
+    return train_on_devices(replace(copied, **changes), watch)
 
 
 def test_an_error_of_a_process_arrives_as_one_message(parts, capfd):
-    spoiled = [replace(batch, x=batch.x[:, :3].clone()) for batch in parts["val"]]
+    spoiled = [replace(batch, x=batch.x[:, :3].clone()) for batch in parts.val]
     with pytest.raises(RuntimeError, match=r"process [12] of 2: RuntimeError: Expected size"):
         run(parts, val=spoiled)
     assert running() == []
@@ -124,7 +122,7 @@ def test_an_error_of_a_process_arrives_as_one_message(parts, capfd):
 
 
 def test_an_error_with_a_meaning_keeps_it(parts, capfd):
-    config = parts["config"].model_copy(update={"device": "cuda"})
+    config = parts.config.model_copy(update={"device": "cuda"})
     if torch.cuda.is_available():
         config = config.model_copy(update={"devices": torch.cuda.device_count() + 1})
     with pytest.raises(UsageError, match=r"--device cuda: this PyTorch sees no GPU|--devices"):
@@ -133,7 +131,7 @@ def test_an_error_with_a_meaning_keeps_it(parts, capfd):
 
 
 def test_a_process_that_is_killed_ends_the_others(parts):
-    config = parts["config"].model_copy(update={"epochs": 100_000, "patience": 100_000})
+    config = parts.config.model_copy(update={"epochs": 100_000, "patience": 100_000})
 
     def kill_one(_history):
         running()[-1].kill()
@@ -144,7 +142,7 @@ def test_a_process_that_is_killed_ends_the_others(parts):
 
 
 def test_ctrl_c_without_a_checkpoint_ends_all_at_once(parts):
-    config = parts["config"].model_copy(update={"epochs": 100_000, "patience": 100_000})
+    config = parts.config.model_copy(update={"epochs": 100_000, "patience": 100_000})
     started = []
 
     def press(_history):
