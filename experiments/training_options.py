@@ -2,8 +2,8 @@
 
     python experiments/training_options.py experiments/configs/training_options.toml /tmp/cache
 
-A few epochs each, the same for all, so that the machine's load does not matter; region graphs come
-from the cache. Val only: nothing is chosen on test. Runs that have a row in
+A few epochs each, the same number for all, so that the machine's load does not matter; region
+graphs come from the cache. Val only: nothing is chosen on test. Runs that have a row in
 `experiments/results/training_options.json` are skipped.
 """
 

@@ -199,11 +199,12 @@ def _supervise(
 
 def _raise_first(processes: list[_Process], *failures: _Failure) -> NoReturn:
     """Raise what went wrong first: the rest follows from it."""
-    found, end = list(failures), time.monotonic() + _GRACE
-    while time.monotonic() < end and not all(process.has_failed for process in processes):
-        time.sleep(0.05)
+    found, end, heard = list(failures), time.monotonic() + _GRACE, False
+    while not heard:
+        heard = all(process.has_failed for process in processes) or time.monotonic() > end
         for process in processes:
             found += [content for kind, content in process.messages() if kind == FAILED]
+        time.sleep(0.05)
     for rank, process in enumerate(processes):
         code = process.handle.exitcode
         if code is not None and code < 0:
@@ -229,7 +230,8 @@ def _work(job: _Job, rank: int, link: Any, stop: Any) -> None:
     try:
         _train(job, rank, link, stop)
     except KeyboardInterrupt:
-        link.send((STOPPED, None))
+        if rank == 0:  # which has written the checkpoint now
+            link.send((STOPPED, None))
     except BaseException as error:  # noqa: BLE001
         link.send((FAILED, _Failure.of(error, rank, size)))
         sys.exit(1)

@@ -7,6 +7,7 @@ import signal
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -14,9 +15,9 @@ import pytest
 import torch
 
 from gnnseg.datasets.synthetic import synthetic_dataset
-from gnnseg.errors import MemoryBudgetError, StateError, UsageError
+from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
 from gnnseg.models.level import Level
-from gnnseg.training import make_config, stage, train
+from gnnseg.training import distributed, make_config, stage, train
 from gnnseg.training.batches import Batch
 from gnnseg.training.distributed import train_on_devices
 from gnnseg.training.packing import pack
@@ -153,6 +154,39 @@ def test_ctrl_c_without_a_checkpoint_ends_all_at_once(parts):
         run(parts, press, config=config)
     assert running() == []
     assert time.monotonic() - started[0] < 30
+
+
+class Ended:
+    """A process that has ended with some code and last words."""
+
+    def __init__(self, code, *errors):
+        self.handle = SimpleNamespace(exitcode=code)
+        self.has_failed = code != 0
+        self.said = [(distributed.FAILED, error) for error in errors]
+
+    def messages(self):
+        said, self.said = self.said, []
+        return said
+
+
+def failure(seconds, error):
+    return replace(distributed._Failure.of(error, 0, 2), seconds=seconds)
+
+
+def test_the_first_error_is_told_and_a_kill_before_all():
+    lost, cause = ConnectionError("peer is gone"), DiskError("disk is full")
+    late, early = failure(2.0, lost), failure(1.0, cause)
+    with pytest.raises(DiskError, match="disk is full") as caught:
+        distributed._raise_first([Ended(1, late), Ended(1, early)])
+    assert "DiskError" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="process 1 of 2: ConnectionError: peer is gone"):
+        distributed._raise_first([Ended(1), Ended(1)], late)
+    with pytest.raises(MemoryBudgetError, match="process 2 of 2 was ended by SIGKILL"):
+        distributed._raise_first([Ended(1, late), Ended(-signal.SIGKILL)])
+    with pytest.raises(RuntimeError, match="process 1 of 2 was ended by SIGSEGV"):
+        distributed._raise_first([Ended(-signal.SIGSEGV), Ended(1, late)])
+    with pytest.raises(UsageError, match="__main__"):
+        distributed._raise_first([Ended(1), Ended(1)])
 
 
 def test_more_gpus_than_there_are(monkeypatch):
