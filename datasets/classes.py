@@ -25,14 +25,16 @@ def read_classes(path: Path) -> tuple[ClassInfo, tuple[float, float] | None]:
     return classes, (float(size[0]), float(size[1]))
 
 
-def infer_classes(paths: Iterable[Path], name: str, ignore_index: int = 255) -> ClassInfo:
-    """Classes 0 to the highest value in the label files; reads them all.
+def infer_classes(
+    paths: Iterable[Path], name: str, clicked: Iterable[int] = (), ignore_index: int = 255
+) -> ClassInfo:
+    """Classes 0 to the highest value in the label files or `clicked`; reads all files.
 
     Raises `InputError` where the values cannot be class numbers.
     """
     from gnnseg.io import read_labels
 
-    values: set[int] = set()
+    values = set(clicked)
     for path in paths:
         values.update(np.unique(read_labels(path)).tolist())
     values.discard(ignore_index)

@@ -8,10 +8,19 @@ from typing import Any
 
 from gnnseg.datasets.base import Dataset
 from gnnseg.datasets.classes import infer_classes, read_classes
+from gnnseg.datasets.clicks import Entry, class_numbers, read_entries, resolve
 from gnnseg.datasets.item import Item
-from gnnseg.datasets.listing import LAYOUT, check_listed, check_pairs, list_images, read_splits
+from gnnseg.datasets.listing import (
+    LAYOUT,
+    check_listed,
+    check_pairs,
+    list_images,
+    read_list,
+    read_splits,
+)
 from gnnseg.datasets.splits import hash_split
-from gnnseg.errors import MissingInputError, UsageError
+from gnnseg.errors import InputError, MissingInputError, UsageError
+from gnnseg.io.classes import ClassInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +32,10 @@ def open_dataset(source: Any, *, val: float = 0.2, seed: int = 0) -> Dataset:
     """Open a folder, a pair of folders (images, labels), or a public set by its name.
 
     A folder holds `images/` and `labels/`, whose files have the same names but for the ending.
-    Without lists of names the share `val` of the images validates, chosen by a hash of name and
-    `seed`; without `classes.json` the classes are the label values. A dataset is given back as it
-    is.
+    Labels may also come as clicks, in `clicks.csv` or `clicks.json`; images without any labels are
+    then left out. Without lists of names the share `val` of the images validates, chosen by a hash
+    of name and `seed`; without `classes.json` the classes are the label values. A dataset is given
+    back as it is.
 
     Raises
     ------
@@ -60,23 +70,64 @@ def open_folder(folder: str | Path, *, val: float = 0.2, seed: int = 0) -> Folde
     return _open(str(folder), images, labels, folder=folder, val=val, seed=seed)
 
 
+def open_images(folder: str | Path, classes: ClassInfo) -> list[Item]:
+    """Every image of a dataset's folder that could get (more) labels, in order of names.
+
+    Those are all but the ones that val.txt and test.txt list, with the labels that they have.
+    Raises `InputError` where the folder's classes are not `classes`.
+    """
+    folder = Path(folder)
+    files = list_images(folder / "images")
+    items: dict[str, Item] = {}
+    if (folder / "labels").is_dir() or read_entries(folder):
+        dataset = open_folder(folder)
+        if dataset.classes.names != classes.names:
+            raise InputError(
+                f"{folder} has the classes {', '.join(dataset.classes.names)} and the model "
+                f"{', '.join(classes.names)}: they must be the same"
+            )
+        items = {item.stem: item for items in dataset.items.values() for item in items}
+    held = {*read_list(folder / "val.txt"), *read_list(folder / "test.txt")}
+    return [
+        items.get(stem) or Item(stem, files[stem], None, classes)
+        for stem in sorted(files)
+        if stem not in held
+    ]
+
+
 def _open(
     name: str, images: Path, labels: Path, *, val: float, seed: int, folder: Path | None = None
 ) -> FolderDataset:
-    image_files, label_files = list_images(images), list_images(labels)
+    entries = read_entries(folder) if folder else []
+    image_files = list_images(images)
+    label_files = list_images(labels, required=not entries)
+    labelled = {*label_files, *(e.image for e in entries if e.image in image_files)}
     splits = read_splits(folder, val, seed) if folder else {}
     if not splits:
-        check_pairs(image_files, label_files, name)
-        splits["train"], splits["val"] = hash_split(sorted(image_files), val, seed)
+        check_pairs(image_files, label_files, name, some=bool(entries))
+        splits["train"], splits["val"] = hash_split(sorted(labelled), val, seed)
     stems = [stem for split in splits.values() for stem in split]
     check_listed(stems, image_files, images)
-    check_listed(stems, label_files, labels)
-    if folder and (folder / "classes.json").exists():
-        classes, pixel_size = read_classes(folder / "classes.json")
-    else:
-        classes, pixel_size = infer_classes([label_files[stem] for stem in stems], name), None
+    if not entries:
+        check_listed(stems, label_files, labels)
+    paths = [label_files[stem] for stem in stems if stem in label_files]
+    classes, pixel_size = _classes(name, folder, paths, entries)
+    clicks = resolve(entries, classes, image_files)
     items = {
-        split: tuple(Item(stem, image_files[stem], label_files[stem], classes) for stem in members)
+        split: tuple(
+            Item(s, image_files[s], label_files.get(s), classes, clicks=clicks.get(s, ()))
+            for s in members
+            if s in labelled
+        )
         for split, members in splits.items()
     }
     return FolderDataset(name=name, classes=classes, items=items, pixel_size=pixel_size)
+
+
+def _classes(
+    name: str, folder: Path | None, label_files: list[Path], entries: list[Entry]
+) -> tuple[ClassInfo, tuple[float, float] | None]:
+    """The class table, and the pixel size if it is told."""
+    if folder and (folder / "classes.json").exists():
+        return read_classes(folder / "classes.json")
+    return infer_classes(label_files, name, class_numbers(entries)), None

@@ -12,18 +12,23 @@ from gnnseg.errors import InputError
 from gnnseg.io.classes import ClassInfo
 
 if TYPE_CHECKING:
+    from gnnseg.datasets.clicks import Click
     from gnnseg.io import ImageSource
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """An image and its labels: paths, arrays, or whatever `open_image` takes."""
+    """An image and its labels: paths, arrays, or whatever `open_image` takes.
+
+    `label` is None where nothing but `clicks` (row, column, class) tells the labels.
+    """
 
     stem: str
     image: Any
     label: Any
     classes: ClassInfo
     axes: str | None = None
+    clicks: tuple[Click, ...] = ()
 
     def open_image(self) -> ImageSource:
         """The image, to be read window by window."""
@@ -32,13 +37,13 @@ class Item:
         return open_image(self.image, axes=self.axes)
 
     def read_labels(self) -> np.ndarray:
-        """The labels, (height, width) integers.
+        """The labels, (height, width) integers; a click is the label of its pixel.
 
         Raises `InputError` for a label that is neither a class nor `ignore_index`.
         """
         labels = self._stored_labels()
         self._check(labels)
-        return labels
+        return self._with_clicks(labels) if self.clicks else labels
 
     def load(self) -> tuple[ImageSource, np.ndarray]:
         """The image and its labels; raises `InputError` where their sizes differ."""
@@ -50,7 +55,17 @@ class Item:
             )
         return image, labels
 
+    def _with_clicks(self, labels: np.ndarray) -> np.ndarray:
+        labels = labels.copy()
+        for y, x, label in self.clicks:
+            if y < labels.shape[0] and x < labels.shape[1]:
+                labels[y, x] = label
+        return labels
+
     def _stored_labels(self) -> np.ndarray:
+        if self.label is None:
+            image = self.open_image()
+            return np.full((image.height, image.width), self.classes.ignore_index, np.uint16)
         if not isinstance(self.label, (str, Path)):
             return np.asarray(self.label)
         from gnnseg.io import read_labels

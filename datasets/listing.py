@@ -12,6 +12,7 @@ LAYOUT = """\
     my-set/
     ├── images/        photo.jpg, slide.tif, ...: any image that gnnseg reads
     ├── labels/        photo.png, slide.png, ...: class numbers from 0, 255 = no label
+    ├── clicks.csv     optional: labels by clicks, with the columns image, y, x, class
     ├── classes.json   optional: names and colours of the classes
     ├── train.txt      optional: names of the images to train on, one a line, without endings
     ├── val.txt        optional: names of the images to validate on
@@ -25,13 +26,18 @@ _ENDINGS = (
 )
 
 
-def list_images(folder: Path) -> dict[str, Path]:
-    """The images of a folder by name without ending; other files do not count."""
+def list_images(folder: Path, *, required: bool = True) -> dict[str, Path]:
+    """The images of a folder by name without ending; other files do not count.
+
+    Unless `required`, there may be none, and no folder.
+    """
     if not folder.is_dir():
+        if not required:
+            return {}
         raise MissingInputError(_missing_folder(folder))
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        stem = _stem(path.name)
+        stem = stem_of(path.name)
         if stem is None:
             continue
         if stem in found:
@@ -39,7 +45,7 @@ def list_images(folder: Path) -> dict[str, Path]:
                 f"{folder}: {found[stem].name} and {path.name} are both named {stem!r}: keep one"
             )
         found[stem] = path
-    if not found:
+    if not found and required:
         raise InputError(f"{folder}: holds no image. A dataset looks like this:\n{LAYOUT}")
     return found
 
@@ -50,7 +56,7 @@ def read_splits(folder: Path, val: float, seed: int) -> dict[str, tuple[str, ...
     Without val.txt the share `val` of train.txt validates.
     """
     lists = {split: folder / f"{split}.txt" for split in SPLITS}
-    splits = {split: _read_list(path) for split, path in lists.items() if path.exists()}
+    splits = {split: read_list(path) for split, path in lists.items() if path.exists()}
     if splits and not any(splits.values()):
         raise InputError(f"{folder}: {', '.join(f'{s}.txt' for s in splits)} list no image at all")
     check_disjoint(splits, str(folder))
@@ -59,11 +65,13 @@ def read_splits(folder: Path, val: float, seed: int) -> dict[str, tuple[str, ...
     return splits
 
 
-def check_pairs(images: Iterable[str], labels: Iterable[str], name: str) -> None:
-    """Raise `InputError` unless every image has labels and the reverse."""
+def check_pairs(
+    images: Iterable[str], labels: Iterable[str], name: str, *, some: bool = False
+) -> None:
+    """Raise `InputError` unless every label file has an image and, but for `some`, the reverse."""
     images, labels = set(images), set(labels)
     for these, those, what, other in (
-        (images, labels, "images", "labels"),
+        (images, set(images) if some else labels, "images", "labels"),
         (labels, images, "labels", "images"),
     ):
         if alone := sorted(these - those):
@@ -82,7 +90,10 @@ def check_listed(listed: Iterable[str], files: dict[str, Path], folder: Path) ->
         )
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
+def read_list(path: Path) -> tuple[str, ...]:
+    """The names that a file lists, one a line; none where there is no such file."""
+    if not path.exists():
+        return ()
     if not path.is_file():
         raise InputError(f"{path}: is no regular file; it must be a text that lists image names")
     try:
@@ -99,7 +110,12 @@ def _read_list(path: Path) -> tuple[str, ...]:
     return stems
 
 
-def _stem(name: str) -> str | None:
+def stem_of(name: str) -> str | None:
+    """The name of an image file without its ending; None for other files.
+
+    >>> stem_of("slide.ome.tif"), stem_of("notes.txt")
+    ('slide', None)
+    """
     if name.startswith("."):
         return None
     lower = name.lower()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gnnseg.io import open_image
     from gnnseg.models import load_model
     from gnnseg.paint import paint
-    from gnnseg.pipeline import evaluate, segment
+    from gnnseg.pipeline import evaluate, segment, suggest
     from gnnseg.superpixels import superpixels, supervoxels
     from gnnseg.training import train
 
@@ -34,6 +34,7 @@ __all__ = [
     "paint",
     "region_graph",
     "segment",
+    "suggest",
     "superpixels",
     "supervoxel_graph",
     "supervoxels",
@@ -48,6 +49,7 @@ _MODULES = {
     "paint": "gnnseg.paint",
     "region_graph": "gnnseg.graph",
     "segment": "gnnseg.pipeline",
+    "suggest": "gnnseg.pipeline",
     "superpixels": "gnnseg.superpixels",
     "supervoxel_graph": "gnnseg.graph",
     "supervoxels": "gnnseg.superpixels",

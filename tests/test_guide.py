@@ -16,8 +16,8 @@ from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.io import write_rgb_png
 
 PAGES = [
-    "install", "first-segmentation", "dataset", "training", "huge-images", "outputs", "stages",
-    "python", "troubleshooting",
+    "install", "first-segmentation", "dataset", "training", "labelling-little", "huge-images",
+    "outputs", "stages", "python", "troubleshooting",
 ]  # fmt: skip
 
 
@@ -60,6 +60,9 @@ def write_stand_ins(folder):
     mask = np.zeros((420, 520), np.uint8)
     mask[100:, 50:] = 255
     write_rgb_png(folder / "mask.png", mask)
+    scribbles = np.full((420, 520), 255, np.uint8)
+    scribbles[200:203, 100:400] = 1
+    write_rgb_png(folder / "scribbles.png", scribbles)
 
 
 def run_command(arguments, folder, root):
@@ -122,7 +125,7 @@ def test_options_named_in_the_text_exist(guide):
 
     from gnnseg.cli.app import app
 
-    verbs = ["segment", "train", "superpixels", "evaluate", "ceiling", "paint", "demo"]
+    verbs = ["segment", "train", "superpixels", "evaluate", "ceiling", "paint", "demo", "suggest"]
     runs = (CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "120"}) for verb in verbs)
     known = "".join(run.output for run in runs)
     for page in PAGES:

@@ -18,6 +18,7 @@ from gnnseg.cli.info import info
 from gnnseg.cli.options import LOG_OPTIONS, STAGE_OPTIONS, Quiet, Verbose
 from gnnseg.cli.paint import paint
 from gnnseg.cli.segment import segment
+from gnnseg.cli.suggest import suggest
 from gnnseg.cli.superpixels import superpixels
 from gnnseg.cli.train import train
 
@@ -29,12 +30,13 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     superpixels: "gnnseg superpixels slide.tif -o slots.zarr --step 16 --memory 1GiB",
     graph: "gnnseg graph slide.tif -o graph.zarr --n-segments 100000",
     paint: "gnnseg paint slots.zarr values.npy -o painted.zarr",
+    suggest: "gnnseg suggest slide.tif -m model.safetensors -o next.json --overlay next.png",
     info: "gnnseg info model.safetensors",
     ceiling: "gnnseg ceiling my-set/ --steps 6,8,12,16 --split val",
     doctor: "gnnseg doctor --json",
 }
 """Every command, in the order of the help, with the example that its help shows."""
-_RESUME = (train, segment, superpixels, graph, paint)
+_RESUME = (train, segment, superpixels, graph, paint, suggest)
 _STAGES = (superpixels, graph)
 _QUICK = (info, doctor)
 

@@ -60,6 +60,7 @@ def describe_model(path: Path) -> dict[str, Any]:
         "trained_on": training.get("dataset"),
         "epochs": training.get("epochs"),
         "val_miou": training.get("val_miou"),
+        "temperature": header.get("temperature", 1.0),
         "bytes": path.stat().st_size,
     }
 
@@ -115,10 +116,12 @@ def describe_dataset(path: Path) -> dict[str, Any]:
     from gnnseg.datasets import open_dataset
 
     dataset = open_dataset(path)
+    items = {split: dataset.split(split) for split in ("train", "val", "test")}
     return {
         "kind": "dataset",
         "classes": list(dataset.classes.names),
-        "images": {split: len(dataset.split(split)) for split in ("train", "val", "test")},
+        "images": {split: len(those) for split, those in items.items()},
+        "clicks": sum(len(item.clicks) for those in items.values() for item in those),
         "pixel_size": dataset.pixel_size,
     }
 

@@ -35,7 +35,9 @@ def train(
     ],
     preset: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="Named model: default, jain2023 or mlp."),
+        typer.Option(
+            "--preset", metavar="NAME", help="Named model: default, large, jain2023 or mlp."
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="TOML file with settings.")

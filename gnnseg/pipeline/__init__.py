@@ -1,9 +1,18 @@
-"""Whole runs: segment an image, evaluate a model, measure a dataset's ceiling, run one stage."""
+"""Whole runs: segment an image, evaluate a model, rank regions, run one stage."""
 
 from gnnseg.pipeline.ceiling import ceiling
 from gnnseg.pipeline.evaluate import evaluate
 from gnnseg.pipeline.painting import paint_file
 from gnnseg.pipeline.segment import segment
 from gnnseg.pipeline.stages import write_graph, write_superpixels
+from gnnseg.pipeline.suggest import suggest
 
-__all__ = ["ceiling", "evaluate", "paint_file", "segment", "write_graph", "write_superpixels"]
+__all__ = [
+    "ceiling",
+    "evaluate",
+    "paint_file",
+    "segment",
+    "suggest",
+    "write_graph",
+    "write_superpixels",
+]

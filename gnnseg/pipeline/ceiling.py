@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +11,10 @@ from typing import Any
 
 from gnnseg.datasets import open_dataset
 from gnnseg.datasets.item import Item
-from gnnseg.errors import UsageError
+from gnnseg.errors import InputError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
+from gnnseg.pipeline.step import check_target, suggest_step
 from gnnseg.progress import Bar, progress_bar
 from gnnseg.superpixels import Scaling, SlicSettings, fit_scaling, make_reader, superpixel_map
 
@@ -22,16 +24,20 @@ def ceiling(
     steps: Sequence[int] = (6, 8, 12, 16),
     *,
     split: str = "val",
+    target: float | None = None,
     settings: SlicSettings | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """The mIoU that superpixels of each step allow on a dataset.
+    """The IoU that superpixels of each step allow on a dataset, and the step to take.
 
     Parameters
     ----------
     dataset : path or Dataset
     steps : sequence of int
     split : "train", "val" or "test"
+    target : float, optional
+        The mIoU that the superpixels must allow, above 0 to 1; by default the knee of the curve
+        decides (`suggest_step`).
     settings : SlicSettings, optional
         All but the step.
     workers : int, optional
@@ -39,9 +45,16 @@ def ceiling(
     Returns
     -------
     dict
-        `rows`: for each step regions_per_image, achievable_accuracy, ceiling_miou,
-        boundary_recall (within 2 pixels, mean over the images) and per_class_iou by name.
+        `rows`: for each step, rising, regions_per_image, achievable_accuracy, ceiling_miou,
+        boundary_recall (within 2 pixels, mean over the images) and per_class_iou by name (NaN for
+        a class that the split lacks). `suggestion`: what `suggest_step` says.
+
+    Raises
+    ------
+    InputError, UsageError
+        The dataset cannot be used or has no labelled pixel there, or an argument is wrong.
     """
+    check_target(target)
     started = time.monotonic()
     data = open_dataset(dataset)
     items = data.split(split)
@@ -51,12 +64,14 @@ def ceiling(
         raise UsageError("give at least one step, such as --steps 8,16")
     scaling = fit_scaling([item.open_image() for item in items])
     base = settings or SlicSettings()
-    every = [replace(base, step=step) for step in steps]
+    every = [replace(base, step=step) for step in sorted(set(steps))]
     threads = workers or default_workers()
     with progress_bar("ceiling", len(items) * len(every)) as bar:
         rows = [
             _row(items, data.num_classes, each, scaling, workers=threads, bar=bar) for each in every
         ]
+    if math.isnan(rows[0]["ceiling_miou"]):
+        raise InputError(f"{data.name}: no pixel of the split {split!r} has a label: label some")
     for row in rows:
         row["per_class_iou"] = dict(zip(data.classes.names, row["per_class_iou"], strict=True))
     return {
@@ -64,6 +79,7 @@ def ceiling(
         "split": split,
         "num_images": len(items),
         "rows": rows,
+        "suggestion": suggest_step(rows, target),
         "seconds": time.monotonic() - started,
     }
 

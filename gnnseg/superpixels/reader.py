@@ -103,5 +103,9 @@ class PixelReader:
             write_where_zero(beside(mask, work), MASKED, slots)
         return Pixels(work, blurred, self._grey(work), slots)
 
+    def channels(self, window: Window, plane: int = 0) -> Any:
+        """Working channels (C, H, W) int16 of any window."""
+        return self.scaling.apply(self.image.read_there(window, plane))[0]
+
     def _grey(self, work: Any) -> Any:
         return work[0] if self.scaling.rgb or work.shape[0] == 1 else mean_of_channels(work)

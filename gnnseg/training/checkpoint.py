@@ -59,7 +59,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, settings: dict[str, Any], clock: Clock) -> None:
         self.path, self.settings, self.clock = path, settings, clock
-        self._last = time.monotonic()
+        self._last, self._exists = time.monotonic(), path.exists()
 
     def read(self) -> Earlier | None:
         """Earlier parts of the training, or None where there are none.
@@ -74,7 +74,9 @@ class Checkpoint:
         return found
 
     def is_due(self, *, end_of_epoch: bool = False) -> bool:
-        """Whether the last one is old enough."""
+        """Whether the last one is old enough, or there is none at the end of an epoch."""
+        if end_of_epoch and not self._exists:
+            return True
         limit = EPOCH_SECONDS if end_of_epoch else SECONDS
         return time.monotonic() - self._last >= limit
 
@@ -91,7 +93,7 @@ class Checkpoint:
         data = save(state.tensors(random), metadata={_KEY: json.dumps(about)})
         with replacing(self.path) as partial:
             partial.write_bytes(data)
-        self._last = time.monotonic()
+        self._last, self._exists = time.monotonic(), True
 
     def _check(self, about: dict[str, Any]) -> None:
         if about.get("format_version") != FORMAT_VERSION:

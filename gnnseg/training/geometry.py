@@ -55,9 +55,37 @@ def move(scene: Scene, pose: Pose, ignore_index: int) -> Scene:
     if pose.shift != (0, 0):
         scene = _shift(scene, pose.shift, ignore_index)
     if pose.crop != 1:
-        rows, columns = (_kept(scene, pose, axis) for axis in (0, 1))
+        rows, columns = (_kept(n, pose, axis) for axis, n in enumerate(scene.labels.shape))
         scene = _each(scene, lambda array: array[..., rows, columns])
     return scene
+
+
+def move_point(
+    point: tuple[int, int], shape: tuple[int, int], pose: Pose
+) -> tuple[int, int] | None:
+    """Where `move` puts a pixel (y, x) of a picture of `shape`; None: outside."""
+    size, at = np.array(shape), np.array(point, np.float64)
+    if pose.angle:
+        matrix, offset, size = _rotation(size, pose)
+        at = np.linalg.solve(matrix, at - offset)
+    elif pose.scale != 1:
+        at = (at + 0.5) * pose.scale - 0.5
+        size = np.array([round(n * pose.scale) for n in shape])
+    y, x = np.rint(at).astype(int).tolist()
+    height, width = size.tolist()
+    if pose.angle and not (0 <= y < height and 0 <= x < width):
+        return None
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    x = width - 1 - x if pose.mirror else x
+    y = height - 1 - y if pose.flip else y
+    for _ in range(pose.turns % 4):
+        y, x, height, width = width - 1 - x, y, width, height
+    down, right = _whole_shift(pose.shift, height, width)
+    y, x = y + down, x + right
+    rows, columns = (_kept(n, pose, axis) for axis, n in enumerate((height, width)))
+    y, x = y - rows.start, x - columns.start
+    inside = 0 <= y < rows.stop - rows.start and 0 <= x < columns.stop - columns.start
+    return (y, x) if inside else None
 
 
 def _each(scene: Scene, change: Callable[[np.ndarray], np.ndarray]) -> Scene:
@@ -74,14 +102,19 @@ def _zoom(array: np.ndarray, scale: float, order: int) -> np.ndarray:
     return np.stack([_zoom(channel, scale, order) for channel in array])
 
 
+def _rotation(size: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """From new to old pixels, `matrix @ new + offset`, and the new size."""
+    turned = np.maximum(1, np.rint(size * pose.scale).astype(int))
+    turn = np.deg2rad(pose.angle)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) / pose.scale
+    return matrix, (size - 1) / 2 - matrix @ ((turned - 1) / 2), turned
+
+
 def _rotate(scene: Scene, pose: Pose, ignore_index: int) -> Scene:
     from scipy.ndimage import affine_transform
 
-    size = np.array(scene.labels.shape)
-    shape = tuple(max(1, round(n * pose.scale)) for n in size.tolist())
-    turn = np.deg2rad(pose.angle)
-    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) / pose.scale
-    offset = (size - 1) / 2 - matrix @ ((np.array(shape) - 1) / 2)
+    matrix, offset, size = _rotation(np.array(scene.labels.shape), pose)
+    shape = tuple(size.tolist())
 
     def sample(array: np.ndarray, order: int, mode: str, outside: int = 0) -> np.ndarray:
         return affine_transform(
@@ -97,8 +130,7 @@ def _rotate(scene: Scene, pose: Pose, ignore_index: int) -> Scene:
 def _shift(scene: Scene, shift: tuple[int, int], ignore_index: int) -> Scene:
     """Move by whole pixels, half the picture at most."""
     height, width = scene.labels.shape
-    down = min(max(shift[0], -(height // 2)), height // 2)
-    right = min(max(shift[1], -(width // 2)), width // 2)
+    down, right = _whole_shift(shift, height, width)
     sides = ((max(down, 0), max(-down, 0)), (max(right, 0), max(-right, 0)))
     rows = slice(max(-down, 0), height + max(-down, 0))
     columns = slice(max(-right, 0), width + max(-right, 0))
@@ -111,9 +143,13 @@ def _shift(scene: Scene, shift: tuple[int, int], ignore_index: int) -> Scene:
     return _each(moved, lambda array: array[..., rows, columns])
 
 
-def _kept(scene: Scene, pose: Pose, axis: int) -> slice:
+def _whole_shift(shift: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    down = min(max(shift[0], -(height // 2)), height // 2)
+    return down, min(max(shift[1], -(width // 2)), width // 2)
+
+
+def _kept(whole: int, pose: Pose, axis: int) -> slice:
     """What a crop keeps of the rows, or of the columns."""
-    whole = scene.labels.shape[axis]
     size = max(1, round(whole * pose.crop))
     start = round(pose.corner[axis] * (whole - size))
     return slice(start, start + size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class History:
-    """Loss, val mIoU and learning rate by epoch; the best epoch; the shift chosen for it."""
+    """Loss, val mIoU and learning rate by epoch; the best one; its shift and temperature."""
 
     loss: list[float] = field(default_factory=list)
     val_miou: list[float] = field(default_factory=list)
@@ -16,6 +16,7 @@ class History:
     best_epoch: int = -1
     shift: float = 0.0
     shifted_miou: float = float("nan")
+    temperature: float = 1.0
 
     @property
     def best_miou(self) -> float:

@@ -27,6 +27,7 @@ def item_identity(item: Item) -> str:
     labels = np.ascontiguousarray(item.read_labels())
     digest.update(repr((labels.shape, labels.dtype.str, item.classes.ignore_index)).encode())
     digest.update(labels.data)
+    digest.update(repr(item.clicks).encode())
     return digest.hexdigest()
 
 

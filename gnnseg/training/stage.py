@@ -106,12 +106,21 @@ def train(
     sources = [item.open_image() for item in train_items]
     config = choose_augmentation(config, sources, dataset.pixel_size)
     scaling = fit_scaling(sources)
-    make = partial(make_samples, scaling=scaling, config=config, num_classes=dataset.num_classes)
+    model = _new_model(dataset, sources, scaling, config)
+    make = partial(
+        make_samples,
+        scaling=scaling,
+        config=config,
+        num_classes=dataset.num_classes,
+        stem=model.network.stem,
+    )
     if val_items:
         samples, val_samples = make(train_items, augment=True), make(val_items)
     else:
         samples, val_samples = _hold_out(make(train_items), val)
-    model = _new_model(dataset, sources, scaling, samples, config)
+    _set_statistics(model, samples)
+    samples = _labelled(samples, dataset.name, "training")
+    val_samples = _labelled(val_samples, dataset.name, "val")
     batches, val_batches = _batches(model, samples), _batches(model, val_samples)
     trim()
     limit = config.max_minutes
@@ -121,6 +130,7 @@ def train(
         val_pieces = [group[0] for group in val_batches]
         work = Work(model, batches, val_pieces, config, minutes, kept)
         history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
+    object.__setattr__(model, "temperature", history.temperature)
     model.training.update(_record(config, history, dataset, clock.seconds))
     return model
 
@@ -155,14 +165,28 @@ def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
 def _hold_out(
     samples: list[list[Sample]], val: float
 ) -> tuple[list[list[Sample]], list[list[Sample]]]:
-    """Let every n-th piece validate where no image does; a single piece validates itself."""
-    if len(samples) == 1:
-        return samples, list(samples)
+    """Let every n-th labelled piece validate where no image does; a single one validates itself."""
+    labelled = [index for index, group in enumerate(samples) if _has_labels(group)]
+    if len(labelled) <= 1:
+        return samples, [samples[index] for index in labelled]
     every = max(2, round(1 / max(val, 0.01)))
-    held = [index for index in range(len(samples)) if index % every == every - 1]
-    held = held or [len(samples) - 1]
+    held = labelled[every - 1 :: every] or labelled[-1:]
     kept = [group for index, group in enumerate(samples) if index not in held]
     return kept, [samples[index] for index in held]
+
+
+def _labelled(samples: list[list[Sample]], name: str, split: str) -> list[list[Sample]]:
+    """Those with a labelled pixel: the others have nothing to teach, and nothing to measure."""
+    kept = [group for group in samples if _has_labels(group)]
+    if not kept:
+        raise InputError(
+            f"{name}: no pixel of the {split} images has a label (255 means none): label some"
+        )
+    return kept
+
+
+def _has_labels(group: list[Sample]) -> bool:
+    return bool(group[0].counts.any())
 
 
 def _batches(model: Model, samples: list[list[Sample]]) -> list[list[Batch]]:
@@ -175,15 +199,15 @@ def _new_model(
     dataset: Dataset,
     sources: Sequence[ImageSource],
     scaling: Any,
-    samples: Sequence[Sequence[Sample]],
     config: TrainConfig,
 ) -> Model:
+    """A model whose features have no statistics yet."""
     preset = get_preset(config.preset)
     sizes = {(source.height, source.width) for source in sources}
     fixed_view = len(sizes) == 1 and len(sources) >= FIXED_VIEW_IMAGES
     place = config.place == "yes" or (config.place == "auto" and fixed_view)
     sized = {source.pixel_size for source in sources} - {None}
-    model = Model(
+    return Model(
         preset=config.preset,
         options=config.options,
         settings=config.slic,
@@ -194,10 +218,12 @@ def _new_model(
         classes=dataset.classes,
         pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
     )
+
+
+def _set_statistics(model: Model, samples: Sequence[Sequence[Sample]]) -> None:
     mean, std = _statistics([sample for group in samples for sample in group], model.columns)
     object.__setattr__(model, "mean", mean.astype(np.float32))
     object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))
-    return model
 
 
 def _statistics(samples: Sequence[Sample], columns: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from gnnseg.errors import StateError, UsageError
-from gnnseg.execution import default_workers, run_tasks
+from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models.layers import random_from
 from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
@@ -24,9 +23,10 @@ from gnnseg.training.loss import Loss
 from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.schedule import learning_rate
 from gnnseg.training.state import State
+from gnnseg.training.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
@@ -113,7 +113,7 @@ class Trainer:
         state = self.state
         self._ticked = time.monotonic()
         holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
-        with _one_thread(), holds as interrupt:
+        with one_torch_thread(), holds as interrupt:
 
             def asked() -> bool:
                 return interrupt.asked or self._asked()
@@ -123,10 +123,12 @@ class Trainer:
                 miou = self.validate()[0].miou
                 self._tick()
                 state.end_epoch(miou)
-                watch(state.history)
+                # First: a plot without a checkpoint would be taken for somebody else's.
                 self._keep(asked, end_of_epoch=True)
+                watch(state.history)
             state.average.load_state_dict(state.best)
             self._choose_shift()
+            self._fit_temperature()
         state.network.load_state_dict(state.average.state_dict())
         state.network.eval().cpu()
         return state.history
@@ -226,24 +228,29 @@ class Trainer:
         A shift takes that many times the logarithm of the class weights from the logits; each
         region gets one label.
         """
-        average = self.state.average.eval()
         classes = len(self.loss.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
         prior = self.loss.prior.cpu()
 
-        def work(batch: Batch) -> np.ndarray:
-            with torch.inference_mode():
-                logits = compute_logits(average, batch.to(self.device)).cpu()
+        def done(batch: Batch, logits: torch.Tensor) -> None:
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            return np.stack([_count(label, pixels) for label in labels])
+            totals[:] += np.stack([_count(label, pixels) for label in labels])
 
-        def done(_batch: Batch, counts: np.ndarray) -> None:
-            totals[:] += counts
-
-        own = self.val_batches[self.ranks.rank :: self.ranks.size]
-        run_tasks(work, own, workers=self.workers, done=done)
+        self._run_val(self.val_batches[self.ranks.rank :: self.ranks.size], done)
         return [ConfusionMatrix(total) for total in self.ranks.total(totals)]
+
+    def _run_val(
+        self, batches: Sequence[Batch], done: Callable[[Batch, torch.Tensor], None]
+    ) -> None:
+        """Hand each of some batches and its logits (N, classes), in memory, to `done`."""
+        average = self.state.average.eval()
+
+        def work(batch: Batch) -> torch.Tensor:
+            with torch.inference_mode():
+                return compute_logits(average, batch.to(self.device)).cpu()
+
+        run_tasks(work, batches, workers=self.workers, done=done)
 
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
@@ -253,6 +260,18 @@ class Trainer:
         with torch.no_grad():
             self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
         self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+
+    def _fit_temperature(self) -> None:
+        """Find how sure the network may be; summed in the order of the batches, by process 0."""
+        if self.ranks.rank:
+            return
+        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+        def done(batch: Batch, logits: torch.Tensor) -> None:
+            found[id(batch)] = logits.numpy(), batch.counts.numpy()
+
+        self._run_val(self.val_batches, done)
+        self.state.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
@@ -268,17 +287,6 @@ class Trainer:
         self.state.place.epoch_seconds += now - self._ticked
         self.state.place.seconds += now - self._ticked
         self._ticked = now
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for each operation of torch."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _count(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:

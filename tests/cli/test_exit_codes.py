@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from gnnseg.io import write_rgb_png
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +119,26 @@ def test_a_damaged_class_table(fails, dataset, tmp_path):
         (tmp_path / part).symlink_to(dataset / part)
     (tmp_path / "classes.json").write_text('{"classes": [')
     fails(3, "no readable JSON", "train", tmp_path, "-o", tmp_path / "m.safetensors")
+
+
+def test_a_click_beside_the_image(fails, dataset, tmp_path):
+    (tmp_path / "images").symlink_to(dataset / "images")
+    (tmp_path / "clicks.csv").write_text("image,y,x,class\n0,10,10,1\n1,204,0,2\n")
+    words = "clicks.csv, line 3: y 204, x 0 lies outside 1"
+    fails(3, words, "train", tmp_path, "-o", tmp_path / "m.safetensors")
+
+
+def test_labels_that_are_all_unknown(fails, dataset, tmp_path):
+    (tmp_path / "images").symlink_to(dataset / "images")
+    (tmp_path / "classes.json").symlink_to(dataset / "classes.json")
+    (tmp_path / "clicks.csv").write_text("image,y,x,class\n0,10,10,1\n1,9,0,2\n")
+    (tmp_path / "train.txt").write_text("0\n")
+    (tmp_path / "val.txt").write_text("2\n")
+    fails(2, "has no images in the split 'val'", "ceiling", tmp_path)
+    (tmp_path / "labels").mkdir()
+    write_rgb_png(tmp_path / "labels" / "2.png", np.full((204, 272), 255, np.uint8))
+    words = "no pixel of the val images has a label"
+    fails(3, words, "train", tmp_path, "-o", tmp_path / "m.safetensors", "--step", 17)
 
 
 def test_damaged_values_to_paint(fails, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from gnnseg import __version__
 
 VERBS = [
-    "demo", "train", "evaluate", "segment", "superpixels", "graph", "paint", "info", "ceiling",
-    "doctor",
+    "demo", "train", "evaluate", "segment", "superpixels", "graph", "paint", "suggest", "info",
+    "ceiling", "doctor",
 ]  # fmt: skip
 
 

@@ -193,6 +193,42 @@ def test_the_memory_stays_below_what_was_asked_for(gnnseg, program, make_image, 
     assert found["plan"]["projected_bytes"] <= parse_size(least)
 
 
+def test_suggesting_stays_within_the_budget_and_tiling_changes_nothing(
+    gnnseg, program, make_image, model, tmp_path
+):
+    image = make_image(4200, 4200)
+    arguments = ["suggest", image, "-m", model, "--count", 1000]
+    small, large = tmp_path / "small.json", tmp_path / "large.json"
+    refused = gnnseg(*arguments, "-o", small, "--memory", "64MiB", code=5).stderr
+    assert list(tmp_path.iterdir()) == []
+    least = re.search(r"use --memory (\d+MiB)", refused)[1]
+    picture = ["--overlay", tmp_path / "small.png"]
+    refused = gnnseg(*arguments, *picture, "-o", small, "--memory", "64MiB", code=5).stderr
+    more = re.search(r"use --memory (\d+MiB)", refused)[1]
+    assert parse_size(more) > parse_size(least)
+    found, peak = peak_of(program, [*arguments, *picture, "-o", small, "--memory", more])
+    assert peak <= parse_size(more)
+    assert len(found["suggestions"]) == 1000
+    gnnseg(*arguments, "-o", large, "--memory", "4GiB", "--block", 4096)
+    assert small.read_bytes() == large.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"small.json", "small.png", "large.json"}
+
+
+def test_a_killed_search_goes_on(program, gnnseg_json, image, model, tmp_path):
+    command, env = program
+    whole, out = tmp_path / "whole.json", tmp_path / "out.json"
+    options = ["--block", BLOCK, "--workers", 1]
+    gnnseg_json("suggest", image, "-m", model, "-o", whole)
+    arguments = ["suggest", image, "-m", model, "-o", out, *options]
+    process = subprocess.Popen([*command, *map(str, arguments)], env=env)
+    wait_for_marks(process, out, 4)
+    process.kill()
+    process.wait()
+    assert gnnseg_json(*arguments)["output"] == str(out)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not (tmp_path / "out.json.gnnseg").exists()
+
+
 def test_a_first_run_compiles_within_the_budget(program, image, model, tmp_path):
     """Compiled loops are not there yet: what the compiler takes counts, too."""
     command, env = program

@@ -21,7 +21,7 @@ def image(make_image):
 def segmented(gnnseg_json, image, model, tmp_path_factory):
     """What `segment` said, with a copy of everything it can write."""
     folder = tmp_path_factory.mktemp("out")
-    options = ["--probabilities", "--keep", folder / "kept"]
+    options = ["--probabilities", "--uncertainty", "--keep", folder / "kept"]
     return gnnseg_json("segment", image, "-m", model, "-o", folder / "labels.zarr", *options)
 
 
@@ -32,12 +32,89 @@ def test_training_tells_what_it_did(trained, model):
     assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_few_clicks_train_a_model(gnnseg_json, dataset, tmp_path):
+    """Every eighth cell of the image is clicked."""
+    folder = tmp_path / "clicked"
+    folder.mkdir()
+    (folder / "images").symlink_to(dataset / "images")
+    (folder / "classes.json").symlink_to(dataset / "classes.json")
+    rows = ["image,y,x,class"]
+    for stem in "0134":
+        labels = read_labels(dataset / "labels" / f"{stem}.png")
+        places = [(y, x) for y in range(10, 200, 34) for x in range(10, 270, 34)]
+        rows += [f"{stem},{y},{x},class_{labels[y, x]}" for y, x in places]
+    (folder / "clicks.csv").write_text("\n".join(rows))
+    about = gnnseg_json("info", folder)
+    assert (sum(about["images"].values()), about["clicks"]) == (4, 4 * 6 * 8)
+    config = tmp_path / "config.toml"
+    config.write_text("step = 17\nn_iter = 1\npreset = 'mlp'\nlearning_rate = 0.02\n")
+    out = tmp_path / "m.safetensors"
+    found = gnnseg_json("train", folder, "-o", out, "--config", config, "--epochs", 30)
+    assert found["val_miou"] > 0.4
+    measured = gnnseg_json("evaluate", dataset, "-m", out)
+    assert measured["miou"] > 0.4
+    on_clicks = gnnseg_json("evaluate", folder, "-m", out, "--split", "train")
+    assert on_clicks["ceiling_miou"] > measured["ceiling_miou"]
+
+
+def test_suggestions_become_clicks(gnnseg, gnnseg_json, dataset, model, tmp_path):
+    """Images without labels are ranked; with classes filled in the list is clicks.json."""
+    folder, out = tmp_path / "set", tmp_path / "next.json"
+    folder.mkdir()
+    (folder / "images").symlink_to(dataset / "images")
+    (folder / "classes.json").symlink_to(dataset / "classes.json")
+    (folder / "test.txt").write_text("5\n")
+    pictures = tmp_path / "pictures"
+    arguments = ["suggest", folder, "-m", model, "--count", 40]
+    found = gnnseg_json(*arguments, "-o", out, "--overlay", pictures)
+    assert (found["num_images"], len(found["suggestions"])) == (5, 40)
+    images = {s["image"] for s in found["suggestions"]}
+    assert len(images) > 2
+    assert {path.stem for path in pictures.iterdir()} == images <= set("01234")
+    gnnseg("train", folder, "-o", tmp_path / "m.safetensors", code=3)
+    content = json.loads(out.read_text())
+    for s in content["suggestions"]:
+        labels = read_labels(dataset / "labels" / f"{s['image']}.png")
+        s["class"] = f"class_{labels[s['y'], s['x']]}"
+    (folder / "clicks.json").write_text(json.dumps(content))
+    (folder / "test.txt").unlink()
+    assert gnnseg_json("info", folder)["clicks"] == 40
+    config = tmp_path / "config.toml"
+    config.write_text("step = 17\nn_iter = 1\npreset = 'mlp'\nlearning_rate = 0.02\n")
+    trained = tmp_path / "m.safetensors"
+    gnnseg("train", folder, "-o", trained, "--config", config, "--epochs", 5)
+    again = gnnseg_json("suggest", folder, "-m", trained, "--count", 40, "-o", tmp_path / "2.json")
+    assert again["num_images"] == 6
+    places = {(s["image"], s["id"]) for s in found["suggestions"]}
+    assert not places & {(s["image"], s["id"]) for s in again["suggestions"]}
+    lines = gnnseg(*arguments, "-o", tmp_path / "3.json", "--quiet").stdout.splitlines()
+    assert lines[1].split()[:2] == ["suggestions", "rank"]
+    assert len(lines) == 45
+
+
+def test_suggestions_for_one_image(gnnseg, gnnseg_json, image, model, tmp_path, segmented):
+    out, picture = tmp_path / "next.json", tmp_path / "next.png"
+    arguments = ["suggest", image, "-m", model, "-o", out]
+    found = gnnseg_json(*arguments, "--count", 7, "--overlay", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [s["rank"] for s in found["suggestions"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert found["suggestions"] == json.loads(out.read_text())["suggestions"]
+    gnnseg(*arguments, code=4)
+    labels = ["--labels", segmented["output"], "--overwrite"]
+    assert gnnseg_json(*arguments, *labels)["suggestions"] == []
+    assert "suggestions  none" in gnnseg(*arguments, *labels).stdout
+    gnnseg("suggest", tmp_path / "none.tif", *arguments[2:4], "-o", tmp_path / "a.json", code=3)
+    gnnseg(*arguments[:4], "-o", tmp_path / "a.txt", code=2)
+
+
 def test_evaluation(gnnseg_json, dataset, model):
     found = gnnseg_json("evaluate", dataset, "-m", model)
     assert found["num_images"] == 1
     assert 0 <= found["miou"] <= found["ceiling_miou"] <= 1
     assert set(found["per_class_iou"]) == {f"class_{i}" for i in range(4)}
-    assert {"pixel_accuracy", "dice", "seconds"} <= set(found)
+    assert {"pixel_accuracy", "dice", "ece_uncalibrated", "seconds"} <= set(found)
+    assert 0 <= found["ece"] <= 1
+    assert 0 < found["error_auroc"] < 1
 
 
 def test_a_different_pixel_size_is_a_warning(gnnseg, image, model, tmp_path):
@@ -108,7 +185,8 @@ def test_an_existing_output_is_kept_unless_told_otherwise(
     out = segmented["output"]
     arguments = ["segment", image, "-m", model, "-o", out]
     assert "--overwrite" in gnnseg(*arguments, code=4).stderr
-    assert gnnseg_json(*arguments, "--probabilities", "--overwrite")["resumed"] is False
+    maps = ["--probabilities", "--uncertainty"]
+    assert gnnseg_json(*arguments, *maps, "--overwrite")["resumed"] is False
 
 
 def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path):
@@ -125,7 +203,7 @@ def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path)
 
 def test_a_dry_run_is_modest_about_time(gnnseg, image, model, tmp_path):
     arguments = ["segment", image, "-m", model, "-o", tmp_path / "o.zarr", "--dry-run"]
-    shown = gnnseg(*arguments, "--probabilities").stdout
+    shown = gnnseg(*arguments, "--probabilities", "--uncertainty").stdout
     assert re.search(
         r"^time +about [\d.]+ s, judged by one piece of the image$", shown, re.MULTILINE
     )
@@ -162,13 +240,30 @@ def test_the_ceiling(gnnseg_json, dataset):
     )
 
 
+def test_the_ceiling_suggests_a_step_and_draws(gnnseg, gnnseg_json, dataset, tmp_path):
+    plot = tmp_path / "ceiling.png"
+    arguments = ["ceiling", dataset, "--steps", "16,8,12", "--plot", plot]
+    found = gnnseg_json(*arguments, "--target", 0.3)
+    assert (found["suggestion"]["step"], found["suggestion"]["rule"]) == (16, "target")
+    assert found["plot"] == str(plot)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    shown = gnnseg(*arguments, "--target", 0.999).stdout
+    assert "none: no step tried reaches 0.999" in shown
+    assert re.search(r"class_3 +[\d.]+ % +[\d.]+ % +[\d.]+ % +none", shown)
+    assert gnnseg_json("ceiling", dataset, "--steps", "8,16")["suggestion"]["step"] is None
+    assert "0.8" in gnnseg("ceiling", "--help").stdout
+    for wrong in (["--target", 80], ["--plot", tmp_path / "a.jpg"]):
+        gnnseg("ceiling", dataset, *wrong, code=2)
+
+
 def test_info(gnnseg_json, segmented, trained, dataset, image):
     out = segmented["output"]
     labels = gnnseg_json("info", out)
     assert labels["kind"] == "labels"
     assert labels["complete"] is True
     assert labels["classes"] == trained["classes"]
-    assert gnnseg_json("info", f"{out}.probabilities.zarr")["kind"] == "probabilities"
+    for name in ("probabilities", "uncertainty"):
+        assert gnnseg_json("info", f"{out}.{name}.zarr")["kind"] == name
     assert gnnseg_json("info", f"{out}.gnnseg")["complete"] is True
     assert gnnseg_json("info", trained["model"])["kind"] == "model"
     assert gnnseg_json("info", dataset)["images"] == {"train": 4, "val": 1, "test": 1}

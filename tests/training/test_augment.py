@@ -132,7 +132,8 @@ def test_outside_the_picture_there_is_no_region(item, scaling):
     config = make_config(step=6, n_iter=1)
     reader = PixelReader(made.image, scaling, config.slic, made.mask)
     np.testing.assert_array_equal(superpixel_map(reader).ids() >= 0, mask > 0)
-    table, counts = RegionMaker(scaling, config, 3)(item, MOVED)
+    regions = RegionMaker(scaling, config, 3)(item, MOVED)
+    table, counts = regions.table, regions.counts
     assert table.area.sum() == mask.sum()
     np.testing.assert_array_equal(counts.sum(axis=2), table.area)
     expected = np.bincount(made.labels[mask > 0], minlength=3)

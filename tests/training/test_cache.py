@@ -114,19 +114,32 @@ def test_images_labels_variants_scaling_and_classes_all_count(maker, made):
     assert len(made) == 6, "the same image by another name"
 
 
-def test_what_comes_from_disk_is_what_was_made(maker, made):
+@pytest.mark.parametrize("pixels", [False, True])
+def test_what_comes_from_disk_is_what_was_made(maker, made, pixels):
     items, make = maker
-    (table, counts), (again, same) = make(items[0], Variant()), make(items[0], Variant())
+    make = replace(make, pixels=pixels)
+    first, again = make(items[0], Variant()), make(items[0], Variant())
     assert len(made) == 1
-    np.testing.assert_array_equal(counts, same)
-    assert same.dtype == counts.dtype
-    assert same.flags.writeable
-    assert again.window == table.window
-    assert again.cell == table.cell
-    for name, array in table.arrays().items():
-        found = getattr(again, name)
+    assert again.table.window == first.table.window
+    assert again.table.cell == first.table.cell
+    for array, found in zip(arrays_of(first), arrays_of(again), strict=True):
         assert found.dtype == array.dtype
+        assert found.flags.writeable
         np.testing.assert_array_equal(found, array)
+
+
+def arrays_of(regions):
+    return [regions.counts, *(regions.pixels or ()), *regions.table.arrays().values()]
+
+
+def test_pixels_are_kept_where_they_are_wanted(maker, made):
+    items, make = maker
+    assert make(items[0], Variant()).pixels is None
+    regions = replace(make, pixels=True)(items[0], Variant())
+    work, slots = regions.pixels
+    assert work.dtype == np.int16
+    assert slots.shape == work.shape[1:] == items[0].label.shape
+    assert len(made) == 2
 
 
 def spoil_a_bit(path, _other):
@@ -163,15 +176,15 @@ def test_a_damaged_or_foreign_entry_is_made_anew(maker, made, spoil):
     items, make = maker
     make(items[1], Variant())
     [other] = entries(make.config.cache)
-    table, counts = make(items[0], Variant())
+    first = make(items[0], Variant())
     [path] = set(entries(make.config.cache)) - {other}
     whole = path.read_bytes()
     made.clear()
     spoil(path, other)
-    again, same = make(items[0], Variant())
+    again = make(items[0], Variant())
     assert made == [(items[0].stem, Variant())]
-    np.testing.assert_array_equal(same, counts)
-    np.testing.assert_array_equal(again.x, table.x)
+    np.testing.assert_array_equal(again.counts, first.counts)
+    np.testing.assert_array_equal(again.table.x, first.table.x)
     assert path.read_bytes() == whole
 
 

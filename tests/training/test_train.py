@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+import gnnseg
+from gnnseg.datasets.base import Dataset
+from gnnseg.datasets.scribbles import scribble, with_scribbles
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import InputError, UsageError
 from gnnseg.graph import whole_table
@@ -13,14 +18,18 @@ from gnnseg.io import open_image
 from gnnseg.kernels.paint import paint
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
+from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader, fit_scaling
 from gnnseg.training import make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.samples import make_samples
 from gnnseg.training.stage import _statistics
+from gnnseg.training.temperature import fit_temperature
 
+_FEW = {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]}
 SMALL = {
-    "default": {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]},
+    "default": _FEW,
+    "large": {**_FEW, "stem": {"widths": [6, 8, 12], "blocks": [1, 1], "out_channels": 5}},
     "mlp": {"hidden": 16},
     "jain2023": {},
 }
@@ -89,14 +98,30 @@ def test_val_miou_is_that_of_painted_pixels(dataset, preset):
     total = ConfusionMatrix.zeros(3)
     for item in dataset.split("val"):
         image, labels = item.load()
-        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
-        node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        reader = PixelReader(image, model.scaling, model.settings)
+        slots, table = whole_table(reader)
+        node_labels = plane_logits(model, reader, slots, table).argmax(axis=1).astype(np.uint8)
         painted = np.empty(slots.shape, np.uint8)
         paint(slots, 8, node_labels.reshape(table.window.shape), 0, 0, np.uint8(255), painted)
         total += ConfusionMatrix.of(labels, painted, 3)
     history = model.training["history"]["val_miou"]
     assert history[model.training["best_epoch"]] == max(history)
     assert model.training["val_miou"] == total.miou >= max(history)
+
+
+def test_the_temperature_is_that_of_the_pixels_of_val(dataset):
+    model = trained(dataset, "mlp", epochs=20, learning_rate=0.02)
+    parts = []
+    for item in dataset.split("val"):
+        image, labels = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        painted = np.empty(slots.shape, np.int32)
+        ids = np.arange(table.window.size, dtype=np.int32).reshape(table.window.shape)
+        paint(slots, 8, ids, 0, 0, np.int32(-1), painted)
+        logits = model.logits(table)[painted.ravel()]
+        parts.append((logits, np.arange(3) == labels.reshape(-1, 1)))
+    assert model.temperature == pytest.approx(fit_temperature(parts), rel=1e-4)
+    assert model.temperature != 1
 
 
 def test_it_learns(dataset):
@@ -145,7 +170,7 @@ def test_a_trained_model_survives_its_file(dataset, tmp_path):
     model = trained(dataset, "mlp")
     save_model(model, tmp_path / "m.safetensors")
     back = load_model(tmp_path / "m.safetensors")
-    assert back.training == model.training
+    assert (back.training, back.temperature) == (model.training, model.temperature)
     assert back.classes == dataset.classes
     image = open_image(dataset.split("val")[0].image)
     _, table = whole_table(PixelReader(image, model.scaling, model.settings))
@@ -257,3 +282,56 @@ def test_a_class_that_training_does_not_see_is_never_favoured():
     model = train([image], [labels], classes=["a", "b", "never"], preset="mlp", epochs=30)
     _, table = whole_table(PixelReader(open_image(image), model.scaling, model.settings))
     assert (model.logits(table).argmax(axis=1) != 2).all()
+
+
+def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, monkeypatch):
+    seen = []
+    loop = trainer.Trainer.run
+    monkeypatch.setattr(
+        trainer.Trainer, "run", lambda self, *args: seen.append(self) or loop(self, *args)
+    )
+    labels = [np.full((80, 96), 255, np.uint8) for _ in range(2)]
+    for label, item in zip(labels, dataset.split("train"), strict=False):
+        label[5:9, 5:40] = item.read_labels()[5:9, 5:40]
+    images = [item.image for item in dataset.split("train")[:2]]
+    settings = {"step": 2, "n_iter": 0, "tile": 32, "epochs": 2, "preset": "mlp"}
+    model = train(images, labels, classes=3, val=0.0, **settings)
+    pieces = [group[0] for group in seen[0].train_batches] + list(seen[0].val_batches)
+    assert len(pieces) == 2
+    assert sum(piece.counts.sum() for piece in pieces) == 2 * 4 * 35
+    assert np.isfinite(model.training["val_miou"])
+    whole = train(images, [item.read_labels() for item in dataset.split("train")[:2]],
+                  classes=3, val=0.0, **settings)  # fmt: skip
+    assert len(seen[0].train_batches) == 1
+    assert len(seen[1].train_batches) == 7
+    assert np.abs(whole.mean - model.mean).max() < 1
+
+
+@pytest.mark.parametrize("split", ["training", "val"])
+def test_images_without_any_label_are_refused_before_training(dataset, split):
+    train_item, val_item = dataset.split("train")[0], dataset.split("val")[0]
+    blank = np.full((80, 96), 255, np.uint8)
+    labels = {True: blank, False: train_item.read_labels()}
+    items = {
+        "train": (replace(train_item, label=labels[split == "training"]),),
+        "val": (replace(val_item, label=labels[split == "val"]),),
+    }
+    with pytest.raises(InputError, match=f"no pixel of the {split} images has a label"):
+        trained(Dataset("blank", dataset.classes, items), "mlp")
+
+
+def test_val_of_scribbles_is_measured_on_their_pixels_alone(dataset):
+    sparse = with_scribbles(dataset, 0.05)
+    val = tuple(
+        replace(item, label=scribble(item.read_labels(), 0.05)) for item in dataset.split("val")
+    )
+    sparse = replace(sparse, items={**sparse.items, "val": val})
+    model = trained(sparse, "mlp", epochs=12, learning_rate=0.02, patience=2)
+    total = ConfusionMatrix.zeros(3)
+    for item in val:
+        image, labels = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        total += ConfusionMatrix.of(labels, gnnseg.paint(slots, node_labels, step=8), 3)
+    assert total.num_pixels < 0.06 * 2 * 80 * 96
+    assert model.training["val_miou"] == total.miou > 0.3

@@ -1,0 +1,89 @@
+"""What superpixels of some steps allow, by class, and the step that is suggested."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gnnseg.datasets import ArrayDataset
+from gnnseg.datasets.base import Dataset
+from gnnseg.datasets.synthetic import synthetic_dataset
+from gnnseg.errors import InputError, UsageError
+from gnnseg.pipeline import ceiling
+from gnnseg.pipeline.step import suggest_step
+
+
+def rows(*steps, **per_class):
+    """Rows of (step, ceiling), with as many regions as there are cells in 480 x 480 pixels."""
+    return [
+        {
+            "step": step,
+            "regions_per_image": (480 / step) ** 2,
+            "ceiling_miou": miou,
+            "per_class_iou": {name: values[number] for name, values in per_class.items()},
+        }
+        for number, (step, miou) in enumerate(steps)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "knee"),
+    [
+        ([(6, 0.90), (8, 0.89), (12, 0.88), (16, 0.60)], 12),
+        ([(6, 0.90), (8, 0.89), (12, 0.50), (16, 0.40)], 8),
+        ([(6, 0.90), (8, 0.50), (12, 0.45), (16, 0.44)], 16),
+        ([(6, 0.901), (8, 0.900), (12, 0.899), (16, 0.898)], 16),
+    ],
+)
+def test_the_knee(steps, knee):
+    assert suggest_step(rows(*steps))["step"] == knee
+
+
+def test_a_target_takes_the_largest_step_that_reaches_it():
+    table = rows((6, 0.9), (8, 0.8), (12, 0.7), thin=[0.8, 0.5, 0.1], wide=[1, 1, 0.9], none=[
+        float("nan")
+    ] * 3)  # fmt: skip
+    found = suggest_step(table, 0.8)
+    assert (found["step"], found["rule"]) == (8, "target")
+    assert found["largest_step_by_class"] == {"thin": 6, "wide": 12, "none": None}
+    missed = suggest_step(table, 0.95)
+    assert missed["step"] is None
+    assert "the best is 6 with 0.900" in missed["reason"]
+
+
+def test_two_steps_have_no_knee():
+    found = suggest_step(rows((6, 0.9), (8, 0.2)))
+    assert found["step"] is None
+    assert "--target" in found["reason"]
+
+
+def test_small_steps_allow_more_and_cost_more():
+    found = ceiling(synthetic_dataset(4, height=96, width=96), (12, 4, 8, 8), split="train")
+    assert [row["step"] for row in found["rows"]] == [4, 8, 12]
+    mious = [row["ceiling_miou"] for row in found["rows"]]
+    assert mious == sorted(mious, reverse=True)
+    for row in found["rows"]:
+        assert np.isclose(np.mean(list(row["per_class_iou"].values())), row["ceiling_miou"])
+    assert found["suggestion"]["step"] in (4, 8, 12)
+
+
+def test_scribbles_count_on_their_pixels_alone():
+    full = synthetic_dataset(2, height=96, width=96)
+    item = full.split("train")[0]
+    labels = np.full((96, 96), 255, np.uint8)
+    labels[10:12, 10:50] = 1
+    sparse = ArrayDataset([item.image], [labels], full.classes, 0.0)
+    found = ceiling(sparse, (8,), split="train")["rows"][0]
+    assert found["per_class_iou"]["class_1"] == found["ceiling_miou"] == 1
+    assert np.isnan(found["per_class_iou"]["class_0"])
+    blank = replace(item, label=np.full((96, 96), 255, np.uint8))
+    with pytest.raises(InputError, match="no pixel of the split"):
+        ceiling(Dataset("blank", full.classes, {"train": (blank,)}), (8,), split="train")
+
+
+@pytest.mark.parametrize("target", [0, -1, 1.5, float("nan")])
+def test_a_target_that_is_no_miou(target):
+    with pytest.raises(UsageError, match="target"):
+        ceiling(synthetic_dataset(2, height=32, width=32), target=target)
