@@ -99,9 +99,9 @@ def shuffled(
         yield chosen
 
 
-def shards(batches: Sequence[Batch], number: int) -> list[Batch]:
-    """At most `number` joined batches of about equal size, in a fixed order."""
+def shards(batches: Sequence[Batch], number: int, own: slice = slice(None)) -> list[Batch]:
+    """At most `number` joined batches of about equal size, in a fixed order; `own` of them."""
     parts: list[list[Batch]] = [[] for _ in range(number)]
     for batch in sorted(batches, key=lambda b: -b.num_nodes):
         min(parts, key=lambda part: sum(b.num_nodes for b in part)).append(batch)
-    return [join(part) for part in parts if part]
+    return [join(part) for part in parts[own] if part]

@@ -12,6 +12,8 @@ from gnnseg.errors import StateError
 from gnnseg.io.atomic import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
     from gnnseg.training.state import State
@@ -21,6 +23,19 @@ _KEY = "gnnseg.checkpoint"
 SECONDS, EPOCH_SECONDS = 120.0, 5.0
 """A checkpoint is written when the last one is that old, at the end of an epoch and within one."""
 ANEW = "use --overwrite to start anew"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a checkpoint holds of the parts of a training that are over."""
+
+    tensors: dict[str, torch.Tensor]
+    about: dict[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are over."""
+        return self.about["place"]["epoch"]
 
 
 @dataclass
@@ -44,27 +59,29 @@ class Checkpoint:
 
     def __init__(self, path: Path, settings: dict[str, Any], clock: Clock) -> None:
         self.path, self.settings, self.clock = path, settings, clock
-        self._last = time.monotonic()
+        self._last, self._exists = time.monotonic(), path.exists()
 
-    def read(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """Tensors and the rest of an earlier part, or None where there is none.
+    def read(self) -> Earlier | None:
+        """Earlier parts of the training, or None where there are none.
 
         Raises `StateError` for a file that is no checkpoint, or one of other settings.
         """
         if not self.path.exists():
             return None
-        tensors, about = _load(self.path)
-        self._check(about)
-        self.clock.earlier = about["seconds"]
-        return tensors, about
+        found = _load(self.path)
+        self._check(found.about)
+        self.clock.earlier = found.about["seconds"]
+        return found
 
     def is_due(self, *, end_of_epoch: bool = False) -> bool:
-        """Whether the last one is old enough."""
+        """Whether the last one is old enough, or there is none at the end of an epoch."""
+        if end_of_epoch and not self._exists:
+            return True
         limit = EPOCH_SECONDS if end_of_epoch else SECONDS
         return time.monotonic() - self._last >= limit
 
-    def write(self, state: State) -> None:
-        """Replace the file, whole or not at all."""
+    def write(self, state: State, random: Sequence[torch.Tensor]) -> None:
+        """Replace the file, whole or not at all; `random` are the states of all generators."""
         from safetensors.torch import save
 
         about = {
@@ -73,10 +90,10 @@ class Checkpoint:
             "seconds": self.clock.seconds,
             **state.about(),
         }
-        data = save(state.tensors(), metadata={_KEY: json.dumps(about)})
+        data = save(state.tensors(random), metadata={_KEY: json.dumps(about)})
         with replacing(self.path) as partial:
             partial.write_bytes(data)
-        self._last = time.monotonic()
+        self._last, self._exists = time.monotonic(), True
 
     def _check(self, about: dict[str, Any]) -> None:
         if about.get("format_version") != FORMAT_VERSION:
@@ -100,7 +117,7 @@ def _difference(name: str, found: Any, wanted: Any) -> str:
     return f"{name} {json.dumps(found)}, now {json.dumps(wanted)}"
 
 
-def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _load(path: Path) -> Earlier:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -108,8 +125,10 @@ def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             about = json.loads((file.metadata() or {}).get(_KEY, "null"))
             names = list(file.keys())
             tensors = {name: file.get_tensor(name) for name in names}
-        if not isinstance(about["settings"], dict) or not isinstance(about["seconds"], float):
-            raise TypeError("its header has no settings")  # noqa: TRY301
+        found = Earlier(tensors, about)
+        known = (about["settings"], dict), (about["seconds"], float), (found.epoch, int)
+        if not all(isinstance(value, kind) for value, kind in known):
+            raise TypeError("its header is damaged")  # noqa: TRY301
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{path}: is no training to go on with ({error}): {ANEW}") from error
-    return tensors, about
+    return found

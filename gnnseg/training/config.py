@@ -65,8 +65,12 @@ class TrainConfig(BaseModel):
     """Epochs without a better val mIoU before training stops."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, ge=1, le=64)
+    """Processes that share the work, on a GPU each or all on the CPU; each takes a batch."""
     cache: Path | None = Field(None, exclude=True)
     """Folder where region graphs are kept for other trainings; it changes no result."""
+    tensorboard: Path | None = Field(None, exclude=True)
+    """Folder that events for TensorBoard are written to."""
 
     @field_serializer("augmentation")
     def _only_what_is_set(self, given: Augmentation) -> dict[str, Any]:

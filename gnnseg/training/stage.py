@@ -15,16 +15,17 @@ from gnnseg.errors import InputError
 from gnnseg.memory import reused_memory, trim
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
-from gnnseg.progress import progress_bar
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.config import TrainConfig, make_config
+from gnnseg.training.distributed import Work, train_on_devices
 from gnnseg.training.history import History
 from gnnseg.training.identity import dataset_identity
+from gnnseg.training.live import Watch, require_tensorboard, watching
 from gnnseg.training.samples import Sample, make_samples
-from gnnseg.training.trainer import Trainer
+from gnnseg.training.trainer import Trainer, pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ def train(
     val: float = 0.2,
     config: TrainConfig | None = None,
     checkpoint: str | Path | None = None,
+    plot: str | Path | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model.
@@ -63,6 +65,8 @@ def train(
     checkpoint : path, optional
         File that the training is kept in, every few minutes and after epochs. Where it exists, the
         training goes on from it. It stays: delete it once the model is saved.
+    plot : path, optional
+        PNG that is drawn anew while the training goes on.
 
     Returns
     -------
@@ -77,6 +81,8 @@ def train(
         A setting is wrong.
     StateError
         The checkpoint is of other settings, or of other images.
+    MissingDependencyError
+        `tensorboard` is set, and not installed.
 
     Notes
     -----
@@ -84,6 +90,9 @@ def train(
     bounded by `max_minutes` need not. These count all parts of an interrupted run.
     """
     config = config or make_config(**settings)
+    pick_device(config.device, size=config.devices)
+    if config.tensorboard is not None:
+        require_tensorboard()
     dataset = _dataset(images, labels, classes, val)
     clock = Clock()
     kept, earlier = None, None
@@ -116,27 +125,29 @@ def train(
     trim()
     limit = config.max_minutes
     minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
-    val_pieces = [group[0] for group in val_batches]
-    trainer = Trainer(model.network, batches, val_pieces, config, minutes=minutes)
-    if kept is not None:
-        trainer.resume(kept, earlier)
-    history = _run(trainer)
+    shown = None if plot is None else Path(plot)
+    with watching(config, shown, earlier.epoch if earlier else 0) as watch:
+        val_pieces = [group[0] for group in val_batches]
+        work = Work(model, batches, val_pieces, config, minutes, kept)
+        history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
     object.__setattr__(model, "temperature", history.temperature)
     model.training.update(_record(config, history, dataset, clock.seconds))
     return model
+
+
+def _train_here(work: Work, watch: Watch) -> History:
+    """As `train_on_devices`, in this process."""
+    network, config = work.model.network, work.config
+    trainer = Trainer(network, work.train, work.val, config, minutes=work.minutes)
+    if work.checkpoint is not None:
+        trainer.resume(work.checkpoint, work.checkpoint.read())
+    return trainer.run(watch)
 
 
 def _settings(dataset: Dataset, config: TrainConfig, val: float) -> dict[str, Any]:
     """Whatever decides how a training goes."""
     about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
     return {**about, **config.model_dump(mode="json")}
-
-
-def _run(trainer: Trainer) -> History:
-    """Train, and show how it goes."""
-    with progress_bar("training", trainer.config.epochs) as bar:
-        bar.advance(trainer.state.place.epoch)
-        return trainer.run(lambda history: bar.advance(note=history.note()))
 
 
 def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,10 +41,11 @@ class State:
     """Weights, their running average, the best of it; the optimiser; generators; the place.
 
     `order` is the state that the generator `shuffle` had when the epoch began, from which its
-    batches follow.
+    batches follow. `shards` are the numbers of the parts of a batch that are computed here; each
+    has a generator of its own.
     """
 
-    def __init__(self, network: nn.Module, config: TrainConfig, shards: int) -> None:
+    def __init__(self, network: nn.Module, config: TrainConfig, shards: range) -> None:
         device = next(network.parameters()).device
         self.network: Any = network
         self.average: Any = copy.deepcopy(network)
@@ -55,9 +56,8 @@ class State:
         )
         self.shuffle = torch.Generator().manual_seed(config.seed)
         self.order = self.shuffle.get_state()
-        self.random = [
-            torch.Generator(device).manual_seed(config.seed + 1 + n) for n in range(shards)
-        ]
+        self.shards = shards
+        self.random = [torch.Generator(device).manual_seed(config.seed + 1 + n) for n in shards]
         self.place = Place()
         self.history = History()
 
@@ -80,10 +80,9 @@ class State:
         place.begin_epoch()
         self.order = self.shuffle.get_state()
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """All tensors by name, on the CPU."""
-        kept = {"order": self.order}
-        kept |= {f"random.{n}": random.get_state() for n, random in enumerate(self.random)}
+    def tensors(self, random: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """All tensors by name, on the CPU, with the states of the generators of all shards."""
+        kept = {"order": self.order, **{f"random.{n}": state for n, state in enumerate(random)}}
         weights = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -119,7 +118,7 @@ class State:
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
         self.order = tensors["order"]
         self.shuffle.set_state(self.order)
-        for n, random in enumerate(self.random):
+        for n, random in zip(self.shards, self.random, strict=True):
             random.set_state(tensors[f"random.{n}"])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,12 @@ from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models.layers import random_from
 from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
-from gnnseg.training.checkpoint import ANEW, Checkpoint
+from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
 from gnnseg.training.history import History
 from gnnseg.training.imbalance import regions_by_class
 from gnnseg.training.interrupt import Interrupt, held_interrupt
 from gnnseg.training.loss import Loss
+from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.schedule import learning_rate
 from gnnseg.training.state import State
 from gnnseg.training.temperature import fit_temperature
@@ -40,18 +40,23 @@ SHARDS = 2
 machine."""
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one."""
-    if name == "cuda" and not torch.cuda.is_available():
+def pick_device(name: str, rank: int = 0, size: int = 1) -> torch.device:
+    """The device of that name for process `rank` of `size`; `auto` takes GPUs where there are."""
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cuda" and not found:
         raise UsageError("--device cuda: this PyTorch sees no GPU; use --device cpu or auto")
-    use_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if use_gpu else "cpu")
+    if name == "cpu" or not found:
+        return torch.device("cpu")
+    if size > found:
+        raise UsageError(f"--devices {size}: there are {found} GPUs; use fewer, or --device cpu")
+    return torch.device("cuda", rank) if size > 1 else torch.device("cuda")
 
 
 class Trainer:
     """Trains one network on batches that lie in memory.
 
-    `minutes` bounds the loop, where it is bounded.
+    `minutes` bounds the loop, where it is bounded. `ranks` are the processes that share the work,
+    each with the same arguments; `asked` says that process 0 should stop.
     """
 
     def __init__(
@@ -62,30 +67,39 @@ class Trainer:
         config: TrainConfig,
         *,
         minutes: float | None = None,
+        ranks: Ranks | None = None,
+        asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.config = config
-        self.device = pick_device(config.device)
-        self.state = State(network.to(self.device), config, SHARDS)
+        self.config, self.ranks = config, ranks or Alone()
+        rank, size = self.ranks.rank, self.ranks.size
+        self.device = pick_device(config.device, rank, size)
+        own = range(rank, SHARDS * size, size)
+        self.state = State(network.to(self.device), config, own)
         self.replicas: list[Any] = [
             self.state.network,
             *(_replica(self.state.network) for _ in range(SHARDS - 1)),
         ]
-        self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
+        threads = max(1, default_workers() // size)
+        self.workers = min(threads, SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
         pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
         regions = np.sum([regions_by_class(group[0].counts) for group in train], axis=0)
         self.loss = Loss.fit(pixels.astype(np.float64), regions, config, self.device)
         self.checkpoint: Checkpoint | None = None
+        self._asked = asked
         self._seconds = None if minutes is None else 60 * minutes
         self._ticked = time.monotonic()
 
-    def resume(self, checkpoint: Checkpoint, earlier: Any) -> None:
-        """Keep the training in a checkpoint, and take up what one holds of an `earlier` part."""
+    def resume(self, checkpoint: Checkpoint, earlier: Earlier | None) -> None:
+        """Keep the training in a checkpoint, and take up what one holds of an `earlier` part.
+
+        Process 0 writes it.
+        """
         self.checkpoint = checkpoint
         if earlier is None:
             return
         try:
-            self.state.restore(*earlier)
+            self.state.restore(earlier.tensors, earlier.about)
         except StateError as error:
             raise StateError(f"{checkpoint.path}: {error}; {ANEW}") from error
         if self._seconds is not None:
@@ -100,14 +114,18 @@ class Trainer:
         self._ticked = time.monotonic()
         holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
         with one_torch_thread(), holds as interrupt:
+
+            def asked() -> bool:
+                return interrupt.asked or self._asked()
+
             while self._goes_on():
-                self._train_epoch(interrupt)
+                self._train_epoch(asked)
                 miou = self.validate()[0].miou
                 self._tick()
                 state.end_epoch(miou)
+                # First: a plot without a checkpoint would be taken for somebody else's.
+                self._keep(asked, end_of_epoch=True)
                 watch(state.history)
-                self._leave_if_asked(interrupt)
-                self._save(end_of_epoch=True)
             state.average.load_state_dict(state.best)
             self._choose_shift()
             self._fit_temperature()
@@ -124,37 +142,41 @@ class Trainer:
             return False
         if self._seconds is None or not history.seconds:
             return True
-        longest = max(history.seconds)
-        return place.seconds - place.epoch_seconds + longest <= self._seconds
+        used = place.seconds - place.epoch_seconds + max(history.seconds)
+        return bool(self.ranks.agree([used <= self._seconds])[0])
 
-    def _train_epoch(self, interrupt: Interrupt) -> None:
+    def _train_epoch(self, asked: Callable[[], bool]) -> None:
         """The updates of an epoch that are still to be done."""
-        place = self.state.place
+        place, ranks = self.state.place, self.ranks
         for replica in self.replicas:
             replica.train()
         self.state.shuffle.set_state(self.state.order)
         batches = [self._pick(group) for group in self.train_batches]
         nodes = sum(batch.num_nodes for batch in batches)
         seen = 0
-        limit, shuffle = self.config.batch, self.state.shuffle
-        for number, chosen in enumerate(shuffled(batches, limit, shuffle)):
+        limit = self.config.batch * ranks.size
+        own = slice(ranks.rank, None, ranks.size)
+        for number, chosen in enumerate(shuffled(batches, limit, self.state.shuffle)):
             if number >= place.step:
                 self._tick()
-                self._leave_if_asked(interrupt)
+                self._keep(asked)
                 self._set_rate(place.epoch + seen / nodes)
-                self._step([shard.to(self.device) for shard in shards(chosen, SHARDS)])
-                self._save()
+                parts = shards(chosen, SHARDS * ranks.size, own)
+                self._step([part.to(self.device) for part in parts])
             seen += sum(batch.num_nodes for batch in chosen)
 
-    def _leave_if_asked(self, interrupt: Interrupt) -> None:
-        if interrupt.asked and self.checkpoint is not None:
-            self.checkpoint.write(self.state)
+    def _keep(self, asked: Callable[[], bool], *, end_of_epoch: bool = False) -> None:
+        """Write the checkpoint, if there is one and it is due, or if the training is to stop."""
+        if self.checkpoint is None:
+            return
+        due = self.checkpoint.is_due(end_of_epoch=end_of_epoch)
+        stop, due = map(bool, self.ranks.agree([asked(), due]))
+        if stop or due:
+            random = self.ranks.gather([random.get_state() for random in self.state.random])
+            if self.ranks.rank == 0:
+                self.checkpoint.write(self.state, random)
+        if stop:
             raise KeyboardInterrupt
-
-    def _save(self, *, end_of_epoch: bool = False) -> None:
-        if self.checkpoint is not None and self.checkpoint.is_due(end_of_epoch=end_of_epoch):
-            self._tick()
-            self.checkpoint.write(self.state)
 
     def _pick(self, group: Sequence[Batch]) -> Batch:
         """One of the variants of an image."""
@@ -167,8 +189,9 @@ class Trainer:
             self.loss.targets(part.counts, generator)
             for part, generator in zip(parts, random, strict=False)
         ]
-        mass = sum(float(self.loss.mass(target)) for target in targets)
+        mass = self._total(sum(float(self.loss.mass(target)) for target in targets))
         losses = [0.0] * len(parts)
+        self.state.network.zero_grad()
 
         def work(index: int) -> None:
             part, replica = parts[index], self.replicas[index]
@@ -181,11 +204,15 @@ class Trainer:
 
         run_tasks(work, range(len(parts)), workers=self.workers)
         self._add_gradients(len(parts))
+        self.ranks.add_gradients(self.state.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
         self.state.update()
         place.step += 1
-        place.loss += sum(losses)
+        place.loss += self._total(sum(losses))
         place.mass += mass
+
+    def _total(self, value: float) -> float:
+        return float(self.ranks.total(np.array([value], np.float64))[0])
 
     def _add_gradients(self, number: int) -> None:
         """Add the replicas' gradients to the network's, always in one order."""
@@ -210,18 +237,20 @@ class Trainer:
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
             totals[:] += np.stack([_count(label, pixels) for label in labels])
 
-        self._run_val(done)
-        return [ConfusionMatrix(total) for total in totals]
+        self._run_val(self.val_batches[self.ranks.rank :: self.ranks.size], done)
+        return [ConfusionMatrix(total) for total in self.ranks.total(totals)]
 
-    def _run_val(self, done: Callable[[Batch, torch.Tensor], None]) -> None:
-        """Hand every val batch and its logits (N, classes), in memory, to `done`."""
+    def _run_val(
+        self, batches: Sequence[Batch], done: Callable[[Batch, torch.Tensor], None]
+    ) -> None:
+        """Hand each of some batches and its logits (N, classes), in memory, to `done`."""
         average = self.state.average.eval()
 
         def work(batch: Batch) -> torch.Tensor:
             with torch.inference_mode():
                 return compute_logits(average, batch.to(self.device)).cpu()
 
-        run_tasks(work, self.val_batches, workers=self.workers, done=done)
+        run_tasks(work, batches, workers=self.workers, done=done)
 
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
@@ -233,19 +262,22 @@ class Trainer:
         self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _fit_temperature(self) -> None:
-        """Find how sure the network may be; summed in the order of the batches."""
+        """Find how sure the network may be; summed in the order of the batches, by process 0."""
+        if self.ranks.rank:
+            return
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
         def done(batch: Batch, logits: torch.Tensor) -> None:
             found[id(batch)] = logits.numpy(), batch.counts.numpy()
 
-        self._run_val(done)
+        self._run_val(self.val_batches, done)
         self.state.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
         if self._seconds is not None:
-            done = max(done, self.state.place.seconds / self._seconds)
+            used = self.state.place.seconds / self._seconds
+            done = max(done, self.ranks.agree([used])[0])
         for group in self.state.optimiser.param_groups:
             group["lr"] = learning_rate(done, self.config)
 

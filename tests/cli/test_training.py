@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
 
+import psutil
 import pytest
 from safetensors import safe_open
 
@@ -57,6 +59,27 @@ def test_the_same_command_goes_on(gnnseg, program, dataset, config, tmp_path, nu
     assert about["seconds"] < found["seconds"] < about["seconds"] + 60 * 0.2
     assert out.exists()
     assert not checkpoint.exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_terminal_ends_all_processes(program, dataset, config, tmp_path):
+    command, env = program
+    out, checkpoint = tmp_path / "m.safetensors", tmp_path / "m.safetensors.checkpoint"
+    arguments = ["train", dataset, "-o", out, "--config", config, "--devices", 2, "--device", "cpu"]
+    process = subprocess.Popen(
+        [*command, *map(str, arguments)], env=env, cwd=tmp_path, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for(checkpoint, process)
+    children = psutil.Process(process.pid).children()
+    assert len(children) >= 2
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on" in stderr
+    assert "Traceback" not in stderr
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert checkpoint.exists()
 
 
 def test_overwrite_starts_anew(gnnseg, gnnseg_json, dataset, config, tmp_path):

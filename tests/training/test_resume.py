@@ -15,7 +15,7 @@ from safetensors.torch import load_file, safe_open, save_file
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import StateError
 from gnnseg.training import checkpoint as checkpoints
-from gnnseg.training import train
+from gnnseg.training import live, train
 from gnnseg.training.interrupt import held_interrupt
 from gnnseg.training.trainer import Trainer
 
@@ -121,6 +121,19 @@ def test_a_kill_loses_what_came_after_the_last_checkpoint(
     with monkeypatch.context() as patch:
         stop_before(patch, 1000, die)
         assert_same(run(dataset, checkpoint=path), whole["mlp"])
+
+
+def test_there_is_a_checkpoint_before_there_is_a_plot(dataset, path, tmp_path, monkeypatch):
+    plot = tmp_path / "p.png"
+
+    def draw(*_):
+        assert path.exists()
+        die()
+
+    monkeypatch.setattr(live, "draw_plot", draw)
+    with pytest.raises(KilledError):
+        run(dataset, checkpoint=path, plot=plot)
+    assert header(path)["place"]["epoch"] == 1
 
 
 def test_a_finished_training_is_not_repeated(dataset, whole, path, monkeypatch):
