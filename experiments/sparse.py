@@ -33,7 +33,7 @@ SHARE = 0.01
 WIDTH = 3
 RUNS = {
     "camvid": {"step": 8, "epochs": 8},
-    "dsb2018": {"step": 6, "epochs": 6, "variants": 0},
+    "dsb2018": {"step": 6, "epochs": 4, "variants": 0},
 }
 EVERY = {"dsb2018": 3}
 """Of these sets every n-th training image: minutes for one epoch of all would be none for more."""
