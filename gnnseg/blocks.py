@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from gnnseg.errors import UsageError
 
+CHUNK_PIXELS = 1024
+MIN_CHUNK_CELLS = 16
+
 
 @dataclass(frozen=True)
 class Window:
@@ -145,6 +148,18 @@ class Lattice:
     def pixels(self, cells: Window) -> Window:
         """The pixels of a window of cells."""
         return cells.scale(self.step).clip(self.bounds)
+
+
+def chunk_cells(step: int) -> int:
+    """Cells on a side of a chunk: a power of two, about `CHUNK_PIXELS` pixels.
+
+    >>> chunk_cells(16), chunk_cells(8), chunk_cells(24)
+    (64, 128, 32)
+    """
+    cells = MIN_CHUNK_CELLS
+    while 2 * cells * step <= CHUNK_PIXELS:
+        cells *= 2
+    return cells
 
 
 def step_for(n_segments: int, height: int, width: int) -> int:

@@ -14,7 +14,7 @@ from numba import njit
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.patterns import PATTERNS, pattern_codes
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import LAYER
+from gnnseg.kernels.slots import LAYER
 
 GEOMETRY = 6
 """Leading sums: count, y, x, y*y, y*x, x*x, positions counted from the home cell's corner."""

@@ -33,8 +33,11 @@ def test_nothing_heavy_is_loaded(statement):
 
 
 def test_segmenting_needs_no_pytorch_geometric():
-    network = 'build_network(get_preset("default"), 9, 3, 800, {})'
-    code = f"from gnnseg.models.presets import build_network, get_preset; {network}"
+    network = 'build_network(get_preset("default"), 9, 3, Scaling((0.0,), (1.0,), False), {})'
+    code = (
+        "from gnnseg.models.presets import build_network, get_preset\n"
+        f"from gnnseg.superpixels import Scaling\n{network}"
+    )
     loaded = modules_after(f"import gnnseg.pipeline.segment; {code}")
     assert "torch" in loaded
     assert "torch_geometric" not in loaded

@@ -36,7 +36,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     doctor: "gnnseg doctor --json",
 }
 """Every command, in the order of the help, with the example that its help shows."""
-_RESUME = (segment, superpixels, graph, paint, suggest)
+_RESUME = (train, segment, superpixels, graph, paint, suggest)
 _STAGES = (superpixels, graph)
 _QUICK = (info, doctor)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gnnseg.cli.options import AsJson, DatasetPath, ModelPath
+from gnnseg.cli.options import AsJson, DatasetPath, ModelPath, Refine
 from gnnseg.cli.output import emit, percent, seconds, table
 
 Split = Annotated[str, typer.Option("--split", metavar="NAME", help="train, val or test.")]
 
 
 def evaluate(
-    dataset: DatasetPath, *, model: ModelPath, split: Split = "test", as_json: AsJson = False
+    dataset: DatasetPath,
+    *,
+    model: ModelPath,
+    split: Split = "test",
+    refine: Refine = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a model on labelled images, on pixels after painting."""
     from gnnseg.cli.scale import warn_about_scale
@@ -25,18 +30,33 @@ def evaluate(
     for item in data.split(split):
         if warn_about_scale(item.open_image(), net, otherwise=data.pixel_size):
             break
-    result = evaluate_model(data, net, split=split)
+    result = evaluate_model(data, net, split=split, refine=refine)
     classes = [(name, percent(iou)) for name, iou in result["per_class_iou"].items()]
+    uncalibrated = percent(result["ece_uncalibrated"])
     emit(
         result,
         [
-            ("mIoU", percent(result["miou"])),
+            ("mIoU", percent(result["miou"]) + _before(result, "miou_unrefined")),
             ("ceiling mIoU", f"{percent(result['ceiling_miou'])} of these superpixels"),
             ("pixel accuracy", percent(result["pixel_accuracy"])),
             ("Dice", percent(result["dice"])),
+            ("boundary F1", _boundary(result)),
+            ("calibration error", f"{percent(result['ece'])}, {uncalibrated} uncalibrated"),
+            ("errors by entropy", f"AUROC {percent(result['error_auroc'])}"),
             ("images", f"{result['num_images']} ({split})"),
             ("time", seconds(result["seconds"])),
             ("IoU by class", table(("class", "IoU"), classes)),
         ],
         as_json=as_json,
     )
+
+
+def _before(result: dict[str, Any], key: str) -> str:
+    """What a figure was before borders were refined, if they were."""
+    return f", {percent(result[key])} unrefined" if key in result else ""
+
+
+def _boundary(result: dict[str, Any]) -> str:
+    if "boundary_f1" not in result:
+        return ""
+    return percent(result["boundary_f1"]) + _before(result, "boundary_f1_unrefined")

@@ -60,6 +60,7 @@ def describe_model(path: Path) -> dict[str, Any]:
         "trained_on": training.get("dataset"),
         "epochs": training.get("epochs"),
         "val_miou": training.get("val_miou"),
+        "temperature": header.get("temperature", 1.0),
         "bytes": path.stat().st_size,
     }
 

@@ -10,7 +10,8 @@ from gnnseg.cli.output import emit, seconds, warn
 from gnnseg.execution import default_workers
 from gnnseg.memory import format_size
 from gnnseg.pipeline.estimate import estimate_seconds
-from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.job import prepare
+from gnnseg.pipeline.options import SegmentOptions
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource

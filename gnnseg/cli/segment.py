@@ -20,6 +20,7 @@ from gnnseg.cli.options import (
     ModelPath,
     OutPath,
     Overwrite,
+    Refine,
     Workers,
     whole,
 )
@@ -45,6 +46,19 @@ RoiText = Annotated[
 ]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="Also write OUT.probabilities.zarr.")
+]
+Uncertainty = Annotated[
+    bool,
+    typer.Option("--uncertainty", help="Also write OUT.uncertainty.zarr: the entropy."),
+]
+RefineWidth = Annotated[
+    int,
+    typer.Option(
+        "--refine-width",
+        parser=whole(1, 64),
+        metavar="N",
+        help="With --refine: pixels to each side of a border.",
+    ),
 ]
 LabelOffset = Annotated[
     int,
@@ -75,6 +89,9 @@ def segment(
     workers: Workers = None,
     roi: RoiText = None,
     probabilities: Probabilities = False,
+    uncertainty: Uncertainty = False,
+    refine: Refine = False,
+    refine_width: RefineWidth = 2,
     mask: MaskPath = None,
     label_offset: LabelOffset = 0,
     keep: Keep = None,
@@ -91,6 +108,12 @@ def segment(
     from gnnseg.io import open_image, output_kind
     from gnnseg.memory import default_budget, parse_size
 
+    painted: dict[str, Any] = {
+        "probabilities": probabilities,
+        "uncertainty": uncertainty,
+        "refine": refine,
+        "refine_width": refine_width,
+    }
     part = None if roi is None else parse_roi(roi)
     budget = default_budget() if memory is None else parse_size(memory)
     _check_keep(keep)
@@ -103,7 +126,7 @@ def segment(
     source, net = open_image(image), load_model(model)
     warn_about_scale(source, net)
     if dry_run:
-        given = {"block": block, "workers": workers, "roi": part, "probabilities": probabilities}
+        given = {"block": block, "workers": workers, "roi": part, **painted}
         print_plan(source, net, out, mask=mask, memory=budget, given=given, as_json=as_json)
         return
     result = segment_image(
@@ -114,7 +137,7 @@ def segment(
         block=block,
         workers=workers,
         roi=part,
-        probabilities=probabilities,
+        **painted,
         mask=mask,
         keep=keep is not None,
         overwrite=overwrite,

@@ -35,7 +35,9 @@ def train(
     ],
     preset: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="Named model: default, jain2023 or mlp."),
+        typer.Option(
+            "--preset", metavar="NAME", help="Named model: default, large, jain2023 or mlp."
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="TOML file with settings.")
@@ -51,18 +53,33 @@ def train(
         int | None, typer.Option("--seed", parser=whole(0), metavar="N", help="Of all chance.")
     ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where to train.")] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--devices", parser=whole(1, 64), metavar="N", help="GPUs, or processes on the CPU."
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep region graphs here for other trainings."),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Write events for TensorBoard here."),
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model that exists.")
+        bool, typer.Option("--overwrite", help="Replace a model that exists; start anew.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on labelled images.
 
-    Writes the model and, beside it, a plot of the training. Options stand
-    over --config, and both over what the preset says.
+    Writes the model and, beside it, a plot that is drawn anew meanwhile.
+    Options stand over --config, and both over what the preset says. Stopped
+    at any time, the same command goes on from a checkpoint beside the model.
     """
-    plot = out.with_suffix(".png")
-    _check_output(out, plot, overwrite=overwrite)
+    plot, checkpoint = out.with_suffix(".png"), out.with_name(f"{out.name}.checkpoint")
+    _check_output(out, plot, overwrite=overwrite or checkpoint.exists())
     from gnnseg.datasets import open_dataset
     from gnnseg.models import get_preset, save_model
 
@@ -80,10 +97,16 @@ def train(
         max_minutes=max_minutes,
         seed=seed,
         device=None if device is None else device.value,
+        devices=devices,
+        cache=cache,
+        tensorboard=tensorboard,
     )
-    model = train_model(data, config=settings)
+    if overwrite:
+        checkpoint.unlink(missing_ok=True)
+    model = train_model(data, config=settings, checkpoint=checkpoint, plot=plot)
     save_model(model, out)
     save_plot(model, plot)
+    checkpoint.unlink(missing_ok=True)
     result = _result(model, out, plot)
     emit(
         result,

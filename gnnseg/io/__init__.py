@@ -11,8 +11,8 @@ from gnnseg.io.labels import (
     label_table,
     unlabelled_value,
 )
+from gnnseg.io.maps import create_map_zarr, quantise
 from gnnseg.io.open import open_image
-from gnnseg.io.probabilities import create_probability_zarr, quantise
 from gnnseg.io.small import read_labels, read_rgb, write_label_png, write_rgb_png
 from gnnseg.io.source import ImageSource, require_memory
 from gnnseg.io.zarr_output import (
@@ -31,7 +31,7 @@ __all__ = [
     "ZarrOutput",
     "check_ours",
     "create_label_zarr",
-    "create_probability_zarr",
+    "create_map_zarr",
     "default_colors",
     "downsample_labels",
     "drop_torn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gnnseg.metrics.boundary import boundary_f1, boundary_recall
+from gnnseg.metrics.calibration import Calibration
 from gnnseg.metrics.confusion import ConfusionMatrix
 from gnnseg.metrics.superpixel import (
     achievable_accuracy,
@@ -11,6 +12,7 @@ from gnnseg.metrics.superpixel import (
 )
 
 __all__ = [
+    "Calibration",
     "ConfusionMatrix",
     "achievable_accuracy",
     "boundary_f1",

@@ -16,7 +16,8 @@ from gnnseg.io.classes import ClassInfo
 from gnnseg.models.model import Model
 from gnnseg.superpixels import Scaling, SlicSettings
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_READABLE = (2, FORMAT_VERSION)  # format 2 had no temperature
 _KEY = "gnnseg"
 _MEAN, _STD = "features.mean", "features.std"
 
@@ -87,6 +88,7 @@ def _header(model: Model) -> dict[str, Any]:
         "classes": model.classes.to_dict(),
         "pixel_size": model.pixel_size,
         "training": model.training,
+        "temperature": model.temperature,
     }
 
 
@@ -94,10 +96,10 @@ def _restore(header: Any, tensors: dict[str, Any]) -> Model:
     if not isinstance(header, dict):
         raise InputError("is no model of gnnseg (its header is no table)")
     version = header.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise InputError(
-            f"the model has format {version} and this gnnseg reads {FORMAT_VERSION}: "
-            "update gnnseg, or train the model again"
+            f"the model has format {version} and this gnnseg reads {_READABLE[0]} to "
+            f"{FORMAT_VERSION}: update gnnseg, or train the model again"
         )
     scaling = header["scaling"]
     pixel_size = header["pixel_size"]
@@ -112,12 +114,20 @@ def _restore(header: Any, tensors: dict[str, Any]) -> Model:
         classes=ClassInfo.from_dict(header["classes"]),
         pixel_size=None if pixel_size is None else tuple(pixel_size),
         training=header["training"],
+        temperature=_temperature(header),
     )
     if not len(model.columns) == len(model.mean) == len(model.std):
         raise InputError("the model's features and their statistics do not fit each other")
     state = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
     model.network.load_state_dict(state)
     return model
+
+
+def _temperature(header: dict[str, Any]) -> float:
+    temperature = float(header["temperature"]) if header["format_version"] > 2 else 1.0
+    if not 0 < temperature < float("inf"):
+        raise InputError(f"the model's temperature must be above 0, got {temperature}")
+    return temperature
 
 
 def _floats(values: list[float]) -> tuple[float, ...]:

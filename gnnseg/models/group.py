@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
     from gnnseg.graph import RegionTable
     from gnnseg.models.level import Level
+    from gnnseg.models.stem import Stem
 
 FEATURES = "x"
 """Name of the state that every model starts from."""
+STEM = "stem"
+"""Name of what a learned stem makes of the pixels of a region."""
 LOGITS = "logits"
 """Name of the state that every model ends with."""
 
@@ -56,11 +59,21 @@ class Group:
     edges: int | None = None
 
 
+@dataclass(frozen=True)
+class State:
+    """An array of a run over a lattice: `channels` float32 values for each cell of a level."""
+
+    name: str
+    level: int
+    channels: int
+
+
 class NodeClassifier(Protocol):
     """What every model offers; all are `torch.nn.Module`s as well."""
 
     groups: tuple[Group, ...]
     num_levels: int
+    stem: Stem | None
 
     @property
     def output_bias(self) -> torch.Tensor:
@@ -78,9 +91,21 @@ class NodeClassifier(Protocol):
         ...
 
 
-def run_groups(model: NodeClassifier, x: torch.Tensor, levels: Mapping[int, Level]) -> torch.Tensor:
-    """Logits (N, classes) of a whole graph from its features (N, F)."""
-    states = {FEATURES: x}
+def stored_states(model: NodeClassifier) -> tuple[State, ...]:
+    """What a run over a lattice keeps: the stem's states, then the output of each group."""
+    stem = () if model.stem is None else (State(STEM, 0, model.stem.out_channels),)
+    return (*stem, *(State(g.output, g.level, g.channels) for g in model.groups))
+
+
+def run_groups(
+    model: NodeClassifier, states: Mapping[str, torch.Tensor], levels: Mapping[int, Level]
+) -> torch.Tensor:
+    """Logits (N, classes) of a whole graph.
+
+    `states` are what the model starts from: the features (N, F) as `FEATURES` and, of a model with
+    a stem, its states as `STEM`.
+    """
+    states = dict(states)
     for group in model.groups:
         states[group.output] = model.run_group(group, states, levels)
     return states[LOGITS]

@@ -34,6 +34,7 @@ class Jain2023(nn.Module):
     """GraphConv, 32 wide, with leaky ReLU and dropout; 2,946 parameters for two classes."""
 
     num_levels = 1
+    stem = None
 
     def __init__(
         self, num_features: int, num_classes: int, *, hidden: int = 32, dropout: float = 0.1

@@ -11,7 +11,7 @@ from torch import nn
 from gnnseg.graph import EDGE_NAMES
 from gnnseg.graph.table import COARSE_REACH, FINE_REACH
 from gnnseg.kernels.colour import TOP
-from gnnseg.models.group import FEATURES, LOGITS, Group
+from gnnseg.models.group import FEATURES, LOGITS, STEM, Group
 from gnnseg.models.layers import Perceptron, ResidualBlock, RowLinear, pool
 from gnnseg.models.level import Level, adjacency_level
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gnnseg.graph import RegionTable
+    from gnnseg.models.stem import Stem
 
 
 class LatticeGNN(nn.Module):
@@ -34,6 +35,8 @@ class LatticeGNN(nn.Module):
     dropout : float
     contrast_top : int
         Largest grey difference, in working units.
+    stem : Stem, optional
+        Its states are read beside the features.
     """
 
     def __init__(
@@ -46,11 +49,14 @@ class LatticeGNN(nn.Module):
         up: Sequence[int] = (1, 1, 1, 1),
         dropout: float = 0.15,
         contrast_top: int = TOP,
+        stem: Stem | None = None,
     ) -> None:
         super().__init__()
         self.num_levels = len(widths)
         self.contrast_top = contrast_top
-        self.embed = Perceptron(num_features, 2 * widths[0], widths[0], dropout)
+        self.stem = stem
+        num_inputs = num_features + (stem.out_channels if stem else 0)
+        self.embed = Perceptron(num_inputs, 2 * widths[0], widths[0], dropout)
         pairs = list(pairwise(widths))
         self.sink = nn.ModuleList(RowLinear(fine, coarse) for fine, coarse in pairs)
         self.lift = nn.ModuleList(RowLinear(fine + coarse, fine) for fine, coarse in pairs)
@@ -59,7 +65,7 @@ class LatticeGNN(nn.Module):
         )
         self.up = nn.ModuleList(_blocks(*args, dropout) for args in zip(widths, up, strict=False))
         self.head = nn.Sequential(nn.LayerNorm(widths[0]), RowLinear(widths[0], num_classes))
-        self.groups = _groups(widths, down, up, num_classes)
+        self.groups = _groups(widths, down, up, num_classes, stem=stem is not None)
 
     @property
     def output_bias(self) -> torch.Tensor:
@@ -75,7 +81,7 @@ class LatticeGNN(nn.Module):
         index, level = group.level, levels[group.level]
         inputs = [states[name] for name, _ in group.inputs]
         if group.name.startswith("down"):
-            x = self._descend(index, inputs[0], levels)
+            x = self._descend(index, torch.cat(inputs, dim=1), levels)
             return _run(self.down[index].children(), x, level)
         x = self._ascend(index, inputs[0], inputs[1], level)
         x = _run(self.up[index].children(), x, level)
@@ -107,15 +113,22 @@ def _run(layers: Iterable[nn.Module], x: torch.Tensor, level: Level) -> torch.Te
 
 
 def _groups(
-    widths: Sequence[int], down: Sequence[int], up: Sequence[int], num_classes: int
+    widths: Sequence[int],
+    down: Sequence[int],
+    up: Sequence[int],
+    num_classes: int,
+    *,
+    stem: bool,
 ) -> tuple[Group, ...]:
     top = len(widths) - 1
     groups = []
     for level, number in enumerate(down):
         halo = number * (FINE_REACH if level == 0 else COARSE_REACH)
-        source = (FEATURES, 0) if level == 0 else (f"down_{level - 1}", level - 1)
         name = f"down_{level}"
-        groups.append(Group(name, level, halo, (source,), name, widths[level], widths[level]))
+        sources: tuple[tuple[str, int], ...] = ((f"down_{level - 1}", level - 1),)
+        if level == 0:
+            sources = ((FEATURES, 0), (STEM, 0)) if stem else ((FEATURES, 0),)
+        groups.append(Group(name, level, halo, sources, name, widths[level], widths[level]))
     for level in reversed(range(top)):
         halo = up[level] * (FINE_REACH if level == 0 else COARSE_REACH)
         coarse = f"down_{top}" if level + 1 == top else f"up_{level + 1}"

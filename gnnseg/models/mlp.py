@@ -22,6 +22,7 @@ class MLP(nn.Module):
     """Two linear layers on the features of a region."""
 
     num_levels = 1
+    stem = None
 
     def __init__(
         self, num_features: int, num_classes: int, *, hidden: int = 64, dropout: float = 0.1

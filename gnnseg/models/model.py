@@ -39,6 +39,8 @@ class Model:
     pixel_size : (y, x) in micrometres or None
     training : dict
         How the model came about: configuration, versions, figures.
+    temperature : float
+        What logits are divided by before they become probabilities, fitted on val.
     network : torch.nn.Module
     """
 
@@ -53,6 +55,7 @@ class Model:
     pixel_size: tuple[float, float] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     network: Any = None
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.network is None:
@@ -60,7 +63,7 @@ class Model:
                 get_preset(self.preset),
                 len(self.features),
                 self.classes.num_classes,
-                self.scaling.top,
+                self.scaling,
                 self.options,
             )
             object.__setattr__(self, "network", network.eval())
@@ -97,13 +100,19 @@ class Model:
                 table = table.coarsen()
         return levels
 
-    def logits(self, table: RegionTable) -> np.ndarray:
-        """Logits (N, classes) float32 of a whole table, in one piece."""
+    def logits(self, table: RegionTable, stem: np.ndarray | None = None) -> np.ndarray:
+        """Logits (N, classes) float32 of a whole table, in one piece.
+
+        `stem` (N, channels) are the states of a model that has a stem; `plane_logits`
+        computes them.
+        """
         import torch
 
-        from gnnseg.models.group import run_groups
+        from gnnseg.models.group import FEATURES, STEM, run_groups
 
         with torch.inference_mode():
-            x = self.standardise(table.x.reshape(table.window.size, -1))
+            states = {FEATURES: self.standardise(table.x.reshape(table.window.size, -1))}
+            if stem is not None:
+                states[STEM] = torch.from_numpy(stem)
             levels = dict(enumerate(self.levels(table)))
-            return run_groups(self.network.eval(), x, levels).numpy()
+            return run_groups(self.network.eval(), states, levels).numpy()

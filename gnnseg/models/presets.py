@@ -39,6 +39,7 @@ class Preset:
 PRESETS = {
     "default": Preset("lattice_gnn"),
     "jain2023": Preset("jain2023", features="grey"),
+    "large": Preset("lattice_gnn", options={"stem": {}}),
     "mlp": Preset("mlp"),
 }
 
@@ -61,15 +62,18 @@ def select_features(preset: Preset, scaling: Scaling, *, place: bool) -> tuple[s
 
 
 def build_network(
-    preset: Preset, num_features: int, num_classes: int, contrast_top: int, options: dict[str, Any]
+    preset: Preset, num_features: int, num_classes: int, scaling: Scaling, options: dict[str, Any]
 ) -> nn.Module:
     """A network with fresh weights."""
     sizes, options = (num_features, num_classes), {**preset.options, **options}
     try:
         if preset.network == "lattice_gnn":
             from gnnseg.models.lattice_gnn import LatticeGNN
+            from gnnseg.models.stem import Stem
 
-            return LatticeGNN(*sizes, contrast_top=contrast_top, **options)
+            stem = options.pop("stem", None)
+            made = None if stem is None else Stem(scaling, **stem)
+            return LatticeGNN(*sizes, contrast_top=scaling.top, stem=made, **options)
         if preset.network == "jain2023":
             from gnnseg.models.jain2023 import Jain2023
 

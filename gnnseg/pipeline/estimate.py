@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.execution import default_workers
+from gnnseg.execution import default_workers, one_torch_thread
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import reused_memory
-from gnnseg.pipeline.phases import one_torch_thread
+from gnnseg.models.group import STEM
 from gnnseg.pipeline.rates import Rates, measure
 from gnnseg.pipeline.sample import sample
 from gnnseg.pipeline.windows import required
@@ -31,15 +31,9 @@ def estimate_seconds(job: Job) -> float:
     """Seconds that a prepared job will take, about; writes nothing, takes a few seconds."""
     reader, reading = sample(job.reader, job.roi, job.grid.chunk // 2)
     number = min(_threads(job), MOST_SAMPLES)
-    options = job.options
 
     def one(_number: int) -> Rates:
-        return measure(
-            reader,
-            job.model,
-            label_offset=options.label_offset,
-            probabilities=options.probabilities,
-        )
+        return measure(reader, job.model, job.options)
 
     with one_torch_thread(), ThreadPoolExecutor(number) as pool:
         # As many at once as will run, for they share processors, caches and memory.
@@ -53,7 +47,7 @@ def _threads(job: Job) -> int:
 
 def _scaled(job: Job, rates: Rates) -> dict[str, float]:
     """Seconds by phase of the whole run."""
-    need = required(job.model.network.groups, job.grid, job.roi)
+    need = required(job.model.network, job.grid, job.sight)
     planes, step = job.reader.image.num_planes, job.reader.settings.step
     threads = _threads(job)
     chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
@@ -61,6 +55,11 @@ def _scaled(job: Job, rates: Rates) -> dict[str, float]:
     seconds = {"regions": _over(tiling, threads) * step**2 * rates.pixel}
     coarse = sum(window.size for level, window in need.tables.items() if level > 1)
     seconds["levels"] = coarse * planes * rates.coarse / threads
+    stem = job.model.network.stem
+    if stem is not None:
+        halo, workers = stem.margin(step), job.plan.stem_workers(job.model, job.grid)
+        tiling = job.grid.tiling(need.states[STEM], 0, chunks=1, halo=halo, planes=planes)
+        seconds[STEM] = _over(tiling, min(workers, threads)) * step**2 * rates.stem
     for group in job.model.network.groups:
         chunks = job.plan.group_chunks(job.model, group, job.grid, rates.density)
         tiling = job.grid.tiling(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.io import open_image, require_memory
-from gnnseg.io.ome_write import OmeVersion, zarr_format
 from gnnseg.memory import rss
+from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
 from gnnseg.pipeline.rates import load_loops
 from gnnseg.pipeline.windows import Grid
@@ -19,28 +19,6 @@ if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
     from gnnseg.pipeline.manifest import Run
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """What a caller may ask of `segment`, beside the image, the model and the output.
-
-    `held` bytes are kept for the caller: they are no room for blocks.
-    """
-
-    memory: int
-    workers: int
-    block: int | None = None
-    roi: tuple[tuple[int, int], tuple[int, int]] | None = None
-    probabilities: bool = False
-    keep: bool = False
-    overwrite: bool = False
-    label_offset: int = 0
-    ome_version: OmeVersion = "0.5"
-    held: int = 0
-
-    def __post_init__(self) -> None:
-        zarr_format(self.ome_version)
 
 
 @dataclass(frozen=True)
@@ -66,6 +44,11 @@ class Job:
         image = self.reader.image
         return (*((image.num_planes,) if image.is_stack else ()), *self.roi.shape)
 
+    @property
+    def sight(self) -> Window:
+        """The pixels whose regions are painted or looked at."""
+        return self.roi.grow(self.options.band).clip(self.grid.lattice.bounds)
+
     def resumed(self, run: Run) -> Job:
         """The same in the blocks of an earlier run, where they fit and no others are asked for."""
         if self.options.block is not None:
@@ -90,6 +73,8 @@ class Job:
             "superpixels": asdict(self.reader.settings),
             "roi": [self.roi.y0, self.roi.y1, self.roi.x0, self.roi.x1],
             "probabilities": self.options.probabilities,
+            "uncertainty": self.options.uncertainty,
+            "refine": self.options.band,
             "label_offset": self.options.label_offset,
             "ome_version": self.options.ome_version,
         }
@@ -104,8 +89,7 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     grid = Grid(reader.lattice)
     check_block(options.block)
     roi = _roi(options.roi, grid.lattice.bounds)
-    offset, probabilities = options.label_offset, options.probabilities
-    load_loops(reader, model, roi, label_offset=offset, probabilities=probabilities)
+    load_loops(reader, model, roi, options)
     base = rss() + options.held
     return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
 
@@ -118,7 +102,7 @@ def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int)
         base=base,
         workers=options.workers,
         model=model,
-        probabilities=options.probabilities,
+        paint=options,
         block=options.block,
     )
 

@@ -11,7 +11,7 @@ from gnnseg.io import (
     ZarrOutput,
     check_ours,
     create_label_zarr,
-    create_probability_zarr,
+    create_map_zarr,
     drop_torn,
     export_png,
     export_tiff,
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
     from gnnseg.pipeline.manifest import Run
 
+MAPS = "probabilities", "uncertainty"
+"""What may be painted beside labels; options of a run have the same names."""
 MAX_LABELS = 65_535
 """Values of a label image; the highest of uint16 means unlabelled."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the labels, the probabilities and the run's folder go; labels are zarr at first."""
+    """Where the labels, the maps beside them and the run's folder go; labels are zarr at first."""
 
     out: Path
     kind: str
@@ -55,14 +57,15 @@ class Outputs:
         return self.out if self.kind == "zarr" else self.folder / "labels.zarr"
 
     @property
-    def probabilities(self) -> Path:
-        return self.out.with_name(self.out.name + ".probabilities.zarr")
+    def maps(self) -> dict[str, Path]:
+        """Of probabilities and of uncertainty, where they are asked for."""
+        return {name: self.out.with_name(f"{self.out.name}.{name}.zarr") for name in MAPS}
 
     def check(self, job: Job) -> None:
         """Raise for what this output cannot hold, or for inputs that it would replace."""
         image, mask = job.reader.image, job.reader.mask
         names = [source.name for source in (image, mask) if source is not None]
-        check_inputs(names, (self.out, self.probabilities, self.folder))
+        check_inputs(names, (self.out, *self.maps.values(), self.folder))
         values = job.model.classes.num_classes + job.options.label_offset
         if not job.model.classes.num_classes <= values <= MAX_LABELS:
             raise UsageError(
@@ -83,10 +86,12 @@ class Outputs:
         check_run(self.folder)
         if self.out.is_file() and not self.folder.exists():
             raise StateError(f"{self.out}: exists and is no output of gnnseg; move it away")
-        check_ours(self.probabilities)
+        for path in self.maps.values():
+            check_ours(path)
         if self.out.is_dir():
             remove_output(self.out)
-        remove_output(self.probabilities)
+        for path in self.maps.values():
+            remove_output(path)
         remove_run(self.folder)
 
     def _check_unfinished(self) -> None:
@@ -97,10 +102,9 @@ class Outputs:
             raise StateError(
                 f"{out}: exists and is no unfinished output of this command; move it away"
             )
-        if self.probabilities.exists() and not ours:
-            raise StateError(
-                f"{self.probabilities}: is left of another run; move it away or use --overwrite"
-            )
+        left = [path for path in self.maps.values() if path.exists()]
+        if left and not ours:
+            raise StateError(f"{left[0]}: is left of another run; move it away or use --overwrite")
 
     def open_labels(self, job: Job, run: Run) -> ZarrOutput:
         """The label image; if it is not there, it is created and its marks are dropped."""
@@ -122,16 +126,19 @@ class Outputs:
         )
         return open_output(self.labels)
 
-    def open_probabilities(self, job: Job, run: Run) -> ZarrOutput | None:
-        """The image of probabilities, if asked for; likewise."""
-        if not job.options.probabilities:
-            return None
-        if self.probabilities.exists():
-            return _go_on(self.probabilities)
+    def open_maps(self, job: Job, run: Run) -> dict[str, ZarrOutput]:
+        """The maps that are asked for, by name; likewise."""
+        return {name: self._open_map(name, job, run) for name in _wanted(job)}
+
+    def _open_map(self, name: str, job: Job, run: Run) -> ZarrOutput:
+        path = self.maps[name]
+        if path.exists():
+            return _go_on(path)
         run.forget("paint")
         image = job.reader.image
-        return create_probability_zarr(
-            self.probabilities,
+        return create_map_zarr(
+            path,
+            kind=name,
             shape=job.shape,
             chunk=job.chunk,
             classes=job.model.classes,
@@ -143,13 +150,18 @@ class Outputs:
 
     def finish(self, job: Job) -> None:
         """Turn the labels into the file that was asked for, and say that everything is whole."""
-        if job.options.probabilities:
-            mark_complete(self.probabilities)
+        for name in _wanted(job):
+            mark_complete(self.maps[name])
         mark_complete(self.labels)
         if self.kind == "tiff":
             export_tiff(self.labels, self.out, overwrite=True)
         elif self.kind == "png":
             export_png(self.labels, self.out, overwrite=True)
+
+
+def _wanted(job: Job) -> list[str]:
+    """Names of the maps that a run writes."""
+    return [name for name in MAPS if getattr(job.options, name)]
 
 
 def _go_on(path: Path) -> ZarrOutput:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Window
+from gnnseg.blocks import Window, chunk_cells
 from gnnseg.graph import compute_regions
-from gnnseg.paint import homes_around, paint_window
-from gnnseg.pipeline.windows import Grid, between, chunk_cells
+from gnnseg.models.group import STEM
+from gnnseg.pipeline.windows import Grid, between
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.group import Group
     from gnnseg.models.level import Level
+    from gnnseg.models.stem import Stem
     from gnnseg.pipeline.scratch import Scratch
     from gnnseg.pipeline.tiling import Task
     from gnnseg.superpixels import PixelReader
@@ -57,6 +54,33 @@ def coarsen_phase(level: int, grid: Grid, scratch: Scratch, task: Task) -> dict[
     table = scratch.tables[level - 1].read(task.plane, fine, _EDGES)
     scratch.tables[level].write(task.plane, table.coarsen())
     return {}
+
+
+@dataclass(frozen=True)
+class StemPhase:
+    """A learned stem on the regions of a chunk, from pixels around it."""
+
+    stem: Stem
+    reader: PixelReader
+    scratch: Scratch
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        """Read pixels and slots, run the stem, write the states of the regions."""
+        from gnnseg.models.stem_window import read_input, window_states
+
+        plane, cells = task.plane, task.block.write
+        slots = self.scratch.slots
+        inputs = read_input(
+            self.stem,
+            self.reader,
+            plane,
+            cells,
+            lambda part: np.asarray(slots[(plane, *part.slices)]),
+        )
+        area = self.scratch.tables[0].read(plane, cells, ("area",)).area
+        target = self.scratch.states[STEM]
+        target[(plane, *cells.slices)] = window_states(self.stem, inputs, area)
+        return {}
 
 
 @dataclass(frozen=True)
@@ -103,90 +127,3 @@ class GroupPhase:
             table = self.scratch.tables[0].read(plane, window, ("x",))
             return self.model.standardise(table.x.reshape(window.size, -1))
         return torch.from_numpy(self.scratch.read_state(name, plane, window))
-
-
-@dataclass(frozen=True)
-class PaintPhase:
-    """Labels (and probabilities) of a block of the output, whose first corner is `origin`."""
-
-    grid: Grid
-    scratch: Scratch
-    logits: str
-    num_classes: int
-    label_offset: int
-    origin: tuple[int, int]
-    labels: Any
-    probabilities: Any = None
-
-    def __call__(self, task: Task) -> dict[str, Any]:
-        """Arg-max at the nodes, gather at the pixels, count the classes."""
-        lattice, write = self.grid.lattice, task.block.write
-        y0, x0 = self.origin
-        pixels = Window(write.y0 + y0, write.y1 + y0, write.x0 + x0, write.x1 + x0)
-        cells, homes, first = homes_around(lattice, pixels)
-        covered = lattice.pixels(cells)
-        crop = pixels.relative_to(covered).slices
-        slots = np.asarray(self.scratch.slots[(task.plane, *covered.slices)])
-        logits = self.scratch.read_state(self.logits, task.plane, homes)
-        labels = self._labels(slots, logits, homes, first)[crop]
-        self._write(self.labels, task.plane, write, labels)
-        if self.probabilities is not None:
-            painter = partial(paint_window, slots, lattice.step, first=first, fill=np.uint8(0))
-            self._write_probabilities(
-                task, softmax(logits).reshape(*homes.shape, -1), painter, crop
-            )
-        counts = np.bincount(labels.ravel(), minlength=np.iinfo(labels.dtype).max + 1)
-        first_class = self.label_offset
-        return {
-            "pixels": counts[first_class : first_class + self.num_classes].tolist(),
-            "unlabelled": int(counts[-1]),
-            "crc32": zlib.crc32(np.ascontiguousarray(labels).tobytes()),
-        }
-
-    def _labels(
-        self, slots: np.ndarray, logits: np.ndarray, homes: Window, first: tuple[int, int]
-    ) -> np.ndarray:
-        dtype = self.labels.dtype
-        values = (logits.argmax(axis=1) + self.label_offset).astype(dtype).reshape(homes.shape)
-        return paint_window(slots, self.grid.lattice.step, values, first, np.iinfo(dtype).max)
-
-    def _write_probabilities(
-        self,
-        task: Task,
-        chances: np.ndarray,
-        painter: Callable[..., np.ndarray],
-        crop: tuple[slice, slice],
-    ) -> None:
-        from gnnseg.io import quantise
-
-        values = quantise(chances)
-        stacked = self.probabilities.ndim == 4
-        for index in range(self.num_classes):
-            plane = (task.plane,) if stacked else ()
-            place = (index, *plane, *task.block.write.slices)
-            self.probabilities[place] = painter(values=values[..., index])[crop]
-
-    @staticmethod
-    def _write(array: Any, plane: int, window: Window, values: np.ndarray) -> None:
-        where = (plane, *window.slices) if array.ndim == 3 else window.slices
-        array[where] = values
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (N, classes) float64 from logits."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponent = np.exp(shifted)
-    return exponent / exponent.sum(axis=1, keepdims=True)
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """One torch thread a block inside: the same bits everywhere."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -10,10 +10,13 @@ from gnnseg.errors import MemoryBudgetError, UsageError
 from gnnseg.features import NUM_BINS, feature_names, planes
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import format_size
+from gnnseg.models.group import stored_states
+from gnnseg.pipeline.refine import AT_ONCE
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.group import Group
+    from gnnseg.pipeline.options import PaintOptions
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import PixelReader
 
@@ -61,6 +64,11 @@ class Plan:
     def most_kept(self) -> int:
         """Bytes held, freed ones included, that still leave room for what a block adds."""
         return int(KEPT * self.budget_bytes)
+
+    def stem_workers(self, model: Model, grid: Grid) -> int:
+        """Threads that run a learned stem: as many as their chunks leave room for."""
+        fitting = self.workers * self.share_bytes // max(1, stem_bytes(model, grid))
+        return max(1, min(self.workers, fitting))
 
     def group_chunks(
         self, model: Model, group: Group, grid: Grid, density: float, kept: int | None = None
@@ -137,19 +145,48 @@ def group_bytes(
 
 def _input_bytes(model: Model, group: Group) -> int:
     """What the states that a group reads take for each of its nodes: as read, and once more."""
-    channels = {other.output: other.channels for other in model.network.groups}
+    channels = {state.name: state.channels for state in stored_states(model.network)}
     return sum(
         8 * channels.get(name, 0) * max(1, 4 ** (group.level - level))
         for name, level in group.inputs
     )
 
 
-def paint_bytes(grid: Grid, num_classes: int, *, probabilities: bool) -> int:
+def stem_bytes(model: Model, grid: Grid) -> int:
+    """Peak of a learned stem on one chunk; 0 without one."""
+    stem = model.network.stem
+    if stem is None:
+        return 0
+    step = grid.lattice.step
+    return _cells(grid, grid.chunk + 2 * stem.margin(step)) * step**2 * stem.pixel_bytes
+
+
+def paint_bytes(
+    reader: PixelReader, grid: Grid, num_classes: int, paint: PaintOptions | None
+) -> int:
     """Peak of painting one chunk of the output."""
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
-    layers = 8 + (3 if probabilities else 0)
-    return int(2.3 * side**2 * layers + nodes * num_classes * 40)
+    layers, each, more = 8, 40, 0
+    if paint is not None:
+        maps = paint.uncertainty + num_classes * paint.probabilities
+        layers += 3 * (maps > 0)
+        each += 8 * paint.uncertainty
+        more = _refine_bytes(reader, grid, num_classes, maps) if paint.refine else 0
+    return int(2.3 * side**2 * layers + nodes * num_classes * each + more)
+
+
+def _refine_bytes(reader: PixelReader, grid: Grid, num_classes: int, maps: int) -> int:
+    """What painting takes besides if borders are refined, and are everywhere."""
+    scaling = reader.scaling
+    channels, cells = scaling.num_channels, (grid.chunk + 6) ** 2
+    features = len(feature_names(channels, rgb=scaling.rgb))
+    smoothed = 2 * channels if reader.settings.sigma > 0 else 0
+    read = _native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
+    found = 4 + 2 * (10 + maps)  # flags; places, labels and maps in parts, then in one piece
+    regions = 8 * features + 60 * channels + 8 * num_classes
+    pixels = ((grid.chunk + 2) * grid.lattice.step) ** 2
+    return pixels * (read + found) + cells * regions + AT_ONCE * 40 * (num_classes + 1)
 
 
 def make_plan(
@@ -160,7 +197,7 @@ def make_plan(
     base: int,
     workers: int,
     model: Model | None = None,
-    probabilities: bool = False,
+    paint: PaintOptions | None = None,
     block: int | None = None,
 ) -> Plan:
     """The largest blocks that keep the process below `budget`, given `base` bytes before work.
@@ -174,7 +211,10 @@ def make_plan(
     base = int(base + RUNTIME_BYTES + sum(source.resident_bytes for source in sources))
     side = grid.chunk * grid.lattice.step
     fixed = None if block is None else max(1, round(block / side))
-    least = _least(reader, grid, model, fixed or 1, probabilities=probabilities)
+    least = _least(reader, grid, model, fixed or 1, paint)
+    largest = max(least, 0 if model is None else stem_bytes(model, grid))
+    if largest > (budget - base) / SAFETY:
+        raise _too_small(base + int(largest * SAFETY), budget, grid, block)
     plans = []
     for threads in range(1, workers + 1):
         share = int((budget - base) / (threads * SAFETY))
@@ -187,15 +227,17 @@ def make_plan(
             share_bytes=share,
             region_chunks=chunks,
             projected_bytes=base
-            + int(max(least, region_bytes(reader, grid, chunks)) * threads * SAFETY),
+            + int(max(largest, threads * max(least, region_bytes(reader, grid, chunks))) * SAFETY),
             scratch_bytes=scratch_bytes(reader, grid, model),
         )
         plans.append(plan)
-    if plans:
-        return max(plans, key=lambda plan: plan.workers * _yield(reader, grid, plan.region_chunks))
-    need = base + int(least * SAFETY)
-    raise MemoryBudgetError(
-        f"blocks of {block or side} pixels at step {grid.lattice.step} need about "
+    return max(plans, key=lambda plan: plan.workers * _yield(reader, grid, plan.region_chunks))
+
+
+def _too_small(need: int, budget: int, grid: Grid, block: int | None) -> MemoryBudgetError:
+    step = grid.lattice.step
+    return MemoryBudgetError(
+        f"blocks of {block or grid.chunk * step} pixels at step {step} need about "
         f"{format_size(need)} and the budget is {format_size(budget)}: "
         f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
     )
@@ -212,14 +254,14 @@ def reuse(plan: Plan, chunks: int | None, make: Callable[[int], Plan]) -> Plan:
 
 
 def _least(
-    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, *, probabilities: bool
+    reader: PixelReader, grid: Grid, model: Model | None, chunks: int, paint: PaintOptions | None
 ) -> int:
     """Bytes that the smallest blocks of every phase need on one thread."""
     if model is None:
         return region_bytes(reader, grid, chunks)
     return max(
         region_bytes(reader, grid, chunks),
-        paint_bytes(grid, model.classes.num_classes, probabilities=probabilities),
+        paint_bytes(reader, grid, model.classes.num_classes, paint),
         *(group_bytes(model, group, grid, 1) for group in model.network.groups),
     )
 
@@ -241,9 +283,8 @@ def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:
     features = len(feature_names(reader.scaling.num_channels, rgb=reader.scaling.rgb))
     cells = grid.cells(0).size
     total = reader.lattice.bounds.size + cells * (features * 4 + 24 + 25 * 8)
-    groups = model.network.groups if model is not None else ()
-    for group in groups:
-        total += grid.cells(group.level).size * (group.channels * 4 + (100 if group.level else 0))
+    for state in stored_states(model.network) if model is not None else ():
+        total += grid.cells(state.level).size * (state.channels * 4 + (100 if state.level else 0))
     return total * reader.image.num_planes
 
 

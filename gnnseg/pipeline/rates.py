@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Block, Window
+from gnnseg.execution import one_torch_thread
 from gnnseg.io import label_dtype
 from gnnseg.memory import reused_memory
-from gnnseg.models.group import LOGITS
+from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.phases import (
     GroupPhase,
-    PaintPhase,
+    StemPhase,
     coarsen_phase,
-    one_torch_thread,
     regions_phase,
 )
+from gnnseg.pipeline.refine import load_refinement
 from gnnseg.pipeline.sample import few_cells, sample
 from gnnseg.pipeline.scratch import scratch_in_memory
 from gnnseg.pipeline.tiling import Task
@@ -29,15 +30,17 @@ from gnnseg.pipeline.windows import Grid
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
+    from gnnseg.pipeline.options import PaintOptions
     from gnnseg.pipeline.scratch import Scratch
     from gnnseg.superpixels import PixelReader
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds on one thread: a pixel read, a coarse cell, a node by group, a pixel painted."""
+    """Seconds on one thread: a pixel read, for regions and for a stem; a cell; a pixel painted."""
 
     pixel: float
+    stem: float
     coarse: float
     nodes: dict[str, float]
     paint: float
@@ -47,6 +50,7 @@ class Rates:
     def mean(cls, found: Sequence[Rates]) -> Rates:
         return cls(
             pixel=fmean(rates.pixel for rates in found),
+            stem=fmean(rates.stem for rates in found),
             coarse=fmean(rates.coarse for rates in found),
             nodes={name: fmean(rates.nodes[name] for rates in found) for name in found[0].nodes},
             paint=fmean(rates.paint for rates in found),
@@ -55,19 +59,19 @@ class Rates:
 
 
 @reused_memory()
-def load_loops(
-    reader: PixelReader, model: Model, area: Window, *, label_offset: int, probabilities: bool
-) -> None:
+def load_loops(reader: PixelReader, model: Model, area: Window, options: PaintOptions) -> None:
     """Load, or compile, every loop of a segmentation, on a few cells in the middle of `area`.
 
     Compiling takes memory and leaves code behind: both before the plan that counts.
     """
     few, _ = sample(reader, area, few_cells(reader.settings.step))
+    if options.refine:
+        load_refinement(label_dtype(model.classes.num_classes, options.label_offset))
     with one_torch_thread():
-        measure(few, model, label_offset=label_offset, probabilities=probabilities)
+        measure(few, model, options)
 
 
-def measure(reader: PixelReader, model: Model, *, label_offset: int, probabilities: bool) -> Rates:
+def measure(reader: PixelReader, model: Model, options: PaintOptions) -> Rates:
     """Run one block of every kind of phase on the whole of a small image in memory."""
     from gnnseg.models.layers import ROWS
 
@@ -79,6 +83,9 @@ def measure(reader: PixelReader, model: Model, *, label_offset: int, probabiliti
     coarse_seconds = 0.0
     if model.num_levels > 1:
         coarse_seconds, _ = _timed(partial(coarsen_phase, 1, grid, scratch), coarse)
+    stem_seconds = 0.0
+    if model.network.stem is not None:
+        stem_seconds, _ = _timed(StemPhase(model.network.stem, reader, scratch), cells)
     rows = -(-cells.size // ROWS) * ROWS
     nodes = {
         group.name: _timed(GroupPhase(model, group, grid, scratch), cells)[0] / rows
@@ -86,10 +93,10 @@ def measure(reader: PixelReader, model: Model, *, label_offset: int, probabiliti
         if group.level == 0
     }
     bounds = reader.lattice.bounds
-    painter = _painter(grid, scratch, model, label_offset, probabilities=probabilities)
-    paint_seconds, _ = _timed(painter, bounds)
+    paint_seconds, _ = _timed(_painter(reader, scratch, model, options), bounds)
     return Rates(
         pixel=region_seconds / bounds.size,
+        stem=stem_seconds / bounds.size,
         coarse=coarse_seconds / coarse.size,
         nodes=nodes,
         paint=paint_seconds / bounds.size,
@@ -104,24 +111,27 @@ def _timed(work: Callable[[Task], dict[str, Any]], window: Window) -> tuple[floa
 
 
 def _painter(
-    grid: Grid, scratch: Scratch, model: Model, label_offset: int, *, probabilities: bool
+    reader: PixelReader, scratch: Scratch, model: Model, options: PaintOptions
 ) -> PaintPhase:
     """Paints the image into arrays in memory."""
     import zarr
 
-    classes, bounds = model.classes.num_classes, grid.lattice.bounds
-    dtype = label_dtype(classes, label_offset)
+    classes, shape = model.classes.num_classes, reader.lattice.bounds.shape
     arrays: Any = zarr.open_group({}, mode="w")
-    chances = arrays.create_array(
-        "probabilities", shape=(classes, *bounds.shape), chunks=(1, *bounds.shape), dtype=np.uint8
-    )
+
+    def make(name: str, dtype: Any, *channels: int) -> Any:
+        chunks = (*(1 for _ in channels), *shape)
+        return arrays.create_array(name, shape=(*channels, *shape), chunks=chunks, dtype=dtype)
+
     return PaintPhase(
-        grid=grid,
+        grid=Grid(reader.lattice),
+        reader=reader,
         scratch=scratch,
-        logits=LOGITS,
-        num_classes=classes,
-        label_offset=label_offset,
+        model=model,
+        label_offset=options.label_offset,
+        width=options.band,
         origin=(0, 0),
-        labels=arrays.create_array("labels", shape=bounds.shape, chunks=bounds.shape, dtype=dtype),
-        probabilities=chances if probabilities else None,
+        labels=make("labels", label_dtype(classes, options.label_offset)),
+        probabilities=make("probabilities", np.uint8, classes) if options.probabilities else None,
+        uncertainty=make("uncertainty", np.uint8, 1) if options.uncertainty else None,
     )

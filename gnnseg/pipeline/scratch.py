@@ -12,10 +12,11 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.features import feature_names
 from gnnseg.graph import TableStore, create_tables, describe, open_tables
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
+    from gnnseg.models.group import State
     from gnnseg.pipeline.manifest import Run
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import Scaling
@@ -84,12 +85,11 @@ def scratch_in_memory(grid: Grid, scaling: Scaling, model: Model | None = None) 
 
 def _open(root: Any, grid: Grid, model: Model | None) -> Scratch:
     """The arrays; KeyError if one is missing."""
-    groups = () if model is None else model.network.groups
     levels = 1 if model is None else model.num_levels
     return Scratch(
         root[SLOTS].with_config(_CONFIG),
         [open_tables(root[f"graph_{n}"], grid.lattice.step << n) for n in range(levels)],
-        {g.output: root[f"state_{g.output}"].with_config(_CONFIG) for g in groups},
+        {s.name: root[f"state_{s.name}"].with_config(_CONFIG) for s in _states(model)},
     )
 
 
@@ -97,16 +97,22 @@ def _create(root: Any, grid: Grid, planes: int, scaling: Scaling, model: Model |
     _create_slots(root, grid, planes)
     for level in range(1 if model is None else model.num_levels):
         _create_tables(root, grid, planes, scaling, level)
-    for group in () if model is None else model.network.groups:
-        side = grid.chunk_at(group.level)
+    for state in _states(model):
+        side = grid.chunk_at(state.level)
         root.create_array(
-            f"state_{group.output}",
-            shape=(planes, *grid.cells(group.level).shape, group.channels),
-            chunks=(1, side, side, group.channels),
+            f"state_{state.name}",
+            shape=(planes, *grid.cells(state.level).shape, state.channels),
+            chunks=(1, side, side, state.channels),
             dtype=np.float32,
             compressors=None,
             config=_CONFIG,
         )
+
+
+def _states(model: Model | None) -> tuple[State, ...]:
+    from gnnseg.models.group import stored_states
+
+    return () if model is None else stored_states(model.network)
 
 
 def _create_slots(root: Any, grid: Grid, planes: int) -> None:

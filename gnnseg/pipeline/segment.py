@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnseg.blocks import Window
-from gnnseg.execution import default_workers
+from gnnseg.execution import default_workers, one_torch_thread
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io import (
     ZarrOutput,
@@ -23,17 +23,19 @@ from gnnseg.io.ome_write import OmeVersion
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
-from gnnseg.models.group import LOGITS
-from gnnseg.pipeline.job import Job, SegmentOptions, prepare
+from gnnseg.models.group import STEM
+from gnnseg.pipeline.job import Job, prepare
 from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
+from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.phases import (
     GroupPhase,
-    PaintPhase,
+    StemPhase,
     coarsen_phase,
-    one_torch_thread,
     regions_phase,
 )
+from gnnseg.pipeline.refine import WIDTH
 from gnnseg.pipeline.scratch import Scratch, mark_graphs_complete, open_scratch
 from gnnseg.pipeline.summary import class_table, write_class_table
 from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
@@ -51,6 +53,9 @@ def segment(
     workers: int | None = None,
     roi: tuple[tuple[int, int], tuple[int, int]] | None = None,
     probabilities: bool = False,
+    uncertainty: bool = False,
+    refine: bool = False,
+    refine_width: int = WIDTH,
     mask: Any = None,
     keep: bool = False,
     overwrite: bool = False,
@@ -78,6 +83,12 @@ def segment(
         Segment this part only; the result is the crop of the whole image's.
     probabilities : bool
         Also write `<out>.probabilities.zarr`, uint8, one channel a class.
+    uncertainty : bool
+        Also write `<out>.uncertainty.zarr`, uint8: the entropy of the probabilities, 255 where all
+        classes are equally likely.
+    refine : bool
+        Give the pixels within `refine_width` (1 to 64) of a border between two labels what the
+        regions around them say, mixed by colour and distance.
     mask : path, array or ImageSource, optional
         Zero where pixels take no part; these become unlabelled.
     keep : bool
@@ -111,6 +122,9 @@ def segment(
         block=block,
         roi=roi,
         probabilities=probabilities,
+        uncertainty=uncertainty,
+        refine=refine,
+        refine_width=refine_width,
         keep=keep,
         overwrite=overwrite,
         label_offset=label_offset,
@@ -170,10 +184,11 @@ def stream_logits(job: Job, progress: Run, ledger: Ledger) -> Stream:
     """The phases from pixels to the logits of the regions."""
     image = job.reader.image
     scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
-    need = required(job.model.network.groups, job.grid, job.roi)
+    need = required(job.model.network, job.grid, job.sight)
     stream = Stream(job, progress, ledger, scratch, need)
     stream.regions()
     stream.levels()
+    stream.stem()
     stream.network()
     return stream
 
@@ -210,6 +225,17 @@ class Stream:
                 work = partial(coarsen_phase, level, job.grid, self.scratch)
                 self._phase(f"level_{level}", tiling, work)
 
+    def stem(self) -> None:
+        """What a learned stem makes of the pixels; by chunks, whatever the blocks of a run are."""
+        job, stem = self.job, self.job.model.network.stem
+        if stem is None:
+            return
+        tiling = self._tiling(self.need.states[STEM], 0, 1, 0)
+        workers = job.plan.stem_workers(job.model, job.grid)
+        with self.ledger.stage(STEM), one_torch_thread():
+            phase = StemPhase(stem, job.reader, self.scratch)
+            self._phase(STEM, tiling, phase, workers=workers)
+
     def network(self) -> None:
         """The groups of layers."""
         with one_torch_thread():
@@ -231,16 +257,17 @@ class Stream:
         job = self.job
         with self.ledger.stage("paint"):
             labels = outputs.open_labels(job, self.progress)
-            chances = outputs.open_probabilities(job, self.progress)
+            maps = outputs.open_maps(job, self.progress)
             phase = PaintPhase(
                 grid=job.grid,
+                reader=job.reader,
                 scratch=self.scratch,
-                logits=LOGITS,
-                num_classes=job.model.classes.num_classes,
+                model=job.model,
                 label_offset=job.options.label_offset,
+                width=job.options.band,
                 origin=(job.roi.y0, job.roi.x0),
                 labels=labels.levels[0],
-                probabilities=None if chances is None else chances.levels[0],
+                **{name: output.levels[0] for name, output in maps.items()},
             )
             planes = job.reader.image.num_planes
             self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)
@@ -257,9 +284,16 @@ class Stream:
         planes = self.job.reader.image.num_planes
         return self.job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=planes)
 
-    def _phase(self, name: str, tiling: Tiling, work: Callable[[Task], dict[str, Any]]) -> None:
+    def _phase(
+        self,
+        name: str,
+        tiling: Tiling,
+        work: Callable[[Task], dict[str, Any]],
+        workers: int | None = None,
+    ) -> None:
         plan = self.job.plan
-        self.progress.phase(name, tiling, work, workers=plan.workers, most_kept=plan.most_kept)
+        number = workers or plan.workers
+        self.progress.phase(name, tiling, work, workers=number, most_kept=plan.most_kept)
 
 
 def _downsample(source: Any, target: Any, task: Task) -> dict[str, Any]:

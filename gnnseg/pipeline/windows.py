@@ -5,29 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gnnseg.blocks import Lattice, Window
+from gnnseg.blocks import Lattice, Window, chunk_cells
+from gnnseg.models.group import STEM
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.tiling import Tiling
 
 if TYPE_CHECKING:
-    from gnnseg.models.group import Group
+    from gnnseg.models.group import NodeClassifier
 
-CHUNK_PIXELS = 1024
-MIN_CHUNK_CELLS = 16
 MIN_COARSE_CELLS = 32
 """Smaller chunks of coarse levels would only make more files."""
-
-
-def chunk_cells(step: int) -> int:
-    """Cells on a side of a chunk: a power of two, about `CHUNK_PIXELS` pixels.
-
-    >>> chunk_cells(16), chunk_cells(8), chunk_cells(24)
-    (64, 128, 32)
-    """
-    cells = MIN_CHUNK_CELLS
-    while 2 * cells * step <= CHUNK_PIXELS:
-        cells *= 2
-    return cells
 
 
 @dataclass(frozen=True)
@@ -78,8 +65,9 @@ class Required:
     tables: dict[int, Window]
 
 
-def required(groups: tuple[Group, ...], grid: Grid, pixels: Window) -> Required:
+def required(network: NodeClassifier, grid: Grid, pixels: Window) -> Required:
     """Walk the groups backwards from the homes around `pixels`."""
+    groups = network.groups
     lattice = grid.lattice
     homes = pixels.coarsen(lattice.step).grow(PAINT_HALO).clip(lattice.cells)
     states: dict[str, Window] = {groups[-1].output: homes}
@@ -93,6 +81,8 @@ def required(groups: tuple[Group, ...], grid: Grid, pixels: Window) -> Required:
             window = between(read, group.level, level, grid)
             states[name] = _union(states.get(name), window)
             tables[level] = _union(tables.get(level), window)
+    if network.stem is not None:
+        tables[0] = _union(tables[0], network.stem.window(grid.chunks_of(states[STEM], 0), lattice))
     for level in sorted(tables, reverse=True):
         tables[level] = grid.chunks_of(tables[level], level)
         if level > 0:

@@ -18,7 +18,7 @@ from gnnseg.kernels.arrays import (
     mean_of_channels,
     write_where_zero,
 )
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.smooth import gaussian_weights, smooth
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class PixelReader:
             mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
             write_where_zero(beside(mask, work), MASKED, slots)
         return Pixels(work, blurred, self._grey(work), slots)
+
+    def channels(self, window: Window, plane: int = 0) -> Any:
+        """Working channels (C, H, W) int16 of any window."""
+        return self.scaling.apply(self.image.read_there(window, plane))[0]
 
     def _grey(self, work: Any) -> Any:
         return work[0] if self.scaling.rgb or work.shape[0] == 1 else mean_of_channels(work)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gnnseg.models.group import FEATURES, STEM, run_groups
 from gnnseg.models.level import Level, concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gnnseg.models import Model
+    from gnnseg.models.stem import Stem, StemInput
     from gnnseg.training.samples import Sample
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Network input (N, F), the levels of the graph, and pixels by class (N, classes)."""
+    """Network input (N, F), the levels of the graph, pixels by class (N, classes), and images.
+
+    `images` are what a stem reads, one after the other; empty for a network without one.
+    """
 
     x: torch.Tensor
     levels: tuple[Level, ...]
     counts: torch.Tensor
+    images: tuple[StemInput, ...] = ()
 
     @property
     def num_nodes(self) -> int:
@@ -30,14 +36,17 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         levels = tuple(level.to(device) for level in self.levels)
-        return Batch(self.x.to(device), levels, self.counts.to(device))
+        images = tuple(image.to(device) for image in self.images)
+        return Batch(self.x.to(device), levels, self.counts.to(device), images)
 
 
 def make_batch(model: Model, sample: Sample) -> Batch:
     """One sample as tensors."""
     x = sample.table.x.reshape(sample.table.window.size, -1)
     levels = tuple(model.levels(sample.table))
-    return Batch(model.standardise(x), levels, torch.from_numpy(sample.counts).float())
+    counts = torch.from_numpy(sample.counts).float()
+    images = () if sample.image is None else (sample.image,)
+    return Batch(model.standardise(x), levels, counts, images)
 
 
 def join(batches: Sequence[Batch]) -> Batch:
@@ -46,7 +55,34 @@ def join(batches: Sequence[Batch]) -> Batch:
         torch.cat([batch.x for batch in batches]),
         tuple(concatenate(levels) for levels in zip(*(b.levels for b in batches), strict=True)),
         torch.cat([batch.counts for batch in batches]),
+        tuple(image for batch in batches for image in batch.images),
     )
+
+
+def compute_logits(network: Any, batch: Batch) -> torch.Tensor:
+    """Logits (N, classes) of a batch."""
+    states = {FEATURES: batch.x}
+    if network.stem is not None:
+        states[STEM] = _stem_states(network.stem, batch)
+    return run_groups(network, states, dict(enumerate(batch.levels)))
+
+
+def _stem_states(stem: Stem, batch: Batch) -> torch.Tensor:
+    """States (N, channels) of all regions, image by image."""
+    sizes = [image.num_regions for image in batch.images]
+    areas = batch.levels[0].area.split(sizes)
+    states = []
+    for image, area in zip(batch.images, areas, strict=True):
+        half = torch.is_grad_enabled() and _half_pays(area.device)
+        with torch.autocast(area.device.type, torch.bfloat16, enabled=half):
+            maps = stem.maps(image)
+        states.append(stem.pool(maps, image, area))
+    return torch.cat(states)
+
+
+def _half_pays(device: torch.device) -> bool:
+    """Whether convolutions are faster in bfloat16 there."""
+    return device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def shuffled(
@@ -63,9 +99,9 @@ def shuffled(
         yield chosen
 
 
-def shards(batches: Sequence[Batch], number: int) -> list[Batch]:
-    """At most `number` joined batches of about equal size, in a fixed order."""
+def shards(batches: Sequence[Batch], number: int, own: slice = slice(None)) -> list[Batch]:
+    """At most `number` joined batches of about equal size, in a fixed order; `own` of them."""
     parts: list[list[Batch]] = [[] for _ in range(number)]
     for batch in sorted(batches, key=lambda b: -b.num_nodes):
         min(parts, key=lambda part: sum(b.num_nodes for b in part)).append(batch)
-    return [join(part) for part in parts if part]
+    return [join(part) for part in parts[own] if part]

@@ -6,12 +6,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.models.presets import get_preset
 from gnnseg.superpixels import SlicSettings
 from gnnseg.superpixels.settings import MOST_COMPACT
+from gnnseg.training.augmentation import Augmentation
 
 
 class TrainConfig(BaseModel):
@@ -36,15 +37,44 @@ class TrainConfig(BaseModel):
     """Cells on a side of the pieces that large images are trained in."""
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
-    class_weights: Literal["none", "enet", "median"] = "enet"
+    schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
+    """How the learning rate falls after its short rise."""
+    power: float = Field(0.9, gt=0, le=10)
+    """Of the polynomial schedule."""
+    average: float = Field(0.998, ge=0, lt=1)
+    """How much of the averaged weights stays in each step; these are validated and kept."""
+    class_weights: Literal["none", "enet", "median", "effective"] = "enet"
+    effective_beta: float = Field(0.9999, ge=0, lt=1)
+    """Of the class weights `effective`; samples are counted in cells."""
+    sampling: Literal["all", "balanced"] = "all"
+    """Whether all regions of a batch count, or as many draws of each class."""
+    focal_gamma: float = Field(0.0, ge=0, le=10)
+    """Exponent of the focal loss; 0 is the cross entropy."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    area_power: float = Field(1.0, ge=0, le=1)
+    """A region of n labelled pixels counts as n to this power: 1 by pixels, 0 all the same."""
     mirror: bool = True
     """Whether each image is also seen from behind."""
     variants: int = Field(2, ge=0)
-    """Further variants of each image: scaled, brighter or darker; an epoch sees one of all."""
+    """Further variants of each image, drawn at random; an epoch sees one of all."""
+    augment: Literal["auto", "basic", "street", "microscopy"] = "basic"
+    """How further variants are drawn; `auto` chooses by the images."""
+    augmentation: Augmentation = Augmentation()
+    """Single ranges, over those of `augment`."""
     patience: int = Field(20, ge=1)
     """Epochs without a better val mIoU before training stops."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, ge=1, le=64)
+    """Processes that share the work, on a GPU each or all on the CPU; each takes a batch."""
+    cache: Path | None = Field(None, exclude=True)
+    """Folder where region graphs are kept for other trainings; it changes no result."""
+    tensorboard: Path | None = Field(None, exclude=True)
+    """Folder that events for TensorBoard are written to."""
+
+    @field_serializer("augmentation")
+    def _only_what_is_set(self, given: Augmentation) -> dict[str, Any]:
+        return given.model_dump(exclude_unset=True)
 
     @property
     def slic(self) -> SlicSettings:

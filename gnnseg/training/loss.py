@@ -1,38 +1,88 @@
-"""Class weights, and the loss on soft labels."""
+"""The loss of soft labels: cross entropy or focal, smoothed, weighted by class and by area."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import torch
 
+from gnnseg.training.imbalance import balanced_draws, class_weights, draw_weights
 
-def class_weights(pixels: np.ndarray, kind: str) -> np.ndarray:
-    """Weights (classes,) float32 from the pixels of each class.
+if TYPE_CHECKING:
+    import numpy as np
 
-    `enet`: 1 / ln(1.02 + p), Paszke et al., arXiv:1606.02147, section 5.1. `median`: median
-    frequency over frequency, Eigen and Fergus, arXiv:1411.4734, section 6.3.2. `none`: ones.
-    Classes without a pixel weigh nothing.
+    from gnnseg.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What each pixel adds to the loss when it gets the logits of its region.
+
+    Attributes
+    ----------
+    weights : (classes,) float32
+        Of the pixels of each class.
+    prior : (classes,) float32
+        Logarithm of how much more a class counts than it occurs; 0 for classes never seen.
+    gamma : float
+        `-(1 - p)**gamma log p` for the probability `p` of the true class: Lin et al.,
+        arXiv:1708.02002, equation 4. With 0 it is the cross entropy.
+    smoothing : float
+        Share of each label that is spread evenly over all classes: Szegedy et al.,
+        arXiv:1512.00567, section 7.
+    area_power : float
+        A region of `n` labelled pixels counts as `n**area_power`.
+    balanced : bool
+        Whether as many regions of each class are drawn from each part of a batch.
     """
-    share = pixels / max(1, pixels.sum())
-    present = share > 0
-    if kind == "none" or not present.any():
-        return present.astype(np.float32)
-    if kind == "enet":
-        weights = 1 / np.log(1.02 + share)
-    else:
-        weights = np.median(share[present]) / np.maximum(share, share[present].min())
-    return np.where(present, weights, 0).astype(np.float32)
 
+    weights: torch.Tensor
+    prior: torch.Tensor
+    gamma: float = 0.0
+    smoothing: float = 0.0
+    area_power: float = 1.0
+    balanced: bool = False
 
-def soft_loss(logits: torch.Tensor, counts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Cross entropy summed over pixels, when every pixel of a region gets the region's logits.
+    @classmethod
+    def fit(
+        cls, pixels: np.ndarray, regions: np.ndarray, config: TrainConfig, device: torch.device
+    ) -> Loss:
+        """The loss of a training set, from its pixels and its regions by class, (classes,)."""
+        beta, cell = config.effective_beta, config.step**2
+        weights = class_weights(pixels, config.class_weights, beta=beta, sample=cell)
+        balanced = config.sampling == "balanced"
+        known = torch.from_numpy(weights * (draw_weights(regions) if balanced else 1)).float()
+        return cls(
+            torch.from_numpy(weights).to(device),
+            torch.where(known > 0, known.clamp(min=1e-6).log(), 0.0).to(device),
+            config.focal_gamma,
+            config.label_smoothing,
+            config.area_power,
+            balanced,
+        )
 
-    `logits` and `counts` are (N, classes); each class's pixels weigh `weights`. Divide by
-    `soft_mass` for the mean.
-    """
-    return -(counts * weights * torch.log_softmax(logits, dim=1)).sum()
+    def targets(self, counts: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """What pixels by class, (N, classes), count: by area, and as often as they are drawn."""
+        if self.area_power != 1:
+            area = counts.sum(1, keepdim=True)
+            counts = counts * torch.where(area > 0, area.pow(self.area_power - 1), 0)
+        if self.balanced:
+            counts = counts * balanced_draws(counts, generator)[:, None]
+        return counts
 
+    def mass(self, targets: torch.Tensor) -> torch.Tensor:
+        """Weighted pixels, at least one; the sum of `total` divided by it is the mean."""
+        return (targets * self.weights).sum().clamp(min=1)
 
-def soft_mass(counts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted pixels of (N, classes) counts; at least one."""
-    return (counts * weights).sum().clamp(min=1)
+    def total(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss of (N, classes) logits, summed over weighted pixels."""
+        if self.smoothing:
+            spread = targets.sum(1, keepdim=True) / targets.shape[1]
+            targets = (1 - self.smoothing) * targets + self.smoothing * spread
+        logarithm = torch.log_softmax(logits, dim=1)
+        terms = targets * self.weights * logarithm
+        if self.gamma:
+            # 1 - p, kept from 0 where its power has no slope.
+            terms = terms * (-torch.expm1(logarithm)).clamp(min=1e-6).pow(self.gamma)
+        return -terms.sum()

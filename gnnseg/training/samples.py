@@ -5,30 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.graph import RegionTable, whole_table
-from gnnseg.kernels.paint import count_labels
+from gnnseg.models.stem_window import cut_input
 from gnnseg.progress import progress_bar
-from gnnseg.superpixels import PixelReader
-from gnnseg.training.augment import Variant, draw_variants, load_variant, place_clicks
+from gnnseg.training.augment import Variant, draw_variants
+from gnnseg.training.regions import LabelledRegions, RegionMaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gnnseg.datasets.clicks import Click
+    import numpy as np
+
+    from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
+    from gnnseg.graph import RegionTable
+    from gnnseg.models.stem import Stem, StemInput
     from gnnseg.superpixels import Scaling
     from gnnseg.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A piece of an image: its table, and pixels by class of each region, (N, classes)."""
+    """A piece of an image: its table, and pixels by class of each region, (N, classes).
+
+    `image` is what a stem reads of it, if there is one.
+    """
 
     table: RegionTable
     counts: np.ndarray
+    image: StemInput | None = None
 
 
 def make_samples(
@@ -37,6 +42,7 @@ def make_samples(
     config: TrainConfig,
     *,
     num_classes: int,
+    stem: Stem | None = None,
     augment: bool = False,
 ) -> list[list[Sample]]:
     """Samples of labelled images, in order: for each piece of an image, its variants.
@@ -49,11 +55,12 @@ def make_samples(
         for number, item in enumerate(items)
         for index, variant in enumerate(_variants(item, scaling, config, augment=augment))
     ]
+    regions = RegionMaker(scaling, config, num_classes, pixels=stem is not None)
     with progress_bar("region graphs", len(tasks)) as bar:
 
         def work(task: tuple[int, int, Item, Variant]) -> list[Sample]:
             _, _, item, variant = task
-            return _pieces(item, variant, scaling, config, num_classes)
+            return _pieces(regions(item, variant), stem, config.tile)
 
         def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
             made[task[:2]] = samples
@@ -75,33 +82,15 @@ def _groups(made: dict[tuple[int, int], list[Sample]], number: int) -> list[list
     return [[piece] for pieces in variants for piece in pieces]
 
 
-def _pieces(
-    item: Item, variant: Variant, scaling: Scaling, config: TrainConfig, num_classes: int
-) -> list[Sample]:
-    image, labels = load_variant(item, variant, scaling)
-    reader = PixelReader(image, scaling, config.slic)
-    slots, table = whole_table(reader)
-    counts = np.zeros((*table.window.shape, num_classes), np.int32)
-    known = np.where(labels == item.classes.ignore_index, num_classes, labels).astype(np.uint16)
-    count_labels(slots, config.step, known, counts)
-    label_clicked(slots, config.step, place_clicks(item, variant, labels.shape), table.area, counts)
-    return [
-        Sample(table.crop(window), counts[window.slices].reshape(window.size, num_classes))
-        for window in table.window.split(config.tile)
-    ]
+def _pieces(regions: LabelledRegions, stem: Stem | None, tile: int) -> list[Sample]:
+    """A labelled image in pieces of at most `tile` cells on a side."""
+    table, counts, pixels = regions.table, regions.counts, regions.pixels
 
+    def piece(window: Window) -> Sample:
+        image = None
+        if stem is not None and pixels is not None:
+            image = cut_input(stem, *pixels, table.cell, window)
+        seen = counts[window.slices].reshape(window.size, -1)
+        return Sample(table.crop(window), seen, image)
 
-def label_clicked(
-    slots: np.ndarray, step: int, clicks: Sequence[Click], area: np.ndarray, counts: np.ndarray
-) -> None:
-    """Let each click label the whole superpixel under it, in (cells_y, cells_x, classes) counts.
-
-    That replaces what labelled its pixels before; several clicks share a superpixel.
-    """
-    votes: dict[tuple[int, int], np.ndarray] = {}
-    for y, x, label in clicks:
-        slot = int(slots[y, x])
-        home = y // step + slot // 5 - 2, x // step + slot % 5 - 2
-        votes.setdefault(home, np.zeros(counts.shape[2], np.int64))[label] += 1
-    for home, share in votes.items():
-        counts[home] = area[home] * share // share.sum()
+    return [piece(window) for window in table.window.split(tile)]

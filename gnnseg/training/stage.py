@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +16,16 @@ from gnnseg.memory import reused_memory, trim
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
+from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
+from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.config import TrainConfig, make_config
+from gnnseg.training.distributed import Work, train_on_devices
+from gnnseg.training.history import History
+from gnnseg.training.identity import dataset_identity
+from gnnseg.training.live import Watch, require_tensorboard, watching
 from gnnseg.training.samples import Sample, make_samples
-from gnnseg.training.trainer import History, Trainer
+from gnnseg.training.trainer import Trainer, pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +45,8 @@ def train(
     classes: Any = None,
     val: float = 0.2,
     config: TrainConfig | None = None,
+    checkpoint: str | Path | None = None,
+    plot: str | Path | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model.
@@ -55,6 +62,11 @@ def train(
         Share of the images that validates, where the dataset does not say.
     config : TrainConfig, optional
         Or its fields as keywords, such as `preset="default"`, `step=8`, `epochs=60`, `seed=0`.
+    checkpoint : path, optional
+        File that the training is kept in, every few minutes and after epochs. Where it exists, the
+        training goes on from it. It stays: delete it once the model is saved.
+    plot : path, optional
+        PNG that is drawn anew while the training goes on.
 
     Returns
     -------
@@ -67,39 +79,75 @@ def train(
         The dataset cannot be used.
     UsageError
         A setting is wrong.
+    StateError
+        The checkpoint is of other settings, or of other images.
+    MissingDependencyError
+        `tensorboard` is set, and not installed.
 
     Notes
     -----
-    A run bounded by `epochs` gives the same bits each time on one machine; one bounded by
-    `max_minutes` need not.
+    A run bounded by `epochs` gives the same bits each time on one machine, interrupted or not; one
+    bounded by `max_minutes` need not. These count all parts of an interrupted run.
     """
     config = config or make_config(**settings)
+    pick_device(config.device, size=config.devices)
+    if config.tensorboard is not None:
+        require_tensorboard()
     dataset = _dataset(images, labels, classes, val)
-    started = time.monotonic()
-    limited = config.max_minutes
+    clock = Clock()
+    kept, earlier = None, None
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint), _settings(dataset, config, val), clock)
+        earlier = kept.read()
     torch.manual_seed(config.seed)
     train_items, val_items = dataset.split("train"), dataset.split("val")
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
+    config = choose_augmentation(config, sources, dataset.pixel_size)
     scaling = fit_scaling(sources)
-    make = partial(make_samples, scaling=scaling, config=config, num_classes=dataset.num_classes)
+    model = _new_model(dataset, sources, scaling, config)
+    make = partial(
+        make_samples,
+        scaling=scaling,
+        config=config,
+        num_classes=dataset.num_classes,
+        stem=model.network.stem,
+    )
     if val_items:
         samples, val_samples = make(train_items, augment=True), make(val_items)
     else:
         samples, val_samples = _hold_out(make(train_items), val)
-    model = _new_model(dataset, sources, scaling, samples, config)
+    _set_statistics(model, samples)
     samples = _labelled(samples, dataset.name, "training")
     val_samples = _labelled(val_samples, dataset.name, "val")
-    if limited is not None:
-        left = limited - (time.monotonic() - started) / 60
-        config = config.model_copy(update={"max_minutes": max(left, 0.01)})
     batches, val_batches = _batches(model, samples), _batches(model, val_samples)
     trim()
-    trainer = Trainer(model.network, batches, [group[0] for group in val_batches], config)
-    history = trainer.run()
-    model.training.update(_record(config, history, dataset, time.monotonic() - started))
+    limit = config.max_minutes
+    minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
+    shown = None if plot is None else Path(plot)
+    with watching(config, shown, earlier.epoch if earlier else 0) as watch:
+        val_pieces = [group[0] for group in val_batches]
+        work = Work(model, batches, val_pieces, config, minutes, kept)
+        history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
+    object.__setattr__(model, "temperature", history.temperature)
+    model.training.update(_record(config, history, dataset, clock.seconds))
     return model
+
+
+def _train_here(work: Work, watch: Watch) -> History:
+    """As `train_on_devices`, in this process."""
+    network, config = work.model.network, work.config
+    trainer = Trainer(network, work.train, work.val, config, minutes=work.minutes)
+    if work.checkpoint is not None:
+        trainer.resume(work.checkpoint, work.checkpoint.read())
+    return trainer.run(watch)
+
+
+def _settings(dataset: Dataset, config: TrainConfig, val: float) -> dict[str, Any]:
+    """Whatever decides how a training goes."""
+    about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
+    return {**about, **config.model_dump(mode="json")}
 
 
 def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
@@ -151,15 +199,15 @@ def _new_model(
     dataset: Dataset,
     sources: Sequence[ImageSource],
     scaling: Any,
-    samples: Sequence[Sequence[Sample]],
     config: TrainConfig,
 ) -> Model:
+    """A model whose features have no statistics yet."""
     preset = get_preset(config.preset)
     sizes = {(source.height, source.width) for source in sources}
     fixed_view = len(sizes) == 1 and len(sources) >= FIXED_VIEW_IMAGES
     place = config.place == "yes" or (config.place == "auto" and fixed_view)
     sized = {source.pixel_size for source in sources} - {None}
-    model = Model(
+    return Model(
         preset=config.preset,
         options=config.options,
         settings=config.slic,
@@ -170,10 +218,12 @@ def _new_model(
         classes=dataset.classes,
         pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
     )
+
+
+def _set_statistics(model: Model, samples: Sequence[Sequence[Sample]]) -> None:
     mean, std = _statistics([sample for group in samples for sample in group], model.columns)
     object.__setattr__(model, "mean", mean.astype(np.float32))
     object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))
-    return model
 
 
 def _statistics(samples: Sequence[Sample], columns: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,37 +1,38 @@
-"""The training loop: soft labels, a cosine schedule, and the weights of the best validation."""
+"""The training loop: soft labels, a schedule, and the weights of the best validation."""
 
 from __future__ import annotations
 
 import copy
-import math
 import time
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from gnnseg.errors import UsageError
-from gnnseg.execution import default_workers, run_tasks
+from gnnseg.errors import StateError, UsageError
+from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix
-from gnnseg.models.group import run_groups
 from gnnseg.models.layers import random_from
-from gnnseg.progress import Bar, progress_bar
-from gnnseg.training.batches import Batch, shards, shuffled
-from gnnseg.training.loss import class_weights, soft_loss, soft_mass
+from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
+from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
+from gnnseg.training.history import History
+from gnnseg.training.imbalance import regions_by_class
+from gnnseg.training.interrupt import Interrupt, held_interrupt
+from gnnseg.training.loss import Loss
+from gnnseg.training.ranks import Alone, Ranks
+from gnnseg.training.schedule import learning_rate
+from gnnseg.training.state import State
+from gnnseg.training.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
     from gnnseg.training.config import TrainConfig
 
-WARM_UP = 0.03
-"""Share of the training over which the learning rate rises."""
 GRADIENT_NORM = 1.0
-AVERAGE = 0.998
-"""How much of the averaged weights stays in each step; these are what is validated and kept."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far the class weights are undone in the logits: val chooses."""
 SHARDS = 2
@@ -39,33 +40,24 @@ SHARDS = 2
 machine."""
 
 
-@dataclass
-class History:
-    """Loss, val mIoU and learning rate by epoch; the best epoch; the shift chosen for it."""
-
-    loss: list[float] = field(default_factory=list)
-    val_miou: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    best_epoch: int = -1
-    shift: float = 0.0
-    shifted_miou: float = float("nan")
-
-    @property
-    def best_miou(self) -> float:
-        return self.val_miou[self.best_epoch] if self.val_miou else float("nan")
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one."""
-    if name == "cuda" and not torch.cuda.is_available():
+def pick_device(name: str, rank: int = 0, size: int = 1) -> torch.device:
+    """The device of that name for process `rank` of `size`; `auto` takes GPUs where there are."""
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cuda" and not found:
         raise UsageError("--device cuda: this PyTorch sees no GPU; use --device cpu or auto")
-    use_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if use_gpu else "cpu")
+    if name == "cpu" or not found:
+        return torch.device("cpu")
+    if size > found:
+        raise UsageError(f"--devices {size}: there are {found} GPUs; use fewer, or --device cpu")
+    return torch.device("cuda", rank) if size > 1 else torch.device("cuda")
 
 
 class Trainer:
-    """Trains one network on batches that lie in memory."""
+    """Trains one network on batches that lie in memory.
+
+    `minutes` bounds the loop, where it is bounded. `ranks` are the processes that share the work,
+    each with the same arguments; `asked` says that process 0 should stop.
+    """
 
     def __init__(
         self,
@@ -73,117 +65,162 @@ class Trainer:
         train: Sequence[Sequence[Batch]],
         val: Sequence[Batch],
         config: TrainConfig,
+        *,
+        minutes: float | None = None,
+        ranks: Ranks | None = None,
+        asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.config = config
-        self.device = pick_device(config.device)
-        self.network = network.to(self.device)
+        self.config, self.ranks = config, ranks or Alone()
+        rank, size = self.ranks.rank, self.ranks.size
+        self.device = pick_device(config.device, rank, size)
+        own = range(rank, SHARDS * size, size)
+        self.state = State(network.to(self.device), config, own)
         self.replicas: list[Any] = [
-            self.network,
-            *(_replica(self.network) for _ in range(SHARDS - 1)),
+            self.state.network,
+            *(_replica(self.state.network) for _ in range(SHARDS - 1)),
         ]
-        self.average: Any = copy.deepcopy(self.network)
-        self.steps = 0
-        self.workers = min(default_workers(), SHARDS) if self.device.type == "cpu" else 1
+        threads = max(1, default_workers() // size)
+        self.workers = min(threads, SHARDS) if self.device.type == "cpu" else 1
         self.train_batches, self.val_batches = train, val
         pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
-        weights = class_weights(pixels.astype(np.float64), config.class_weights)
-        self.weights = torch.from_numpy(weights).to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.shuffle = torch.Generator().manual_seed(config.seed)
-        self.random = [
-            torch.Generator(self.device).manual_seed(config.seed + 1 + n) for n in range(SHARDS)
-        ]
-        self.history = History()
-        self._start = time.monotonic()
+        regions = np.sum([regions_by_class(group[0].counts) for group in train], axis=0)
+        self.loss = Loss.fit(pixels.astype(np.float64), regions, config, self.device)
+        self.checkpoint: Checkpoint | None = None
+        self._asked = asked
+        self._seconds = None if minutes is None else 60 * minutes
+        self._ticked = time.monotonic()
 
-    def run(self) -> History:
-        """Train until the epochs, the minutes or the patience run out; keep the best weights."""
-        best = copy.deepcopy(self.average.state_dict())
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+    def resume(self, checkpoint: Checkpoint, earlier: Earlier | None) -> None:
+        """Keep the training in a checkpoint, and take up what one holds of an `earlier` part.
+
+        Process 0 writes it.
+        """
+        self.checkpoint = checkpoint
+        if earlier is None:
+            return
         try:
-            with progress_bar("training", self.config.epochs) as bar:
-                for epoch in range(self.config.epochs):
-                    if self._out_of_time(epoch) or self._out_of_patience(epoch):
-                        break
-                    self._epoch(epoch, bar)
-                    if self.history.best_epoch == epoch:
-                        best = copy.deepcopy(self.average.state_dict())
-            self.average.load_state_dict(best)
+            self.state.restore(earlier.tensors, earlier.about)
+        except StateError as error:
+            raise StateError(f"{checkpoint.path}: {error}; {ANEW}") from error
+        if self._seconds is not None:
+            self._seconds += self.state.place.seconds
+
+    def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
+        """Train until the epochs, the minutes or the patience run out; keep the best weights.
+
+        `watch` is called after each epoch. With a checkpoint, Ctrl-C leaves one behind.
+        """
+        state = self.state
+        self._ticked = time.monotonic()
+        holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
+        with one_torch_thread(), holds as interrupt:
+
+            def asked() -> bool:
+                return interrupt.asked or self._asked()
+
+            while self._goes_on():
+                self._train_epoch(asked)
+                miou = self.validate()[0].miou
+                self._tick()
+                state.end_epoch(miou)
+                # First: a plot without a checkpoint would be taken for somebody else's.
+                self._keep(asked, end_of_epoch=True)
+                watch(state.history)
+            state.average.load_state_dict(state.best)
             self._choose_shift()
-        finally:
-            torch.set_num_threads(threads)
-        self.network.load_state_dict(self.average.state_dict())
-        self.network.eval().cpu()
-        return self.history
+            self._fit_temperature()
+        state.network.load_state_dict(state.average.state_dict())
+        state.network.eval().cpu()
+        return state.history
 
-    def _epoch(self, epoch: int, bar: Bar) -> None:
-        history, start = self.history, time.monotonic()
-        loss = self._train_epoch(epoch)
-        miou = self.validate()[0].miou
-        history.loss.append(loss)
-        history.val_miou.append(miou)
-        history.learning_rate.append(self.optimiser.param_groups[0]["lr"])
-        history.seconds.append(time.monotonic() - start)
-        if history.best_epoch < 0 or not miou <= history.best_miou:
-            history.best_epoch = epoch
-        bar.advance(note=f"loss {loss:.3f}  val mIoU {miou:.4f}  best {history.best_miou:.4f}")
+    def _goes_on(self) -> bool:
+        """Whether there is another epoch, or the rest of one."""
+        place, history = self.state.place, self.state.history
+        if place.epoch >= self.config.epochs:
+            return False
+        if place.epoch - history.best_epoch > self.config.patience:
+            return False
+        if self._seconds is None or not history.seconds:
+            return True
+        used = place.seconds - place.epoch_seconds + max(history.seconds)
+        return bool(self.ranks.agree([used <= self._seconds])[0])
 
-    def _train_epoch(self, epoch: int) -> float:
+    def _train_epoch(self, asked: Callable[[], bool]) -> None:
+        """The updates of an epoch that are still to be done."""
+        place, ranks = self.state.place, self.ranks
         for replica in self.replicas:
             replica.train()
-        total, pixels = 0.0, 0.0
+        self.state.shuffle.set_state(self.state.order)
         batches = [self._pick(group) for group in self.train_batches]
         nodes = sum(batch.num_nodes for batch in batches)
         seen = 0
-        for chosen in shuffled(batches, self.config.batch, self.shuffle):
-            self._set_rate(epoch + seen / nodes)
+        limit = self.config.batch * ranks.size
+        own = slice(ranks.rank, None, ranks.size)
+        for number, chosen in enumerate(shuffled(batches, limit, self.state.shuffle)):
+            if number >= place.step:
+                self._tick()
+                self._keep(asked)
+                self._set_rate(place.epoch + seen / nodes)
+                parts = shards(chosen, SHARDS * ranks.size, own)
+                self._step([part.to(self.device) for part in parts])
             seen += sum(batch.num_nodes for batch in chosen)
-            loss, mass = self._step([shard.to(self.device) for shard in shards(chosen, SHARDS)])
-            total, pixels = total + loss, pixels + mass
-        return total / max(pixels, 1)
+
+    def _keep(self, asked: Callable[[], bool], *, end_of_epoch: bool = False) -> None:
+        """Write the checkpoint, if there is one and it is due, or if the training is to stop."""
+        if self.checkpoint is None:
+            return
+        due = self.checkpoint.is_due(end_of_epoch=end_of_epoch)
+        stop, due = map(bool, self.ranks.agree([asked(), due]))
+        if stop or due:
+            random = self.ranks.gather([random.get_state() for random in self.state.random])
+            if self.ranks.rank == 0:
+                self.checkpoint.write(self.state, random)
+        if stop:
+            raise KeyboardInterrupt
 
     def _pick(self, group: Sequence[Batch]) -> Batch:
         """One of the variants of an image."""
-        return group[int(torch.randint(len(group), (1,), generator=self.shuffle))]
+        return group[int(torch.randint(len(group), (1,), generator=self.state.shuffle))]
 
-    def _step(self, parts: Sequence[Batch]) -> tuple[float, float]:
-        """One update from the parts of a batch; their loss and mass."""
-        mass = sum(float(soft_mass(part.counts, self.weights)) for part in parts)
+    def _step(self, parts: Sequence[Batch]) -> None:
+        """One update from the parts of a batch."""
+        place, random = self.state.place, self.state.random
+        targets = [
+            self.loss.targets(part.counts, generator)
+            for part, generator in zip(parts, random, strict=False)
+        ]
+        mass = self._total(sum(float(self.loss.mass(target)) for target in targets))
         losses = [0.0] * len(parts)
+        self.state.network.zero_grad()
 
         def work(index: int) -> None:
             part, replica = parts[index], self.replicas[index]
             replica.zero_grad()
-            with random_from(self.random[index]):
-                logits = run_groups(replica, part.x, dict(enumerate(part.levels)))
-            loss = soft_loss(logits, part.counts, self.weights)
+            with random_from(random[index]):
+                logits = compute_logits(replica, part)
+            loss = self.loss.total(logits, targets[index])
             (loss / mass).backward()
             losses[index] = float(loss.detach())
 
         run_tasks(work, range(len(parts)), workers=self.workers)
         self._add_gradients(len(parts))
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
-        self.optimiser.step()
-        self._update_average()
-        return sum(losses), mass
+        self.ranks.add_gradients(self.state.network.parameters())
+        torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
+        self.state.update()
+        place.step += 1
+        place.loss += self._total(sum(losses))
+        place.mass += mass
+
+    def _total(self, value: float) -> float:
+        return float(self.ranks.total(np.array([value], np.float64))[0])
 
     def _add_gradients(self, number: int) -> None:
         """Add the replicas' gradients to the network's, always in one order."""
         for replica in self.replicas[1:number]:
-            for own, other in zip(self.network.parameters(), replica.parameters(), strict=True):
+            pairs = zip(self.state.network.parameters(), replica.parameters(), strict=True)
+            for own, other in pairs:
                 if other.grad is not None:
                     own.grad = other.grad.clone() if own.grad is None else own.grad + other.grad
-
-    def _update_average(self) -> None:
-        """Let the averaged weights follow, faster at the start."""
-        self.steps += 1
-        weight = max(1 - AVERAGE, 9 / (10 + self.steps))
-        with torch.no_grad():
-            for mean, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(own, weight)
 
     def validate(self, shifts: Sequence[float] = (0.0,)) -> list[ConfusionMatrix]:
         """Pixels by true and predicted class over the val batches, for each of some shifts.
@@ -191,28 +228,29 @@ class Trainer:
         A shift takes that many times the logarithm of the class weights from the logits; each
         region gets one label.
         """
-        self.average.eval()
-        classes = len(self.weights)
+        classes = len(self.loss.weights)
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
-        prior = self._prior().cpu()
+        prior = self.loss.prior.cpu()
 
-        def work(batch: Batch) -> np.ndarray:
-            moved = batch.to(self.device)
-            with torch.inference_mode():
-                logits = run_groups(self.average, moved.x, dict(enumerate(moved.levels))).cpu()
+        def done(batch: Batch, logits: torch.Tensor) -> None:
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            return np.stack([_count(label, pixels) for label in labels])
+            totals[:] += np.stack([_count(label, pixels) for label in labels])
 
-        def done(_batch: Batch, counts: np.ndarray) -> None:
-            totals[:] += counts
+        self._run_val(self.val_batches[self.ranks.rank :: self.ranks.size], done)
+        return [ConfusionMatrix(total) for total in self.ranks.total(totals)]
 
-        run_tasks(work, self.val_batches, workers=self.workers, done=done)
-        return [ConfusionMatrix(total) for total in totals]
+    def _run_val(
+        self, batches: Sequence[Batch], done: Callable[[Batch, torch.Tensor], None]
+    ) -> None:
+        """Hand each of some batches and its logits (N, classes), in memory, to `done`."""
+        average = self.state.average.eval()
 
-    def _prior(self) -> torch.Tensor:
-        """Logarithm of the class weights; 0 for classes that training did not see."""
-        return torch.where(self.weights > 0, self.weights.clamp(min=1e-6).log(), 0.0)
+        def work(batch: Batch) -> torch.Tensor:
+            with torch.inference_mode():
+                return compute_logits(average, batch.to(self.device)).cpu()
+
+        run_tasks(work, batches, workers=self.workers, done=done)
 
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
@@ -220,30 +258,35 @@ class Trainer:
         mious = [matrix.miou for matrix in matrices]
         best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
         with torch.no_grad():
-            self.average.output_bias.sub_(SHIFTS[best] * self._prior())
-        self.history.shift, self.history.shifted_miou = SHIFTS[best], mious[best]
+            self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
+        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+
+    def _fit_temperature(self) -> None:
+        """Find how sure the network may be; summed in the order of the batches, by process 0."""
+        if self.ranks.rank:
+            return
+        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+        def done(batch: Batch, logits: torch.Tensor) -> None:
+            found[id(batch)] = logits.numpy(), batch.counts.numpy()
+
+        self._run_val(self.val_batches, done)
+        self.state.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
 
     def _set_rate(self, position: float) -> None:
         done = position / self.config.epochs
-        if self.config.max_minutes is not None:
-            done = max(done, (time.monotonic() - self._start) / (60 * self.config.max_minutes))
-        done = min(done, 1.0)
-        if done < WARM_UP:
-            scale = max(done / WARM_UP, 0.01)
-        else:
-            scale = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * scale
+        if self._seconds is not None:
+            used = self.state.place.seconds / self._seconds
+            done = max(done, self.ranks.agree([used])[0])
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = learning_rate(done, self.config)
 
-    def _out_of_time(self, epoch: int) -> bool:
-        if self.config.max_minutes is None or epoch == 0:
-            return False
-        spent = time.monotonic() - self._start
-        longest = max(self.history.seconds)
-        return spent + longest > 60 * self.config.max_minutes
-
-    def _out_of_patience(self, epoch: int) -> bool:
-        return epoch - self.history.best_epoch > self.config.patience
+    def _tick(self) -> None:
+        """Add the time since the last tick."""
+        now = time.monotonic()
+        self.state.place.epoch_seconds += now - self._ticked
+        self.state.place.seconds += now - self._ticked
+        self._ticked = now
 
 
 def _count(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:

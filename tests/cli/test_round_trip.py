@@ -21,7 +21,7 @@ def image(make_image):
 def segmented(gnnseg_json, image, model, tmp_path_factory):
     """What `segment` said, with a copy of everything it can write."""
     folder = tmp_path_factory.mktemp("out")
-    options = ["--probabilities", "--keep", folder / "kept"]
+    options = ["--probabilities", "--uncertainty", "--keep", folder / "kept"]
     return gnnseg_json("segment", image, "-m", model, "-o", folder / "labels.zarr", *options)
 
 
@@ -112,7 +112,16 @@ def test_evaluation(gnnseg_json, dataset, model):
     assert found["num_images"] == 1
     assert 0 <= found["miou"] <= found["ceiling_miou"] <= 1
     assert set(found["per_class_iou"]) == {f"class_{i}" for i in range(4)}
-    assert {"pixel_accuracy", "dice", "seconds"} <= set(found)
+    assert {"pixel_accuracy", "dice", "ece_uncalibrated", "seconds"} <= set(found)
+    assert 0 <= found["ece"] <= 1
+    assert 0 < found["error_auroc"] < 1
+
+
+def test_evaluation_with_refined_borders(gnnseg, gnnseg_json, dataset, model):
+    found = gnnseg_json("evaluate", dataset, "-m", model, "--refine")
+    assert {"miou_unrefined", "boundary_f1", "boundary_f1_unrefined"} <= set(found)
+    shown = gnnseg("evaluate", dataset, "-m", model, "--refine").stdout
+    assert re.search(r"^boundary F1 +[\d.]+ %, [\d.]+ % unrefined$", shown, re.MULTILINE)
 
 
 def test_a_different_pixel_size_is_a_warning(gnnseg, image, model, tmp_path):
@@ -170,6 +179,7 @@ def test_an_older_ome_zarr_holds_the_same_labels(
     np.testing.assert_array_equal(read_labels_of(out), read_labels_of(segmented["output"]))
     assert gnnseg_json("info", out)["complete"] is True
     assert "0.5" in gnnseg(*arguments, "--ome-version", "0.6", code=2).stderr
+    assert "1 to 64" in gnnseg(*arguments, "--refine-width", "65", code=2).stderr
 
 
 def test_the_scratch_is_moved_to_the_folder_that_keeps_it(segmented, gnnseg_json):
@@ -183,7 +193,8 @@ def test_an_existing_output_is_kept_unless_told_otherwise(
     out = segmented["output"]
     arguments = ["segment", image, "-m", model, "-o", out]
     assert "--overwrite" in gnnseg(*arguments, code=4).stderr
-    assert gnnseg_json(*arguments, "--probabilities", "--overwrite")["resumed"] is False
+    maps = ["--probabilities", "--uncertainty"]
+    assert gnnseg_json(*arguments, *maps, "--overwrite")["resumed"] is False
 
 
 def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path):
@@ -200,7 +211,7 @@ def test_a_dry_run_plans_and_writes_nothing(gnnseg_json, image, model, tmp_path)
 
 def test_a_dry_run_is_modest_about_time(gnnseg, image, model, tmp_path):
     arguments = ["segment", image, "-m", model, "-o", tmp_path / "o.zarr", "--dry-run"]
-    shown = gnnseg(*arguments, "--probabilities").stdout
+    shown = gnnseg(*arguments, "--probabilities", "--uncertainty").stdout
     assert re.search(
         r"^time +about [\d.]+ s, judged by one piece of the image$", shown, re.MULTILINE
     )
@@ -259,7 +270,8 @@ def test_info(gnnseg_json, segmented, trained, dataset, image):
     assert labels["kind"] == "labels"
     assert labels["complete"] is True
     assert labels["classes"] == trained["classes"]
-    assert gnnseg_json("info", f"{out}.probabilities.zarr")["kind"] == "probabilities"
+    for name in ("probabilities", "uncertainty"):
+        assert gnnseg_json("info", f"{out}.{name}.zarr")["kind"] == name
     assert gnnseg_json("info", f"{out}.gnnseg")["complete"] is True
     assert gnnseg_json("info", trained["model"])["kind"] == "model"
     assert gnnseg_json("info", dataset)["images"] == {"train": 4, "val": 1, "test": 1}

@@ -15,7 +15,7 @@ from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.io import (
     ClassInfo,
     create_label_zarr,
-    create_probability_zarr,
+    create_map_zarr,
     downsample_labels,
     is_complete,
     label_dtype,
@@ -258,11 +258,13 @@ def test_outputs_are_told_from_other_stores(tmp_path):
         label_table(tmp_path / "a.zarr")
 
 
+@pytest.mark.parametrize(("kind", "channels"), [("probabilities", 3), ("uncertainty", 1)])
 @pytest.mark.parametrize("shape", [(50, 40), (2, 50, 40)])
-def test_probabilities(tmp_path, classes, rng, shape):
+def test_maps(tmp_path, classes, rng, shape, kind, channels):
     models = pytest.importorskip("ome_zarr_models.v05")
-    output = create_probability_zarr(
+    output = create_map_zarr(
         tmp_path / "p.zarr",
+        kind=kind,
         shape=shape,
         chunk=16,
         classes=classes,
@@ -274,7 +276,7 @@ def test_probabilities(tmp_path, classes, rng, shape):
     mark_complete(output.path)
     models.Image.from_zarr(zarr.open_group(str(output.path), mode="r"))
     image = open_image(output.path)
-    assert (image.num_channels, image.num_planes) == (3, len(shape) - 1)
+    assert (image.num_channels, image.num_planes) == (channels, len(shape) - 1)
     read = image.read(image.bounds, image.num_planes - 1)
     wanted = fractions if len(shape) == 2 else fractions[:, -1]
     assert np.abs(read / 255 - wanted).max() <= 0.5 / 255 + 1e-12

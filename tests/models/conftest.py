@@ -35,6 +35,7 @@ def make_model():
             classes=ClassInfo(tuple(f"class {n}" for n in range(num_classes))),
             pixel_size=(0.5, 0.25),
             training={"seconds": 1.5},
+            temperature=1.25,
         )
         for parameter in model.network.parameters():
             torch.nn.init.normal_(parameter, std=0.3)

@@ -32,7 +32,8 @@ def saved(make_model, tmp_path):
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_model_comes_back_with_the_same_bits(make_model, make_table, tmp_path, preset):
-    options = {"widths": [8, 8], "down": [1, 1], "up": [1]} if preset == "default" else {}
+    few = {"widths": [8, 8], "down": [1, 1], "up": [1]}
+    options = {"default": few, "large": {**few, "stem": {"widths": [4, 6, 8]}}}.get(preset, {})
     model, path = make_model(preset, **options), tmp_path / "model.safetensors"
     save_model(model, path)
     back = load_model(path)
@@ -45,6 +46,7 @@ def test_a_model_comes_back_with_the_same_bits(make_model, make_table, tmp_path,
         "classes",
         "pixel_size",
         "training",
+        "temperature",
     )
     for name in names:
         assert getattr(back, name) == getattr(model, name), name
@@ -54,7 +56,8 @@ def test_a_model_comes_back_with_the_same_bits(make_model, make_table, tmp_path,
     for name, tensor in back.network.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), state[name].numpy())
     table = make_table(0, 9, 9)
-    np.testing.assert_array_equal(back.logits(table), model.logits(table))
+    stem = None if model.network.stem is None else np.ones((81, 32), np.float32)
+    np.testing.assert_array_equal(back.logits(table, stem), model.logits(table, stem))
     assert back.num_parameters == model.num_parameters
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
 
@@ -67,7 +70,7 @@ def test_the_same_model_gives_the_same_file(make_model, tmp_path):
 
 def test_the_header_tells_what_the_model_is(saved):
     header = read_header(saved)
-    assert header["format_version"] == 2
+    assert header["format_version"] == 3
     assert header["preset"] == "mlp"
     assert header["settings"]["step"] == 8
 
@@ -103,11 +106,20 @@ def test_a_truncated_file_is_refused(saved):
             load_model(saved)
 
 
-@pytest.mark.parametrize("version", [3, 1, None, "2"])
+@pytest.mark.parametrize("version", [4, 1, None, "2"])
 def test_another_format_is_refused(saved, version):
     rewrite(saved, lambda header, _: header.update(format_version=version))
     with pytest.raises(InputError, match="update gnnseg"):
         load_model(saved)
+
+
+def test_a_model_of_the_format_before_has_the_temperature_one(saved):
+    def older(header, _):
+        header.update(format_version=2)
+        del header["temperature"]
+
+    rewrite(saved, older)
+    assert load_model(saved).temperature == 1.0
 
 
 @pytest.mark.parametrize(
@@ -132,6 +144,11 @@ def test_another_format_is_refused(saved, version):
         lambda header, _: header.update(scaling={"low": ["a"], "high": ["b"], "rgb": False}),
         lambda header, _: header.update(scaling=None),
         lambda header, _: header.update(pixel_size=3),
+        lambda header, _: header.pop("temperature"),
+        lambda header, _: header.update(temperature=0),
+        lambda header, _: header.update(temperature=float("nan")),
+        lambda header, _: header.update(temperature=float("inf")),
+        lambda header, _: header.update(temperature="warm"),
         lambda _, tensors: tensors.clear(),
         lambda _, tensors: tensors.update({"features.std": torch.ones(2)}),
         lambda _, tensors: tensors.update({"network.extra": torch.ones(2)}),

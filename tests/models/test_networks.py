@@ -10,26 +10,41 @@ from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.features import feature_names
 from gnnseg.models import PRESETS, get_preset, select_features
-from gnnseg.models.group import FEATURES, LOGITS, run_groups
+from gnnseg.models.group import FEATURES, LOGITS, STEM, run_groups
 from gnnseg.models.level import Level, concatenate
 from gnnseg.models.presets import build_network
 from gnnseg.superpixels import Scaling
 
-SMALL = {"default": {"widths": (8, 12, 16), "down": (1, 2, 1), "up": (1, 1)}}
+_FEW = {"widths": (8, 12, 16), "down": (1, 2, 1), "up": (1, 1)}
+SMALL = {"default": _FEW, "large": {**_FEW, "stem": {"widths": (6, 8, 12), "out_channels": 5}}}
+SCALING = Scaling((0.0,), (255.0,), rgb=False)
 ALL = sorted(PRESETS)
 
 
-def logits(model, x, levels):
+def logits(model, states, levels):
     with torch.inference_mode():
-        return run_groups(model.network.eval(), x, dict(enumerate(levels)))
+        return run_groups(model.network.eval(), states, dict(enumerate(levels)))
 
 
 def inputs(model, table):
-    return model.standardise(table.x.reshape(table.window.size, -1)), model.levels(table)
+    """What a network starts from, with states of a stem at random, and its levels."""
+    states = {FEATURES: model.standardise(table.x.reshape(table.window.size, -1))}
+    if model.network.stem is not None:
+        states[STEM] = torch.randn(table.window.size, model.network.stem.out_channels)
+    return states, model.levels(table)
+
+
+def whole_logits(model, table):
+    """Of a table alone, with states of a stem that depend on the area of a region."""
+    stem = None
+    if model.network.stem is not None:
+        stem = np.repeat(table.area.reshape(-1, 1) / 100, model.network.stem.out_channels, axis=1)
+        stem = stem.astype(np.float32)
+    return model.logits(table, stem)
 
 
 def test_jain2023_has_the_published_number_of_parameters():
-    network = build_network(get_preset("jain2023"), 11, 2, 800, {})
+    network = build_network(get_preset("jain2023"), 11, 2, SCALING, {})
     assert sum(p.numel() for p in network.parameters()) == 2946
 
 
@@ -48,7 +63,7 @@ def test_place_is_a_choice():
 
 
 def test_unknown_presets_and_options_are_refused(make_model):
-    with pytest.raises(UsageError, match="choose one of default, jain2023, mlp"):
+    with pytest.raises(UsageError, match="choose one of default, jain2023, large, mlp"):
         get_preset("unet")
     with pytest.raises(UsageError, match="choose one of"):
         get_preset(["default"])
@@ -60,7 +75,7 @@ def test_unknown_presets_and_options_are_refused(make_model):
 @pytest.mark.parametrize("preset", ALL)
 def test_groups_lead_from_features_to_logits(make_model, preset):
     network = make_model(preset, 5).network
-    known = {FEATURES}
+    known = {FEATURES} if network.stem is None else {FEATURES, STEM}
     for group in network.groups:
         assert {name for name, _ in group.inputs} <= known
         assert all(abs(level - group.level) <= 1 for _, level in group.inputs)
@@ -73,7 +88,7 @@ def test_groups_lead_from_features_to_logits(make_model, preset):
 @pytest.mark.parametrize("preset", ALL)
 def test_logits_of_a_table(make_model, make_table, preset):
     model, table = make_model(preset, 4), make_table(0, 9, 14)
-    result = model.logits(table)
+    result = whole_logits(model, table)
     assert result.shape == (9 * 14, 4)
     assert result.dtype == np.float32
     assert np.isfinite(result).all()
@@ -96,12 +111,12 @@ def permuted(level, nodes, parents):
 @pytest.mark.parametrize("preset", ALL)
 def test_the_order_of_nodes_and_edges_does_not_matter(make_model, make_table, preset):
     model = make_model(preset, **SMALL.get(preset, {}))
-    x, levels = inputs(model, make_table(1, 11, 12))
+    states, levels = inputs(model, make_table(1, 11, 12))
     orders = [torch.randperm(level.num_nodes) for level in levels]
     orders.append(torch.randperm(levels[-1].num_parents))
     moved = [permuted(level, *orders[i : i + 2]) for i, level in enumerate(levels)]
-    expected = logits(model, x, levels)
-    got = logits(model, x[orders[0]], moved)
+    expected = logits(model, states, levels)
+    got = logits(model, {name: x[orders[0]] for name, x in states.items()}, moved)
     torch.testing.assert_close(got, expected[orders[0]], atol=1e-5, rtol=1e-5)
 
 
@@ -111,9 +126,9 @@ def test_a_graph_in_a_batch_gives_what_it_gives_alone(make_model, make_table, pr
     sizes = [(6, 9), (13, 4), (1, 1), (7, 7)]
     parts = [inputs(model, make_table(n, *size)) for n, size in enumerate(sizes)]
     alone = torch.cat([logits(model, *part) for part in parts])
-    x = torch.cat([part[0] for part in parts])
+    states = {name: torch.cat([part[0][name] for part in parts]) for name in parts[0][0]}
     levels = [concatenate(level) for level in zip(*(part[1] for part in parts), strict=True)]
-    np.testing.assert_array_equal(logits(model, x, levels).numpy(), alone.numpy())
+    np.testing.assert_array_equal(logits(model, states, levels).numpy(), alone.numpy())
 
 
 @pytest.mark.parametrize("preset", ALL)
@@ -121,11 +136,12 @@ def test_empty_regions_do_not_speak(make_model, make_table, preset):
     """What stands in the row of an empty region changes no other region."""
     model = make_model(preset, **SMALL.get(preset, {}))
     table = make_table(2, 10, 10, empty=0.3)
-    x, levels = inputs(model, table)
+    states, levels = inputs(model, table)
     empty = torch.from_numpy(table.area.ravel() == 0)
-    expected = logits(model, x, levels)[~empty]
-    x[empty] = 100.0
-    np.testing.assert_array_equal(logits(model, x, levels)[~empty].numpy(), expected.numpy())
+    expected = logits(model, states, levels)[~empty]
+    for x in states.values():
+        x[empty] = 100.0
+    np.testing.assert_array_equal(logits(model, states, levels)[~empty].numpy(), expected.numpy())
 
 
 @pytest.mark.parametrize("preset", ["jain2023", "mlp"])
@@ -152,17 +168,16 @@ def test_one_cell_less_of_halo_is_not_enough(make_model, make_table):
     assert wrong > 0
 
 
-def test_groups_of_the_default_run_by_windows(make_model, make_table):
+def test_groups_of_the_largest_run_by_windows(make_model, make_table):
     """Each group on windows of its level with its halo, states in between kept whole."""
-    model = make_model("default", **SMALL["default"])
+    model = make_model("large", **SMALL["large"])
     table = make_table(4, 33, 38)
     network = model.network.eval()
     tables = [table]
     for _ in range(network.num_levels - 1):
         tables.append(tables[-1].coarsen())
-    x = model.standardise(table.x.reshape(table.window.size, -1))
-    whole, streamed = {FEATURES: x}, {FEATURES: x}
-    levels = dict(enumerate(model.levels(table)))
+    states, all_levels = inputs(model, table)
+    whole, streamed, levels = dict(states), dict(states), dict(enumerate(all_levels))
     with torch.inference_mode():
         for group in network.groups:
             whole[group.output] = network.run_group(group, whole, levels)

@@ -8,7 +8,8 @@ import pytest
 from gnnseg.io import open_image
 from gnnseg.pipeline import estimate
 from gnnseg.pipeline.estimate import estimate_seconds
-from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.job import prepare
+from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.rates import Rates
 from gnnseg.pipeline.sample import sample
 
@@ -24,9 +25,10 @@ def job_of(model, height, width, *, planes=1, **options):
 def fixed(monkeypatch):
     """Rates of an imaginary machine."""
 
-    def measure(_reader, model, **_options):
+    def measure(_reader, model, _options):
         names = [g.name for g in model.network.groups if g.level == 0]
-        return Rates(1e-7, 1e-6, dict.fromkeys(names, 1e-5), 1e-8, 6.0)
+        nodes = dict.fromkeys(names, 1e-5)
+        return Rates(pixel=1e-7, stem=1e-7, coarse=1e-6, nodes=nodes, paint=1e-8, density=6.0)
 
     monkeypatch.setattr(estimate, "measure", measure)
     monkeypatch.setattr(estimate, "sample", lambda reader, _area, _half: (reader, 0.0))

@@ -13,8 +13,9 @@ import zarr
 import gnnseg
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import open_image, write_rgb_png
-from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.job import prepare
 from gnnseg.pipeline.manifest import Run, read_manifest
+from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
 
 STEP = 8
@@ -72,19 +73,20 @@ def test_a_run_stopped_before_its_end_goes_on(model, image, whole, tmp_path, mon
     np.testing.assert_array_equal(labels_of(out), whole)
 
 
-def test_lost_probabilities_are_painted_again(model, image, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["probabilities", "uncertainty"])
+def test_a_lost_map_is_painted_again(model, image, tmp_path, monkeypatch, name):
     out = tmp_path / "labels.zarr"
-    gnnseg.segment(image, model, tmp_path / "other.zarr", probabilities=True)
+    gnnseg.segment(image, model, tmp_path / "other.zarr", **{name: True})
 
     def call():
-        return gnnseg.segment(image, model, out, probabilities=True)
+        return gnnseg.segment(image, model, out, **{name: True})
 
     stopped_in(monkeypatch, Outputs, "finish", call)
-    shutil.rmtree(tmp_path / "labels.zarr.probabilities.zarr")
+    shutil.rmtree(tmp_path / f"labels.zarr.{name}.zarr")
     call()
     np.testing.assert_array_equal(
-        labels_of(tmp_path / "labels.zarr.probabilities.zarr"),
-        labels_of(tmp_path / "other.zarr.probabilities.zarr"),
+        labels_of(tmp_path / f"labels.zarr.{name}.zarr"),
+        labels_of(tmp_path / f"other.zarr.{name}.zarr"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import gnnseg
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.graph import RegionGraph, whole_table
 from gnnseg.io import open_image
+from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader
 
 
@@ -23,7 +25,7 @@ def whole_labels(image, model):
     """Labels by the in-memory functions, without blocks, files or streaming."""
     reader = PixelReader(open_image(image, axes="CYX"), model.scaling, model.settings)
     slots, table = whole_table(reader, block=10**6)
-    node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+    node_labels = plane_logits(model, reader, slots, table).argmax(axis=1).astype(np.uint8)
     return gnnseg.paint(slots, node_labels, step=model.settings.step)
 
 
@@ -48,6 +50,58 @@ def test_a_stack_is_its_planes(model, pixels, tmp_path):
     assert chances.shape == (3, 2, 192, 200)
     best = np.take_along_axis(chances, labels[None].astype(int), axis=0)[0]
     assert (best == chances.max(axis=0)).all()
+
+
+def map_of(path, name):
+    return labels_of(path.with_name(f"{path.name}.{name}.zarr"))
+
+
+def whole_chances(image, model, *, step=8):
+    """Probabilities (Y, X, classes) and normalised entropy (Y, X), by their definitions."""
+    reader = PixelReader(open_image(image, axes="CYX"), model.scaling, model.settings)
+    slots, table = whole_table(reader)
+    exponents = np.exp(model.logits(table).astype(float) / model.temperature)
+    chances = exponents / exponents.sum(axis=1, keepdims=True)
+    doubt = -(chances * np.log(chances)).sum(axis=1) / np.log(chances.shape[1])
+    painted = [gnnseg.paint(slots, values, step=step) for values in (*chances.T, doubt)]
+    return np.stack(painted[:-1]), painted[-1]
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
+def test_the_temperature_changes_probabilities_and_uncertainty_but_no_label(
+    model, pixels, tmp_path, temperature
+):
+    other, out = replace(model, temperature=temperature), tmp_path / "labels.zarr"
+    image = open_image(pixels[0], axes="CYX")
+    gnnseg.segment(image, other, out, probabilities=True, uncertainty=True)
+    np.testing.assert_array_equal(labels_of(out), whole_labels(pixels[0], model))
+    chances, doubt = whole_chances(pixels[0], other)
+    assert np.abs(map_of(out, "probabilities") / 255 - chances).max() < 0.51 / 255
+    assert map_of(out, "uncertainty").shape == (1, 192, 200)
+    assert np.abs(map_of(out, "uncertainty")[0] / 255 - doubt).max() < 0.51 / 255
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.png", "labels.zarr"])
+def test_uncertainty_of_a_part_is_the_crop_of_the_whole(model, pixels, tmp_path, name):
+    image = open_image(pixels[0], axes="CYX")
+    whole, part = tmp_path / "whole.zarr", tmp_path / name
+    gnnseg.segment(image, model, whole, uncertainty=True)
+    gnnseg.segment(image, model, part, uncertainty=True, roi=((13, 161), (95, 200)))
+    expected = map_of(whole, "uncertainty")[:, 13:161, 95:200]
+    assert len(np.unique(expected)) > 4
+    np.testing.assert_array_equal(map_of(part, "uncertainty"), expected)
+    about = zarr.open_group(part.with_name(f"{name}.uncertainty.zarr"), mode="r").attrs["gnnseg"]
+    assert (about["kind"], about["complete"]) == ("uncertainty", True)
+
+
+def test_masked_pixels_have_no_uncertainty(model, pixels, tmp_path):
+    mask = np.ones((192, 200), np.uint8)
+    mask[40:90] = 0
+    image = open_image(pixels[0], axes="CYX")
+    gnnseg.segment(image, model, tmp_path / "labels.zarr", mask=mask, uncertainty=True)
+    doubt = map_of(tmp_path / "labels.zarr", "uncertainty")[0]
+    assert (doubt[mask == 0] == 0).all()
+    assert doubt.any()
 
 
 def test_a_mask_leaves_pixels_unlabelled_and_counts_them(model, pixels, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,6 +16,7 @@ from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.graph import whole_table
 from gnnseg.io import open_image
 from gnnseg.metrics import ConfusionMatrix
+from gnnseg.models.stem_window import plane_logits
 from gnnseg.pipeline import ceiling, paint_file, stages, write_graph, write_superpixels
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.stages import StageOptions
@@ -28,12 +29,37 @@ def test_evaluate_counts_painted_pixels(dataset, model):
     total = ConfusionMatrix.zeros(3)
     for item in dataset.split("val"):
         image, truth = item.load()
-        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
-        labels = model.logits(table).argmax(axis=1)
+        reader = PixelReader(image, model.scaling, model.settings)
+        slots, table = whole_table(reader)
+        labels = plane_logits(model, reader, slots, table).argmax(axis=1)
         total += ConfusionMatrix.of(truth, gnnseg.paint(slots, labels, step=8), 3)
     assert figures["miou"] == total.miou
     assert figures["num_images"] == len(dataset.split("val"))
     assert figures["miou"] <= figures["ceiling_miou"] <= 1
+
+
+def test_evaluate_measures_how_sure_painted_pixels_are(dataset, model):
+    model = replace(model, temperature=0.5)
+    figures = gnnseg.evaluate(dataset, model, split="val")
+    right, sure = [], {0.5: [], 1.0: []}
+    for item in dataset.split("val"):
+        image, truth = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        logits = model.logits(table).astype(float)
+        labels = gnnseg.paint(slots, logits.argmax(axis=1), step=8)
+        right.append((labels == truth)[truth != 255])
+        for temperature, found in sure.items():
+            chances = np.exp(logits / temperature)
+            chances /= chances.sum(axis=1, keepdims=True)
+            found.append(gnnseg.paint(slots, chances.max(axis=1), step=8)[truth != 255])
+    right = np.concatenate(right)
+    for name, temperature in (("ece", 0.5), ("ece_uncalibrated", 1.0)):
+        confidence = np.concatenate(sure[temperature])
+        bins = np.ceil(confidence * 15)
+        gaps = [abs((right - 1.0 * confidence)[bins == k].sum()) for k in range(16)]
+        assert figures[name] == pytest.approx(sum(gaps) / right.size, abs=1e-5)
+    assert figures["ece"] != figures["ece_uncalibrated"]
+    assert 0 < figures["error_auroc"] < 1
 
 
 def test_evaluate_refuses_other_classes_and_empty_splits(dataset, model):

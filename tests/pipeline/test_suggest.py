@@ -16,7 +16,7 @@ from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.graph import whole_table
 from gnnseg.io import open_image, read_rgb
 from gnnseg.pipeline.candidates import FAR, Pool, choose, entropy
-from gnnseg.pipeline.phases import softmax
+from gnnseg.pipeline.probability import softmax
 from gnnseg.superpixels import PixelReader
 
 

@@ -22,7 +22,7 @@ def test_chunks_are_powers_of_two_of_cells(step):
 
 def test_required_windows_hold_what_every_group_reads(model):
     grid = Grid(Lattice(60_000, 60_000, 8))
-    need = required(model.network.groups, grid, Window(29_000, 29_100, 32_000, 32_100))
+    need = required(model.network, grid, Window(29_000, 29_100, 32_000, 32_100))
     for group in model.network.groups:
         read = need.states[group.output].grow(group.halo).clip(grid.cells(group.level))
         assert read.clip(need.tables[group.level]) == read

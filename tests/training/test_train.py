@@ -18,15 +18,18 @@ from gnnseg.io import open_image
 from gnnseg.kernels.paint import paint
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
-from gnnseg.superpixels import PixelReader, fit_scaling, superpixel_map
+from gnnseg.models.stem_window import plane_logits
+from gnnseg.superpixels import PixelReader, fit_scaling
 from gnnseg.training import make_config, train, trainer
-from gnnseg.training.augment import draw_variants, load_variant, place_clicks
 from gnnseg.training.batches import make_batch, shards, shuffled
-from gnnseg.training.samples import label_clicked, make_samples
+from gnnseg.training.samples import make_samples
 from gnnseg.training.stage import _statistics
+from gnnseg.training.temperature import fit_temperature
 
+_FEW = {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]}
 SMALL = {
-    "default": {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]},
+    "default": _FEW,
+    "large": {**_FEW, "stem": {"widths": [6, 8, 12], "blocks": [1, 1], "out_channels": 5}},
     "mlp": {"hidden": 16},
     "jain2023": {},
 }
@@ -95,14 +98,30 @@ def test_val_miou_is_that_of_painted_pixels(dataset, preset):
     total = ConfusionMatrix.zeros(3)
     for item in dataset.split("val"):
         image, labels = item.load()
-        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
-        node_labels = model.logits(table).argmax(axis=1).astype(np.uint8)
+        reader = PixelReader(image, model.scaling, model.settings)
+        slots, table = whole_table(reader)
+        node_labels = plane_logits(model, reader, slots, table).argmax(axis=1).astype(np.uint8)
         painted = np.empty(slots.shape, np.uint8)
         paint(slots, 8, node_labels.reshape(table.window.shape), 0, 0, np.uint8(255), painted)
         total += ConfusionMatrix.of(labels, painted, 3)
     history = model.training["history"]["val_miou"]
     assert history[model.training["best_epoch"]] == max(history)
     assert model.training["val_miou"] == total.miou >= max(history)
+
+
+def test_the_temperature_is_that_of_the_pixels_of_val(dataset):
+    model = trained(dataset, "mlp", epochs=20, learning_rate=0.02)
+    parts = []
+    for item in dataset.split("val"):
+        image, labels = item.load()
+        slots, table = whole_table(PixelReader(image, model.scaling, model.settings))
+        painted = np.empty(slots.shape, np.int32)
+        ids = np.arange(table.window.size, dtype=np.int32).reshape(table.window.shape)
+        paint(slots, 8, ids, 0, 0, np.int32(-1), painted)
+        logits = model.logits(table)[painted.ravel()]
+        parts.append((logits, np.arange(3) == labels.reshape(-1, 1)))
+    assert model.temperature == pytest.approx(fit_temperature(parts), rel=1e-4)
+    assert model.temperature != 1
 
 
 def test_it_learns(dataset):
@@ -112,11 +131,46 @@ def test_it_learns(dataset):
     assert model.training["val_miou"] > 0.5
 
 
+IMBALANCE = [
+    {"class_weights": "effective"},
+    {"class_weights": "none", "sampling": "balanced"},
+    {"focal_gamma": 2},
+    {"label_smoothing": 0.1, "area_power": 0.5},
+    {"schedule": "polynomial", "average": 0.9},
+]
+
+
+@pytest.mark.parametrize("settings", IMBALANCE, ids=lambda settings: next(iter(settings)))
+def test_it_learns_with_each_setting_and_the_same_each_time(dataset, settings):
+    first, again = (
+        trained(dataset, "mlp", epochs=20, learning_rate=0.02, **settings) for _ in range(2)
+    )
+    losses = first.training["history"]["loss"]
+    assert losses[-1] < 0.85 * losses[0]
+    assert first.training["val_miou"] > 0.45
+    plain = weights(trained(dataset, "mlp", epochs=20, learning_rate=0.02))
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(weights(again)[name], array)
+    assert any((weights(first)[name] != plain[name]).any() for name in plain)
+
+
+@pytest.mark.parametrize("augment", ["street", "microscopy", "auto"])
+def test_it_learns_from_moved_images_and_the_same_each_time(dataset, augment):
+    first, again = (
+        trained(dataset, "mlp", epochs=30, learning_rate=0.02, augment=augment, patience=30)
+        for _ in range(2)
+    )
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(weights(again)[name], array)
+    assert first.training["config"]["augment"] == augment.replace("auto", "street")
+    assert first.training["val_miou"] > 0.45
+
+
 def test_a_trained_model_survives_its_file(dataset, tmp_path):
     model = trained(dataset, "mlp")
     save_model(model, tmp_path / "m.safetensors")
     back = load_model(tmp_path / "m.safetensors")
-    assert back.training == model.training
+    assert (back.training, back.temperature) == (model.training, model.temperature)
     assert back.classes == dataset.classes
     image = open_image(dataset.split("val")[0].image)
     _, table = whole_table(PixelReader(image, model.scaling, model.settings))
@@ -233,7 +287,9 @@ def test_a_class_that_training_does_not_see_is_never_favoured():
 def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, monkeypatch):
     seen = []
     loop = trainer.Trainer.run
-    monkeypatch.setattr(trainer.Trainer, "run", lambda self: seen.append(self) or loop(self))
+    monkeypatch.setattr(
+        trainer.Trainer, "run", lambda self, *args: seen.append(self) or loop(self, *args)
+    )
     labels = [np.full((80, 96), 255, np.uint8) for _ in range(2)]
     for label, item in zip(labels, dataset.split("train"), strict=False):
         label[5:9, 5:40] = item.read_labels()[5:9, 5:40]
@@ -279,29 +335,3 @@ def test_val_of_scribbles_is_measured_on_their_pixels_alone(dataset):
         total += ConfusionMatrix.of(labels, gnnseg.paint(slots, node_labels, step=8), 3)
     assert total.num_pixels < 0.06 * 2 * 80 * 96
     assert model.training["val_miou"] == total.miou > 0.3
-
-
-def test_a_click_labels_the_whole_superpixel_in_every_variant(dataset):
-    item = replace(dataset.split("train")[0], label=None, clicks=((20, 30, 1), (50, 7, 2)))
-    scaling = fit_scaling([item.open_image()])
-    config = make_config(step=8, n_iter=1, variants=3, seed=5)
-    [variants] = make_samples([item], scaling, config, num_classes=3, augment=True)
-    assert len(variants) == 5
-    for sample, variant in zip(variants, draw_variants(item.stem, 3, config), strict=True):
-        area = sample.table.area.ravel()
-        whole = np.flatnonzero((sample.counts.sum(axis=1) == area) & (area > 1))
-        assert len(whole) == 2
-        rest = np.delete(sample.counts, whole, axis=0)
-        assert rest.sum() <= 2, "pixels that scaling moved to a neighbour"
-        image, _ = load_variant(item, variant, scaling)
-        ids = superpixel_map(PixelReader(image, scaling, config.slic)).ids()
-        for y, x, label in place_clicks(item, variant, ids.shape):
-            assert sample.counts[ids[y, x], label] == area[ids[y, x]]
-
-
-def test_clicks_stand_over_label_images_and_share_a_superpixel():
-    slots = np.full((8, 8), 12, np.uint8)
-    counts = np.array([[[3, 2], [16, 0]], [[16, 0], [0, 16]]], np.int32)
-    area = np.full((2, 2), 16)
-    label_clicked(slots, 4, [(0, 0, 1), (3, 3, 1), (1, 1, 0), (4, 4, 0)], area, counts)
-    assert counts.tolist() == [[[5, 10], [16, 0]], [[16, 0], [16, 0]]]

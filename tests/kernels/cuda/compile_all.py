@@ -69,6 +69,11 @@ SIGNATURES = {
     "paint._paint": [
         (SLOTS, INT, of(t, 2), INT, INT, t, of(t, 2)) for t in (U8, U16, types.float32)
     ],
+    "refine._flag": [(of(t, 2), INT, INT, of(types.boolean, 2)) for t in (U8, U16)],
+    "refine._mix": [
+        (SLOTS, INT, PLACES, PLACES, of(I64, 3), PLACES, of(types.boolean, 2), INT, INT,
+         of(I16, 3), INT, INT, of(I32, 2), INT, LIST, of(types.float32, 2))
+    ],
     "region_sums._add_up": [
         (of(I16, 3), strided(I16, 2), SLOTS, INT, *SUMS)
     ],

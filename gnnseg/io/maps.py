@@ -1,4 +1,4 @@
-"""Class probabilities as OME-Zarr, one channel a class, quantised to 0 to 255."""
+"""Maps of fractions as OME-Zarr, quantised to 0 to 255: class probabilities, uncertainty."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from gnnseg.io.ome_write import OmeVersion, multiscales, ome_attributes, omero, 
 from gnnseg.io.zarr_output import FORMAT_VERSION, ZarrOutput, create_output
 
 
-def create_probability_zarr(
+def create_map_zarr(
     path: str | Path,
     *,
+    kind: str,
     shape: tuple[int, ...],
     chunk: int,
     classes: ClassInfo,
@@ -22,20 +23,20 @@ def create_probability_zarr(
     plane_spacing: float | None = None,
     unit: str | None = None,
     overwrite: bool = False,
-    channels: tuple[str, ...] | None = None,
     ome_version: OmeVersion = "0.5",
 ) -> ZarrOutput:
-    """Create an unfinished image of probabilities, all 0, with one level.
+    """Create an unfinished map, all 0, with one level.
 
     `shape` is (Y, X) or (Z, Y, X) in pixels; the array is (C, Y, X) or (C, Z, Y, X) uint8, as
-    OME asks, with square chunks of one channel. `channels` names other channels than the classes,
-    such as an uncertainty. `ome_version` is as in `create_label_zarr`, and as there StateError is
-    raised when `path` exists.
+    OME asks, with square chunks of one channel. The `kind` "probabilities" has a channel a class,
+    any other one channel of its name. `ome_version` is as in `create_label_zarr`, and as there
+    StateError is raised when `path` exists.
     """
     if len(shape) not in (2, 3):
-        raise UsageError(f"probabilities are (Y, X) or (Z, Y, X), got the shape {shape}")
-    names = classes.names if channels is None else channels
-    colors = classes.colors if channels is None else ((255, 255, 255),) * len(names)
+        raise UsageError(f"maps are (Y, X) or (Z, Y, X), got the shape {shape}")
+    by_class = kind == "probabilities"
+    names = classes.names if by_class else (kind,)
+    colors = classes.colors if by_class else ((255, 255, 255),)
     axes = "czyx" if len(shape) == 3 else "cyx"
     ome = {
         "multiscales": multiscales(
@@ -45,7 +46,7 @@ def create_probability_zarr(
     }
     about = {
         "format_version": FORMAT_VERSION,
-        "kind": "probabilities",
+        "kind": kind,
         "complete": False,
         "class_table": classes.to_dict(),
         "scale": 1 / 255,

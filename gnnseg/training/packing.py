@@ -1,0 +1,79 @@
+"""Tensors of nested objects in one file that several processes map, so that they share memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from gnnseg.io.atomic import disk_errors
+
+_ALIGNED = 64
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor lies in the file."""
+
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    def view(self, data: torch.Tensor) -> torch.Tensor:
+        dtype = getattr(torch, self.dtype)
+        size = torch.Size(self.shape).numel() * dtype.itemsize
+        return data[self.offset : self.offset + size].view(dtype).view(self.shape)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Objects whose tensors lie in the file `path`."""
+
+    path: Path
+    size: int
+    content: list[Any]
+
+    def unpack(self) -> list[Any]:
+        """The objects, whose tensors share the memory of all who unpack them."""
+        data = torch.from_file(str(self.path), shared=True, size=self.size, dtype=torch.uint8)
+        return [_each(value, _Place, lambda place: place.view(data)) for value in self.content]
+
+
+def pack(values: list[Any], path: Path) -> Packed:
+    """Write the tensors of objects to `path`; `values` is emptied, so that memory is not doubled.
+
+    Objects are tensors, dataclasses, lists, tuples and dicts of such; anything else stays as it is.
+    """
+    content = []
+    values.reverse()
+    with disk_errors(path), path.open("wb") as file:
+        while values:
+            content.append(_each(values.pop(), torch.Tensor, lambda tensor: _write(file, tensor)))
+        file.write(bytes(_ALIGNED))
+        size = file.tell()
+    return Packed(path, size, content)
+
+
+def _write(file: BinaryIO, tensor: torch.Tensor) -> _Place:
+    file.write(bytes(-file.tell() % _ALIGNED))
+    offset = file.tell()
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    file.write(flat.view(torch.uint8).numpy().data)
+    return _Place(offset, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
+
+
+def _each(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """The same nested object with every part of a kind changed."""
+    if isinstance(value, kind):
+        return change(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value) if field.init]
+        return replace(value, **{n: _each(getattr(value, n), kind, change) for n in names})
+    if isinstance(value, (list, tuple)):
+        return type(value)(_each(part, kind, change) for part in value)
+    if isinstance(value, dict):
+        return {name: _each(part, kind, change) for name, part in value.items()}
+    return value

@@ -1,0 +1,228 @@
+"""Several processes that train one network."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from gnnseg.datasets.synthetic import synthetic_dataset
+from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
+from gnnseg.models.level import Level
+from gnnseg.training import distributed, make_config, stage, train
+from gnnseg.training.batches import Batch
+from gnnseg.training.distributed import train_on_devices
+from gnnseg.training.packing import pack
+from gnnseg.training.ranks import Alone
+from gnnseg.training.trainer import pick_device
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+
+SETTINGS = {
+    "preset": "default",
+    "options": {"widths": [16, 16], "down": [1, 1], "up": [1], "dropout": 0.0},
+    "epochs": 3,
+    "n_iter": 1,
+    "step": 8,
+    "device": "cpu",
+}
+
+
+def running():
+    """The processes that train."""
+    children = psutil.Process().children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    # Seven images of 120 regions: the last batch of an epoch has a part for one process only.
+    return synthetic_dataset(9, height=80, width=96, num_classes=3, val=0.3)
+
+
+@pytest.fixture(scope="module")
+def two(dataset):
+    return train(dataset, **SETTINGS, batch=130, devices=2)
+
+
+def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two):
+    one = train(dataset, **SETTINGS, batch=260)
+    other = train(dataset, **SETTINGS, batch=130)
+    for name in ("loss", "val_miou", "learning_rate"):
+        got, expected, differs = (np.array(m.training["history"][name]) for m in (two, one, other))
+        np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-3 if "miou" in name else 0)
+        assert not np.allclose(got, differs, rtol=2e-4) or name == "learning_rate"
+    for (name, weights), expected in zip(
+        two.network.state_dict().items(), one.network.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(weights, expected, rtol=1e-2, atol=2e-4, msg=name)
+
+
+def test_ctrl_c_leaves_a_checkpoint_that_goes_on_with_the_same_bits(
+    dataset, two, tmp_path, monkeypatch
+):
+    path = tmp_path / "m.checkpoint"
+    watching = stage.watching
+
+    @contextmanager
+    def pressing(*arguments):
+        with watching(*arguments):
+            yield lambda _history: os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "watching", pressing)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, **SETTINGS, batch=130, devices=2, checkpoint=path)
+    assert path.exists()
+    assert running() == []
+    with pytest.raises(StateError, match="devices 2, now 1"):
+        train(dataset, **SETTINGS, batch=130, checkpoint=path)
+    model = train(dataset, **SETTINGS, batch=130, devices=2, checkpoint=path)
+    for (name, weights), expected in zip(
+        model.network.state_dict().items(), two.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(weights, expected), name
+    assert model.training["history"] == two.training["history"]
+
+
+@pytest.fixture(scope="module")
+def parts(dataset):
+    """What `train` hands to its processes: the model, and batches to train and to validate."""
+    seen = []
+
+    def take(work, _watch):
+        seen.append(work)
+        raise InterruptedError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "train_on_devices", take)
+        with pytest.raises(InterruptedError):
+            train(dataset, **SETTINGS, batch=130, devices=2)
+    return seen[0]
+
+
+def run(parts, watch=lambda _history: None, **changes):
+    copied = replace(parts, train=[*parts.train], val=[*parts.val])
+    return train_on_devices(replace(copied, **changes), watch)
+
+
+def test_an_error_of_a_process_arrives_as_one_message(parts, capfd):
+    spoiled = [replace(batch, x=batch.x[:, :3].clone()) for batch in parts.val]
+    with pytest.raises(RuntimeError, match=r"process [12] of 2: RuntimeError: Expected size"):
+        run(parts, val=spoiled)
+    assert running() == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_error_with_a_meaning_keeps_it(parts, capfd):
+    config = parts.config.model_copy(update={"device": "cuda"})
+    if torch.cuda.is_available():
+        config = config.model_copy(update={"devices": torch.cuda.device_count() + 1})
+    with pytest.raises(UsageError, match=r"--device cuda: this PyTorch sees no GPU|--devices"):
+        run(parts, config=config)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_process_that_is_killed_ends_the_others(parts):
+    config = parts.config.model_copy(update={"epochs": 100_000, "patience": 100_000})
+
+    def kill_one(_history):
+        running()[-1].kill()
+
+    with pytest.raises(MemoryBudgetError, match=r"process [12] of 2 was ended by SIGKILL"):
+        run(parts, kill_one, config=config)
+    assert running() == []
+
+
+def test_ctrl_c_without_a_checkpoint_ends_all_at_once(parts):
+    config = parts.config.model_copy(update={"epochs": 100_000, "patience": 100_000})
+    started = []
+
+    def press(_history):
+        started.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(parts, press, config=config)
+    assert running() == []
+    assert time.monotonic() - started[0] < 30
+
+
+class Ended:
+    """A process that has ended with some code and last words."""
+
+    def __init__(self, code, *errors):
+        self.handle = SimpleNamespace(exitcode=code)
+        self.has_failed = code != 0
+        self.said = [(distributed.FAILED, error) for error in errors]
+
+    def messages(self):
+        said, self.said = self.said, []
+        return said
+
+
+def failure(seconds, error):
+    return replace(distributed._Failure.of(error, 0, 2), seconds=seconds)
+
+
+def test_the_first_error_is_told_and_a_kill_before_all():
+    lost, cause = ConnectionError("peer is gone"), DiskError("disk is full")
+    late, early = failure(2.0, lost), failure(1.0, cause)
+    with pytest.raises(DiskError, match="disk is full") as caught:
+        distributed._raise_first([Ended(1, late), Ended(1, early)])
+    assert "DiskError" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="process 1 of 2: ConnectionError: peer is gone"):
+        distributed._raise_first([Ended(1), Ended(1)], late)
+    with pytest.raises(MemoryBudgetError, match="process 2 of 2 was ended by SIGKILL"):
+        distributed._raise_first([Ended(1, late), Ended(-signal.SIGKILL)])
+    with pytest.raises(RuntimeError, match="process 1 of 2 was ended by SIGSEGV"):
+        distributed._raise_first([Ended(-signal.SIGSEGV), Ended(1, late)])
+    with pytest.raises(UsageError, match="__main__"):
+        distributed._raise_first([Ended(1), Ended(1)])
+
+
+def test_more_gpus_than_there_are(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("auto", 1, 2) == torch.device("cuda", 1)
+    assert pick_device("cpu", 1, 4) == torch.device("cpu")
+    with pytest.raises(UsageError, match="--devices 4: there are 2 GPUs"):
+        pick_device("auto", 0, 4)
+
+
+def test_packed_objects_come_back_and_are_shared(tmp_path):
+    level = Level(
+        torch.arange(6).reshape(2, 3), torch.rand(3, 2), torch.ones(4, 1), torch.zeros(0).long(), 2
+    )
+    batch = Batch(torch.rand(4, 3).half(), (level, level), torch.tensor(2.5))
+    values = [[batch, [batch]], {"a": torch.arange(5, dtype=torch.uint8)[::2]}, "text"]
+    packed = pack(values, tmp_path / "data")
+    assert values == []
+    [[one, [same]], table, text], again = packed.unpack(), packed.unpack()
+    assert text == "text"
+    assert table["a"].tolist() == [0, 2, 4]
+    for found in (one, same):
+        assert torch.equal(found.x, batch.x)
+        assert found.x.dtype == torch.float16
+        assert found.counts == 2.5
+        assert len(found.levels) == 2
+        for name in ("edge_index", "edge_attr", "area", "parent"):
+            assert torch.equal(getattr(found.levels[1], name), getattr(level, name))
+        assert found.levels[0].num_parents == 2
+    again[0][0].x[0, 0] = 7
+    assert one.x[0, 0] == 7
+
+
+def test_alone_all_is_as_it_was():
+    ranks, values = Alone(), np.array([3, 4])
+    assert ranks.agree([1.5, True]) == [1.5, True]
+    assert ranks.total(values) is values
+    assert make_config().devices == 1
