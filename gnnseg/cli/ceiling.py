@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gnnseg.cli.evaluate import Split
-from gnnseg.cli.options import AsJson, DatasetPath
+from gnnseg.cli.options import AsJson, Compactness, DatasetPath
 from gnnseg.cli.output import emit, percent, seconds, table
 from gnnseg.errors import UsageError
 
@@ -18,14 +18,17 @@ def ceiling(
     steps: Annotated[
         str, typer.Option("--steps", metavar="N,N,...", help="Sizes of cells to try, in pixels.")
     ] = "6,8,12,16",
+    compactness: Compactness = 4.0,
     split: Split = "val",
     as_json: AsJson = False,
 ) -> None:
     """Show the best mIoU that superpixels of each size allow, before any training."""
     sizes = parse_steps(steps)
     from gnnseg.pipeline import ceiling as measure
+    from gnnseg.superpixels import SlicSettings
 
-    result = measure(dataset, sizes, split=split)
+    settings = SlicSettings(compactness=compactness)
+    result = measure(dataset, sizes, split=split, settings=settings)
     header = ("step", "regions", "accuracy", "mIoU")
     lines = [
         (
