@@ -264,6 +264,14 @@ def test_the_ceiling_suggests_a_step_and_draws(gnnseg, gnnseg_json, dataset, tmp
         gnnseg("ceiling", dataset, *wrong, code=2)
 
 
+def test_the_ceiling_depends_on_compactness(gnnseg_json, dataset):
+    loose, default, stiff = (
+        gnnseg_json("ceiling", dataset, "--steps", "16", *option)["rows"][0]["ceiling_miou"]
+        for option in (("--compactness", "1"), (), ("--compactness", "150"))
+    )
+    assert stiff < default != loose
+
+
 def test_info(gnnseg_json, segmented, trained, dataset, image):
     out = segmented["output"]
     labels = gnnseg_json("info", out)
