@@ -28,4 +28,4 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     most = np.log(max(2, probabilities.shape[1]))
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     logarithms *= probabilities
-    return np.clip(-logarithms.sum(axis=1) / most, 0.0, 1.0)
+    return np.clip((0.0 - logarithms.sum(axis=1)) / most, 0.0, 1.0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import get_args
+
 import numpy as np
 import pytest
+import typer
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,13 +15,15 @@ from scipy.ndimage import binary_dilation
 
 import gnnseg
 from gnnseg.blocks import Lattice, Window
+from gnnseg.cli.segment import RefineWidth
+from gnnseg.cli.segment import segment as command
 from gnnseg.errors import UsageError
 from gnnseg.features import feature_names
 from gnnseg.graph import RegionTable, whole_table
 from gnnseg.io import open_image
 from gnnseg.metrics import ConfusionMatrix, boundary_f1
 from gnnseg.paint import homes_around
-from gnnseg.pipeline.refine import Mixture, refine
+from gnnseg.pipeline.refine import WIDEST, WIDTH, Mixture, refine
 from gnnseg.superpixels import PixelReader, Scaling
 from gnnseg.superpixels.reader import MARGIN
 
@@ -171,6 +177,15 @@ def test_evaluation_refines_what_segmentation_does(model, dataset, tmp_path):
     assert figures["boundary_f1"] != figures["boundary_f1_unrefined"]
     assert "boundary_f1" not in plain
     assert figures["ece"] != plain["ece"]
+
+
+def test_the_command_line_has_the_same_default_and_limit():
+    width = inspect.signature(command).parameters["refine_width"]
+    option = get_args(RefineWidth)[1]
+    assert width.default == WIDTH
+    assert option.parser(WIDEST) == WIDEST
+    with pytest.raises(typer.BadParameter):
+        option.parser(WIDEST + 1)
 
 
 def test_a_wrong_width_is_refused(model, pixels, tmp_path):
