@@ -6,6 +6,8 @@ counts go to the tables of both regions.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numba import njit
 
@@ -60,20 +62,35 @@ def adjacency(
 
         gpu.adjacency(grey, slots, step, contact, contrast, boundary, corner)
     else:
-        _count_sides(grey, slots, step, contact, contrast, boundary, corner)
+        width = slots.shape[1]
+        # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+        pitch = (boundary.shape[1] + 2 * REACH) * CODES
+        sides, rows = np.zeros(ROW * pitch, np.int64), np.zeros(_SLOTS, np.int64)
+        columns = np.arange(width) // step * CODES
+        listed, starts = np.empty(width + 1, np.int32), np.arange(step - 1, width - 1, step)
+        inside = (np.arange(1, width) % step > 0).astype(np.uint8)
+        scratch = _tell_codes(), sides, rows, columns, listed, starts, inside
+        _count_sides(grey, slots, step, (contact, contrast, boundary), corner, scratch)
+
+
+@cache
+def _tell_codes() -> np.ndarray:
+    """For each kind of side and two slots: where the second's home lies from the first's."""
+    kind, a, b = np.indices((3, CODES, CODES))
+    dy = b // ROW - a // ROW + (kind == _BELOW)
+    dx = b % ROW - a % ROW + (kind == _NEXT)
+    near = (abs(dy) <= REACH) & (abs(dx) <= REACH)
+    codes = np.full((3, _SLOTS, _SLOTS), _FAR, np.uint8)
+    codes[:, :CODES, :CODES] = np.where(near, ROW * (dy + REACH) + dx + REACH, _FAR)
+    return codes
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _count_sides(grey, slots, step, contact, contrast, boundary, corner):
+def _count_sides(grey, slots, step, tables, corner, scratch):
     """Count all sides; `sides` hold the five rows of homes that a row of cells can touch."""
-    height, width = slots.shape
-    top, left = corner
-    tables, codes = (contact, contrast, boundary), _tell_codes()
-    pitch = (boundary.shape[1] + 2 * REACH) * CODES
-    sides, rows = np.zeros(ROW * pitch, np.int64), np.zeros(_SLOTS, np.int64)
-    columns = np.arange(width) // step * CODES
-    listed, starts = np.empty(width + 1, np.int32), np.arange(step - 1, width - 1, step)
-    inside = (np.arange(1, width) % step > 0).astype(np.uint8)
+    codes, sides, rows, columns, listed, starts, inside = scratch
+    (height, width), (top, left), boundary = slots.shape, corner, tables[2]
+    pitch = sides.size // ROW
     for y in range(height):
         cell_y = y // step
         if y == cell_y * step:
@@ -96,19 +113,6 @@ def _count_sides(grey, slots, step, contact, contrast, boundary, corner):
         for home_y in range(cell_y - REACH, done):
             start = (home_y + REACH) % ROW * pitch
             _share_out(sides[start : start + pitch], home_y, tables)
-
-
-@njit(nogil=True, cache=True)
-def _tell_codes():
-    """For each kind of side and two slots: where the second's home lies from the first's."""
-    codes = np.full((3, _SLOTS, _SLOTS), _FAR, np.uint8)
-    for kind in range(3):
-        for a in range(CODES):
-            for b in range(CODES):
-                dy, dx = b // ROW - a // ROW + (kind == _BELOW), b % ROW - a % ROW + (kind == _NEXT)
-                if abs(dy) <= REACH and abs(dx) <= REACH:
-                    codes[kind, a, b] = ROW * (dy + REACH) + dx + REACH
-    return codes
 
 
 @njit(nogil=True, cache=True)

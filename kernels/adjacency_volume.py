@@ -7,7 +7,7 @@ from numba import njit
 
 from gnnseg.kernels.adjacency import REACH
 from gnnseg.kernels.runs import ROW, list_across, list_shifted
-from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, MASKED
 
 CODES = (2 * REACH + 1) ** 3
 """Number of lattice offsets; code = 25 * (dz + 2) + 5 * (dy + 2) + (dx + 2)."""

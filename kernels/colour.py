@@ -18,6 +18,7 @@ TOP = 1020
 NEUTRAL = 2 * TOP
 """What a difference of colours holds where there is none; it may reach twice that."""
 SHIFT = 19
+_RGB = 3
 _HALF = 1 << (SHIFT - 1)
 
 
@@ -37,6 +38,7 @@ def scale_integers(
     Parameters
     ----------
     pixels : (C, H, W) int8, uint8, int16 or uint16
+        Colours may lie side by side, and rows be parts of longer ones: they are read as they lie.
     low, high : (C,) float64
         Ends of the scale; one that is shorter than 1 counts as 1 long.
     top : int
@@ -59,20 +61,60 @@ def scale_integers(
 
         gpu.scale_integers(pixels, constants, top, rgb, out, corner)
     else:
-        _scale_integers(pixels, constants, np.int32(top), rgb, out, corner)
+        flat, apart = _memory(pixels)
+        values = np.empty(pixels.shape[::2], pixels.dtype)
+        _scale_integers(flat, apart, values, constants, np.int32(top), rgb, out, corner)
+
+
+def _memory(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, bool]]:
+    """All memory from the first pixel to the last, and how far channels and rows lie apart in it.
+
+    Then how many rows there are, and whether three colours lie side by side; other orders are
+    copied.
+    """
+    size, (channels, height, width) = pixels.itemsize, pixels.shape
+    side_by_side = channels == _RGB and pixels.strides[::2] == (size, _RGB * size)
+    along_x = _RGB if side_by_side else 1
+    rows = size * along_x * width
+    if pixels.strides[2] != size * along_x or pixels.strides[1] < rows or pixels.strides[0] < 0:
+        return _memory(pixels.copy(order="C"))
+    apart = pixels.strides[0] // size, pixels.strides[1] // size
+    length = (channels - 1) * apart[0] + (height - 1) * apart[1] + (width - 1) * along_x + 1
+    flat = np.lib.stride_tricks.as_strided(pixels, (length,), (size,), writeable=False)
+    return flat, (*apart, height, side_by_side)
 
 
 @njit(nogil=True, cache=True)
-def _scale_integers(pixels, constants, top, rgb, out, corner):
-    channels, height, width = pixels.shape
+def _scale_integers(flat, apart, values, constants, top, rgb, out, corner):
+    """Scale row by row; `values` has room for one of each channel."""
+    (channels, width), height = values.shape, apart[2]
     left, right = corner[1], corner[1] + width
     for y in range(height):
         row = corner[0] + y
+        if apart[3]:
+            _split(flat[y * apart[1] :], values[0], values[1], values[2])
         for c in range(channels):
+            if not apart[3]:
+                _copy(flat[c * apart[0] + y * apart[1] :], values[c])
             first, last, gain, offset = constants[c]
-            _scale_row(pixels[c, y], first, last, gain, offset, top, out[c, row, left:right])
+            _scale_row(values[c], first, last, gain, offset, top, out[c, row, left:right])
         if rgb:
             _oppose(out[0, row, left:right], out[1, row, left:right], out[2, row, left:right])
+
+
+@njit(nogil=True, cache=True)
+def _split(colours, red, green, blue):
+    """Write three colours that lie side by side each to a row of its own."""
+    for x in range(np.uint64(red.size)):
+        red[x] = colours[np.uint64(3) * x]
+        green[x] = colours[np.uint64(3) * x + np.uint64(1)]
+        blue[x] = colours[np.uint64(3) * x + np.uint64(2)]
+
+
+@njit(nogil=True, cache=True)
+def _copy(source, target):
+    for x in range(target.size):
+        target[x] = source[x]
 
 
 @njit(nogil=True, cache=True)
@@ -114,7 +156,7 @@ def scale_floats(
 
         gpu.scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
         return
-    _scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
+    _scale_floats(np.ascontiguousarray(pixels), low, gain, float(top), rgb, valid, out, corner)
     if not valid.all():
         _fill(valid, out, corner)
 

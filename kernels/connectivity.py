@@ -18,7 +18,7 @@ from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.bits import WORD, add_where
 from gnnseg.kernels.pieces import find_orphans
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 ORPHAN = 40
 """Added to the slot of an orphan: above every slot, below `MASKED`, and whole rows of slots."""
@@ -31,6 +31,8 @@ _WAITS = np.uint8(128)
 _NOTHING = np.uint8(64)
 """In place of a code where nothing can be joined: above all codes, also from a row further."""
 _NONE = np.uint8(255)
+_EIGHT = np.uint64(0x8080808080808080)  # `_WAITS` in each byte
+_GAP = 2
 
 
 def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
@@ -55,28 +57,34 @@ def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
         return gpu.connect(slots, step, rounds)
     orphans = find_orphans(slots, step)
     waiting = orphans != 0
-    _encode(slots, orphans)
+    height, width = slots.shape
+    codes = np.full((height + 2, WORD * (width // WORD + 1)), _NOTHING)
+    _encode(slots, orphans, codes)
+    ends = np.zeros((2, codes.shape[1]), np.uint8)
+    ends[0, ::step], ends[1, step - 1 :: step] = 1, 1
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+    new, stretches = np.empty_like(ends), np.empty((2, waiting.shape[1], 2), np.int64)
     for _ in range(rounds):
-        if not _adopt(slots, step, waiting):
+        if not _adopt(codes, step, ends, waiting, new, stretches):
             break
-    left = np.empty((_count_left(slots, waiting), 2), np.int64)
-    _list_left(slots, waiting, left)
-    _decode(slots)
+    left = np.empty((_count_left(codes, waiting), 2), np.int64)
+    _list_left(codes, waiting, left)
+    _decode(codes, slots)
     return left
 
 
 @njit(nogil=True, cache=True)
-def _encode(slots, orphans):
-    """Turn slots into codes, and mark those of orphans."""
-    width = slots.shape[1]
-    codes = np.empty(WORD * orphans.shape[1], np.uint8)
+def _encode(slots, orphans, codes):
+    """Write slots as codes, and mark those of orphans.
+
+    Before the first row, after the last, and after each row is nothing: there is a pixel on every
+    side of a pixel, and none needs a test for the border.
+    """
     for y in range(slots.shape[0]):
-        row = slots[y]
-        for x in range(width):
-            codes[x] = row[x] + 3 * _row_of(row[x]) if row[x] != MASKED else _NOTHING
-        add_where(orphans[y], _WAITS, codes)
-        for x in range(width):
-            row[x] = codes[x]
+        row, out = slots[y], codes[y + 1]
+        for x in range(row.size):
+            out[x] = row[x] + 3 * _row_of(row[x]) if row[x] != MASKED else _NOTHING
+        add_where(orphans[y], _WAITS, out[: WORD * orphans.shape[1]])
 
 
 @njit(nogil=True, cache=True)
@@ -87,130 +95,136 @@ def _row_of(slot):
 
 
 @njit(nogil=True, cache=True)
-def _decode(slots):
+def _decode(codes, slots):
     """Turn codes into slots again; orphans that are left keep what they had."""
     for y in range(slots.shape[0]):
-        row = slots[y]
-        for x in range(row.size):
+        row, out = codes[y + 1], slots[y]
+        for x in range(out.size):
             code = np.uint8(row[x] & np.uint8(_WAITS - 1))
             slot = np.uint8(code - np.uint8(3) * np.uint8(code >> 3))
-            row[x] = slot if row[x] != _NOTHING else MASKED
+            out[x] = slot if row[x] != _NOTHING else MASKED
 
 
 @njit(nogil=True, cache=True)
-def _adopt(slots, step, waiting):
-    """Let orphans join for a round; return whether any did."""
-    height, width = slots.shape
-    wide = WORD * waiting.shape[1]
-    # Rows as they were before the round, with nothing at both ends; and which rows they are.
-    rows, held = np.full((3, wide + 2), _NOTHING), np.full(3, -2)
-    first, last, new = np.zeros(wide, np.uint8), np.zeros(wide, np.uint8), np.empty(wide, np.uint8)
-    first[::step], last[step - 1 :: step] = 1, 1
-    joined = False
-    for y in range(height):
-        if not waiting[y].any():
-            continue
-        for near in range(y - 1, y + 2):
-            _hold(slots, near, rows, held)
-        around = rows[(y - 1) % 3], rows[y % 3], rows[(y + 1) % 3]
-        up = _DOWN if y % step == 0 else np.uint8(0)
-        down = _DOWN if (y + 1) % step == 0 else np.uint8(0)
-        _copy(around[1][1:], new[:width])
-        if _join_row(around, (up, down, first, last), waiting[y], new):
-            joined = True
-            _copy(new, slots[y])
+def _adopt(codes, step, ends, waiting, new, stretches):
+    """Let orphans join for a round; return whether any did.
+
+    `ends` tell of the columns that are the first of a cell, and of the last. A row is written once
+    the next is done, which looks at it as it was: `new` has room for two, and so has `stretches`.
+    """
+    height, stride, flat = waiting.shape[0], codes.shape[1], codes.reshape(-1)
+    joined, before = False, 0
+    for y in range(height + 1):
+        turn = y % 2
+        count = _list_stretches(waiting[y], stretches[turn]) if y < height else 0
+        if count > 0:
+            up = _DOWN if y % step == 0 else np.uint8(0)
+            down = _DOWN if (y + 1) % step == 0 else np.uint8(0)
+            at, row = (y + 1) * stride, new[turn]
+            around = codes[y], flat[at - 1 :], codes[y + 1], flat[at + 1 :], codes[y + 2]
+            for k in range(count):
+                begin, end = stretches[turn, k]
+                joined |= _join(around, (up, down, ends[0], ends[1]), begin, end, row)
+            _tell(row, stretches[turn, :count], waiting[y])
+        for k in range(before):
+            begin, end = stretches[1 - turn, k]
+            _copy(new[1 - turn], codes[y], begin, end)
+        before = count
     return joined
 
 
 @njit(nogil=True, cache=True)
-def _hold(slots, y, rows, held):
-    """Keep a row as it is now, if that is not done; beyond the window there is nothing."""
-    if held[y % 3] != y:
-        held[y % 3] = y
-        kept = rows[y % 3][1 : 1 + slots.shape[1]]
-        if 0 <= y < slots.shape[0]:
-            _copy(slots[y], kept)
-        else:
-            kept[:] = _NOTHING
+def _list_stretches(waiting, stretches):
+    """List where words wait (begin, end), in pixels; those between them are taken along if few.
+
+    Each stretch costs as much as several words.
+    """
+    count, end = 0, -_GAP - 1
+    if not _any(waiting):
+        return count
+    for word in range(waiting.size):
+        if waiting[word]:
+            if word - end > _GAP:
+                stretches[count, 0] = WORD * word
+                count += 1
+            end = word + 1
+            stretches[count - 1, 1] = WORD * end
+    return count
 
 
 @njit(nogil=True, cache=True)
-def _copy(source, target):
-    for x in range(target.size):
+def _any(flags):
+    """Whether any of them is set; without a branch for each."""
+    found = False
+    for flag in flags:
+        found |= flag
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _copy(source, target, begin, end):
+    for x in range(np.uint64(begin), np.uint64(end)):
         target[x] = source[x]
 
 
 @njit(nogil=True, cache=True)
-def _join_row(around, shifts, waiting, new):
-    """Write what the orphans of a row become; return whether any joined."""
-    joined = False
-    for word in range(waiting.size):
-        if waiting[word]:
-            x0 = np.uint64(WORD * word)
-            _join(around, shifts, x0, new)
-            changes, codes = _sum_up(around[1], new, x0)
-            joined |= changes != 0
-            waiting[word] = codes >= _WAITS
-    return joined
+def _join(around, shifts, begin, end, new):
+    """Write what pixels of a row become: orphans the code that most sides have, then the lowest.
 
-
-@njit(nogil=True, cache=True)
-def _join(around, shifts, x0, new):
-    """Write what 64 pixels become: orphans the code that most sides have, then the lowest.
-
-    The rows above, of the pixels and below begin one pixel before the window. Neighbours in another
-    cell are counted from there: `shifts` tell so of the rows above and below, and of the pixels on
-    the left and on the right.
+    `around` are the pixels above, left, themselves, right and below; those in another cell are
+    counted from there: `shifts` tell so of the rows above and below, and, for each column, of the
+    pixels on the left and right. Returns whether any pixel joined.
     """
-    above, here, below = around
+    above, left, here, right, below = around
     up, down, first, last = shifts
-    one, two = np.uint64(1), np.uint64(2)
-    for k in range(WORD):
-        x = x0 + np.uint64(k)
-        a, b = np.uint8(above[x + one] - up), np.uint8(below[x + one] + down)
-        c, d = np.uint8(here[x] - first[x]), np.uint8(here[x + two] + last[x])
-        a, b = a if a < _END else _NONE, b if b < _END else _NONE
-        c = c if (c < _END) & (np.uint8(c & _COLUMN) < ROW) else _NONE
-        d = d if (d < _END) & (np.uint8(d & _COLUMN) < ROW) else _NONE
+    changes = np.uint8(0)
+    for x in range(np.uint64(begin), np.uint64(end)):
+        a, b = np.uint8(above[x] - up), np.uint8(below[x] + down)
+        c, d = np.uint8(left[x] - first[x]), np.uint8(right[x] + last[x])
+        c = c if np.uint8(c & _COLUMN) < ROW else _NONE
+        d = d if np.uint8(d & _COLUMN) < ROW else _NONE
         a, b, c, d = min(a, b), max(a, b), min(c, d), max(c, d)
         a, b, c, d = min(a, c), max(a, c), min(b, d), max(b, d)
         b, c = min(b, c), max(b, c)
         # In order now: of two pairs the lower, of one pair or three that, else the lowest.
-        best = c if (c == d) & (c != _NONE) else a
-        best = b if (b == c) & (b != _NONE) else best
+        best = c if (c == d) & (c < _END) else a
+        best = b if (b == c) & (b < _END) else best
         best = a if a == b else best
-        own = here[x + one]
-        new[x] = best if (own >= _WAITS) & (best != _NONE) else own
+        code = best if (here[x] >= _WAITS) & (best < _END) else here[x]
+        new[x] = code
+        changes = np.uint8(changes | np.uint8(code ^ here[x]))
+    return changes != 0
 
 
 @njit(nogil=True, cache=True)
-def _sum_up(here, new, x0):
-    """Bits that 64 pixels changed, and those of all their codes."""
-    changes, codes = np.uint8(0), np.uint8(0)
-    for k in range(WORD):
-        x = x0 + np.uint64(k)
-        changes |= new[x] ^ here[x + np.uint64(1)]
-        codes |= new[x]
-    return changes, codes
+def _tell(new, stretches, waiting):
+    """Write which words still wait."""
+    eights, number = new.view(np.uint64), np.uint64(WORD // 8)
+    for k in range(stretches.shape[0]):
+        for word in range(stretches[k, 0] // WORD, stretches[k, 1] // WORD):
+            bits = np.uint64(0)
+            for eight in range(number):
+                bits |= eights[np.uint64(word) * number + eight]
+            waiting[word] = bits & _EIGHT != 0
 
 
 @njit(nogil=True, cache=True)
-def _count_left(slots, waiting):
+def _count_left(codes, waiting):
     count = 0
-    for y in range(slots.shape[0]):
-        if waiting[y].any():
-            for code in slots[y]:
+    for y in range(waiting.shape[0]):
+        if _any(waiting[y]):
+            for code in codes[y + 1]:
                 count += code >= _WAITS
     return count
 
 
 @njit(nogil=True, cache=True)
-def _list_left(slots, waiting, left):
+def _list_left(codes, waiting, left):
     """List the orphans (y, x) that are left."""
     count = 0
-    for y in range(slots.shape[0]):
-        if waiting[y].any():
-            for x in range(slots.shape[1]):
-                if slots[y, x] >= _WAITS:
+    for y in range(waiting.shape[0]):
+        if _any(waiting[y]):
+            for x in range(codes.shape[1]):
+                if codes[y + 1, x] >= _WAITS:
                     left[count, 0], left[count, 1] = y, x
                     count += 1

@@ -14,7 +14,7 @@ from numba import njit
 
 from gnnseg.kernels.pieces import root, unite
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, MASKED
 
 REACH = 2
 _ORPHAN = 125

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
-from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, MASKED
 
 _SLOTS = 25
 """Slots that are no mark."""

@@ -12,7 +12,7 @@ from numba import njit
 
 from gnnseg.kernels.bits import WORD, count_bits, first_bit, pack
 from gnnseg.kernels.runs import ROW, same_home
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 REACH = 2
 """Cells between a pixel's own cell and the home that it may join."""
@@ -37,23 +37,29 @@ def find_orphans(slots: np.ndarray, step: int) -> np.ndarray:
         Bits.
     """
     height, width = slots.shape
-    shape = height, -(-width // WORD)
-    taken, across, orphans = (np.zeros(shape, np.uint64) for _ in range(3))
-    number = _link(slots, step, taken, across)
-    parents = np.empty(number, np.int32 if slots.size < 1 << 31 else np.int64)
-    _unite_runs(slots, step, taken, across, parents)
+    words = -(-width // WORD)
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+    taken, across, orphans = (np.zeros((height, words), np.uint64) for _ in range(3))
+    flags = np.zeros(WORD * words, np.uint8)
+    number = _link(slots, step, taken, across, flags)
+    parents = np.empty(number + 1, np.int32 if slots.size < 1 << 31 else np.int64)
+    before, down = np.zeros((2, words), np.int64), np.zeros(words, np.uint64)
+    _unite_runs(slots, step, taken, across, flags, before, down, parents)
     homes = -(-height // step) + 2 * REACH, -(-width // step) + 2 * REACH
     main = np.full(homes, -1, parents.dtype)
-    _choose_main(slots, step, taken, across, parents, main)
-    _tell_others(taken, across, parents, main.ravel(), orphans)
+    largest, found = np.zeros(main.size, parents.dtype), np.empty((2, width + 1), parents.dtype)
+    cells = np.arange(width, dtype=np.int32) // step
+    _choose_main(slots, step, taken, across, parents, cells, found, largest, main)
+    is_other = np.ones(parents.size, np.uint8)
+    is_other[main[main >= 0]] = 0
+    _tell_others(taken, across, parents, is_other, orphans)
     return orphans
 
 
 @njit(nogil=True, cache=True)
-def _link(slots, step, taken, across):
+def _link(slots, step, taken, across, flags):
     """Write which pixels have a home, and which that of the pixel on their left; count the runs."""
     height, width = slots.shape
-    flags = np.zeros(WORD * taken.shape[1], np.uint8)
     number = 0
     for y in range(height):
         row = slots[y]
@@ -82,28 +88,20 @@ def _link_down(above, row, new_cells, flags, down):
 
 
 @njit(nogil=True, cache=True)
-def _unite_runs(slots, step, taken, across, parents):
+def _unite_runs(slots, step, taken, across, flags, before, down, parents):
     """Unite runs that touch: the first of a piece holds minus its pixels, the others a run before.
 
-    Runs are numbered in raster order.
+    Runs are numbered in raster order. `before` counts those before each word, in the row above and
+    in this one.
     """
-    height, width = slots.shape
-    words = taken.shape[1]
-    flags, down = np.zeros(WORD * words, np.uint8), np.zeros(words, np.uint64)
-    starts, ends = np.empty(width, np.int32), np.empty(width, np.int32)
-    # Runs before each word, in the row above and in this one.
-    above, here = np.zeros(words, np.int64), np.zeros(words, np.int64)
-    first = 0
+    height, words = taken.shape
+    number = 0
     for y in range(height):
-        above, here = here, above
-        count = _list_runs(taken[y], across[y], starts, ends)
-        for k in range(count):
-            parents[first + k] = starts[k] - ends[k]
-        number = first
+        above, here = before[1 - y % 2], before[y % 2]
+        _size_runs(taken[y], across[y], number, parents)
         for w in range(words):
             here[w] = number
             number += count_bits(taken[y, w] & ~across[y, w])
-        first += count
         if y > 0:
             _link_down(slots[y - 1], slots[y], y % step == 0, flags, down)
             rows = taken[y - 1], across[y - 1], taken[y], across[y]
@@ -111,82 +109,120 @@ def _unite_runs(slots, step, taken, across, parents):
 
 
 @njit(nogil=True, cache=True)
+def _size_runs(taken, across, first, parents):
+    """Write minus the pixels of each run of a row, from that of number `first` on.
+
+    What does not continue a run ends the one before, a masked pixel too; then its size is written
+    once more, by the next run. `parents` has room for one more than there are.
+    """
+    number, begin, is_run = np.uint64(first), 0, np.uint64(0)
+    for w in range(taken.size):
+        bits = ~across[w]
+        while bits:
+            bit = first_bit(bits)
+            x = WORD * w + bit
+            parents[number] = begin - x
+            number += is_run
+            begin, is_run = x, taken[w] >> np.uint64(bit) & _ONE
+            bits &= bits - _ONE
+    parents[number] = begin - WORD * taken.size
+
+
+@njit(nogil=True, cache=True)
 def _unite_rows(rows, down, above, here, parents):
     """Unite the runs of two rows that touch."""
     taken_above, across_above, taken, across = rows
-    carry = np.uint64(0)
+    carry = seen = np.uint64(0)
     for w in range(down.size):
         # Once for two runs: where the pixels on the left belong to the same two, all is done.
         again = (down[w] << _ONE | carry) & across[w] & across_above[w]
         carry = down[w] >> _LAST
         touch = down[w] & ~again
-        while touch:
-            until = touch ^ (touch - _ONE)
-            a = above[w] + count_bits(taken_above[w] & ~across_above[w] & until) - 1
-            b = here[w] + count_bits(taken[w] & ~across[w] & until) - 1
+        first_above, first = taken_above[w] & ~across_above[w], taken[w] & ~across[w]
+        # Those that touch a run above on their left, too (see `_fill`).
+        more = _fill((touch << _ONE | seen) & across[w], across[w])
+        seen = (touch | more) >> _LAST
+        bits = touch & ~more
+        while bits:
+            until = bits ^ (bits - _ONE)
+            a = above[w] + count_bits(first_above & until) - 1
+            _hang(parents, a, here[w] + count_bits(first & until) - 1)
+            bits &= bits - _ONE
+        bits = touch & more
+        while bits:
+            until = bits ^ (bits - _ONE)
+            a = above[w] + count_bits(first_above & until) - 1
+            b = here[w] + count_bits(first & until) - 1
             unite(parents, root(parents, a), root(parents, b))
-            touch &= touch - _ONE
+            bits &= bits - _ONE
 
 
 @njit(nogil=True, cache=True)
-def _list_runs(taken, across, starts, ends):
-    """List where the runs of a row start and end; return how many."""
-    count = last = 0
-    for w in range(taken.size):
-        beyond = across[w + 1] << _LAST if w + 1 < taken.size else np.uint64(0)
-        bits = taken[w] & ~across[w]
-        while bits:
-            starts[count] = WORD * w + first_bit(bits)
-            count += 1
-            bits &= bits - _ONE
-        bits = taken[w] & ~(across[w] >> _ONE | beyond)
-        while bits:
-            ends[last] = WORD * w + first_bit(bits) + 1
-            last += 1
-            bits &= bits - _ONE
-    return count
+def _fill(bits, across):
+    """Set all bits from given ones to the end of their stretch of ones in `across`.
+
+    A bit added to a stretch of ones clears them from there on.
+    """
+    return bits | across & ~(across + bits)
 
 
 @njit(nogil=True, cache=True)
-def _choose_main(slots, step, taken, across, parents, main):
-    """Write the first run of each home's main piece; homes count from two cells before."""
+def _hang(parents, a, b):
+    """Let a run that belongs to nothing yet belong to the piece of one above.
+
+    Most runs point to the first of their piece: without a branch for those that are the first.
+    """
+    above = parents[a]
+    piece = a if above < 0 else np.int64(above)
+    while parents[piece] >= 0:
+        piece = np.int64(parents[piece])
+    parents[piece] += parents[b]
+    parents[b] = piece
+
+
+@njit(nogil=True, cache=True)
+def _choose_main(slots, step, taken, across, parents, cells, found, largest, main):
+    """Write the first run of each home's main piece; homes count from two cells before.
+
+    `cells` are those of the columns, `largest` starts with zeros, and `found` is room for a row.
+    """
+    across_homes, chosen = main.shape[1], main.reshape(-1)
+    pieces, columns = found
     run = 0
     for y in range(slots.shape[0]):
-        cell_y = y // step
+        count = np.uint64(0)
         for w in range(taken.shape[1]):
             bits = taken[y, w] & ~across[y, w]
             while bits:
-                if parents[run] < 0:
-                    x = WORD * w + first_bit(bits)
-                    slot = np.int64(slots[y, x])
-                    home = cell_y + slot // ROW, x // step + slot % ROW
-                    if main[home] < 0 or parents[run] < parents[main[home]]:
-                        main[home] = run
+                pieces[count], columns[count] = run, WORD * w + first_bit(bits)
+                count += np.uint64(parents[run] < 0)
                 bits &= bits - _ONE
                 run += 1
+        first = y // step * across_homes
+        for k in range(count):
+            x, size = columns[k], parents[pieces[k]]
+            slot = np.int64(slots[y, x])
+            home = first + slot // ROW * across_homes + cells[x] + slot % ROW
+            chosen[home] = pieces[k] if size < largest[home] else chosen[home]
+            largest[home] = min(size, largest[home])
 
 
 @njit(nogil=True, cache=True)
-def _tell_others(taken, across, parents, main, orphans):
-    """Set the bits of the runs whose piece is not the main one."""
-    is_other = np.ones(parents.size, np.bool_)
-    for run in main:
-        if run >= 0:
-            is_other[run] = False
+def _tell_others(taken, across, parents, is_other, orphans):
+    """Set the bits of the runs whose piece is not the main one; their first run is known."""
     run = 0
     for y in range(taken.shape[0]):
         carry = np.uint64(0)
         for w in range(taken.shape[1]):
             bits, begins = taken[y, w] & ~across[y, w], np.uint64(0)
             while bits:
-                if parents[run] >= 0:  # a run before, which knows
-                    is_other[run] = is_other[parents[run]]
-                begins |= np.uint64(is_other[run]) << np.uint64(first_bit(bits))
+                # That of a run before, which knows, or its own.
+                other = is_other[run if parents[run] < 0 else np.int64(parents[run])]
+                is_other[run] = other
+                begins |= np.uint64(other) << np.uint64(first_bit(bits))
                 bits &= bits - _ONE
                 run += 1
-            # A bit added to a stretch of ones clears them all: so runs are found from their first.
-            goes_on = (begins << _ONE | carry) & across[y, w]
-            orphans[y, w] = begins | across[y, w] & ~(across[y, w] + goes_on) | goes_on
+            orphans[y, w] = begins | _fill((begins << _ONE | carry) & across[y, w], across[y, w])
             carry = orphans[y, w] >> _LAST
 
 

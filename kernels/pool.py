@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 
 def pool(maps: np.ndarray, slots: np.ndarray, step: int, stride: int, sums: np.ndarray) -> None:

@@ -29,6 +29,7 @@ CANDIDATES = 10
 WEIGHTS = np.rint(2.0**20 * np.exp(-np.arange(14 * FINE) / FINE)).astype(np.int64)
 """Of exponents from the least on; beyond, nothing."""
 _NOWHERE = np.iinfo(np.int64).max
+_ELSEWHERE = -(1 << 40)
 
 
 class Homes(NamedTuple):
@@ -163,78 +164,74 @@ def mix(
 
 @njit(nogil=True, cache=True)
 def _mix(slots, step, homes, first, work, corner, places, nearness, weights, out):
-    exponents = np.empty(CANDIDATES, np.int64)
-    where = np.empty((CANDIDATES, 2), np.int64)
-    totals = np.empty(out.shape[1], np.int64)
+    rows, columns = homes.occupied.shape
+    number, channels, classes = rows * columns, len(work), out.shape[1]
+    logits, occupied = homes.logits.reshape(number, classes), homes.occupied.reshape(number)
+    colour, centre = homes.colour.reshape(number, channels), homes.centre.reshape(number, 2)
+    precision = homes.precision.reshape(number, channels)
+    where, levels = np.empty((2, CANDIDATES), np.int64)
+    soft, totals = np.empty(channels, np.int64), np.empty(classes, np.int64)
     for n in range(len(places)):
         y, x = np.int64(places[n, 0]), np.int64(places[n, 1])
-        cell = first[0] + y // step, first[1] + x // step
-        _list_homes(np.int64(slots[y, x]), cell, homes.occupied, where)
-        _add_places(y, x, step, first, homes.centre, where, nearness, exponents)
-        for c in range(len(work)):
-            soft = _soften(work[c], corner[0] + y, corner[1] + x)
-            precision = homes.precision[cell[0], cell[1], c]
-            _add_colours(soft, precision, homes.colour[:, :, c], where, exponents)
-        _add_logits(homes.logits, where, exponents, weights, totals, out[n])
-
-
-@njit(nogil=True, cache=True)
-def _list_homes(slot, cell, occupied, where):
-    """Write the candidates of a pixel, -1 where there is none."""
-    own_y, own_x = cell[0] + slot // 5 - 2, cell[1] + slot % 5 - 2
-    inside = abs(own_y - cell[0]) <= 1 and abs(own_x - cell[1]) <= 1
-    for k in range(CANDIDATES):
-        y, x = cell[0] + k // 3 - 1, cell[1] + k % 3 - 1
-        if k == CANDIDATES - 1:
-            y, x = own_y, -1 if inside else own_x
-        there = 0 <= y < occupied.shape[0] and 0 <= x < occupied.shape[1]
-        where[k, 0] = y if there and occupied[y, x] else -1
-        where[k, 1] = x
-
-
-@njit(nogil=True, cache=True)
-def _add_places(y, x, step, first, centre, where, nearness, exponents):
-    for k in range(CANDIDATES):
-        home_y, home_x = where[k]
-        if home_y >= 0:
-            far_y = PARTS * (y - (home_y - first[0]) * step) - np.int64(centre[home_y, home_x, 0])
-            far_x = PARTS * (x - (home_x - first[1]) * step) - np.int64(centre[home_y, home_x, 1])
-            exponents[k] = (far_y * far_y + far_x * far_x) * nearness
+        down, across = y // step, x // step
+        cell_y, cell_x = first[0] + down, first[1] + across
+        for c in range(channels):
+            soft[c] = _soften(work[c], corner[0] + y, corner[1] + x)
+        count, least = 0, _NOWHERE
+        for k in range(CANDIDATES):
+            dy, dx = _offset(k, np.int64(slots[y, x]))
+            home_y, home_x = cell_y + dy, cell_x + dx
+            home = home_y * columns + home_x
+            if 0 <= home_y < rows and 0 <= home_x < columns and occupied[home]:
+                far_y = PARTS * (y - (down + dy) * step) - centre[home, 0]
+                far_x = PARTS * (x - (across + dx) * step) - centre[home, 1]
+                exponent = (far_y * far_y + far_x * far_x) * nearness
+                exponent += _difference(soft, colour[home], precision[cell_y * columns + cell_x])
+                where[count], levels[count] = home, exponent >> SHIFT
+                least = min(least, levels[count])
+                count += 1
+        _average(logits, where[:count], levels[:count], least, weights, totals, out[n])
 
 
 @njit(nogil=True, cache=True)
 def _soften(plane, y, x):
     """A pixel after a 3 x 3 binomial filter, times `SOFT`."""
     total = np.int64(0)
-    for dy in range(-1, 2):
-        side = np.int64(plane[y + dy, x - 1]) + np.int64(plane[y + dy, x + 1])
-        total += (2 - abs(dy)) * (side + 2 * np.int64(plane[y + dy, x]))
+    for row in range(y - 1, y + 2):
+        sides = np.int64(plane[row, x - 1]) + np.int64(plane[row, x + 1])
+        total += (1 + (row == y)) * (sides + 2 * np.int64(plane[row, x]))
     return total
 
 
 @njit(nogil=True, cache=True)
-def _add_colours(soft, precision, colour, where, exponents):
-    for k in range(CANDIDATES):
-        if where[k, 0] >= 0:
-            away = soft - np.int64(colour[where[k, 0], where[k, 1]])
-            exponents[k] += away * away * precision
+def _offset(k, slot):
+    """How many cells below and right of a pixel's the k-th candidate lies; far off for none."""
+    if k < CANDIDATES - 1:
+        return k // 3 - 1, k % 3 - 1
+    dy, dx = slot // 5 - 2, slot % 5 - 2
+    return (dy, dx) if abs(dy) > 1 or abs(dx) > 1 else (_ELSEWHERE, _ELSEWHERE)
 
 
 @njit(nogil=True, cache=True)
-def _add_logits(logits, where, exponents, weights, totals, out):
-    least = _NOWHERE
-    for k in range(CANDIDATES):
-        if where[k, 0] >= 0:
-            least = min(least, exponents[k] >> SHIFT)
+def _difference(soft, colour, precision):
+    total = np.int64(0)
+    for c in range(soft.size):
+        away = soft[c] - colour[c]
+        total += away * away * precision[c]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _average(logits, where, levels, least, weights, totals, out):
     totals[:] = 0
     whole = np.int64(0)
-    for k in range(CANDIDATES):
-        if where[k, 0] < 0:
-            continue
-        level = (exponents[k] >> SHIFT) - least
+    for k in range(where.size):
+        level = levels[k] - least
         if level < weights.size:
             whole += weights[level]
+            row = logits[where[k]]
             for c in range(totals.size):
-                totals[c] += weights[level] * logits[where[k, 0], where[k, 1], c]
+                totals[c] += weights[level] * row[c]
+    scale = np.float64(whole) * LEVELS
     for c in range(totals.size):
-        out[c] = totals[c] / (np.float64(whole) * LEVELS)
+        out[c] = totals[c] / scale

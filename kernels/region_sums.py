@@ -14,7 +14,7 @@ from numba import njit
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.patterns import PATTERNS, pattern_codes
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import LAYER
+from gnnseg.kernels.slots import LAYER
 
 GEOMETRY = 6
 """Leading sums: count, y, x, y*y, y*x, x*x, positions counted from the home cell's corner."""
@@ -88,20 +88,36 @@ def region_sums(
     table, bars = sums.reshape(-1, sums.shape[2]), histogram.reshape(-1, size)
     each = (0,) * (1 + len(rings))  # the compiler knows how long a tuple is
     kinds = planes, rings, grey_top, each
-    _sum_strips(work, grey, slots, step, kinds, corner, sums.shape[:2], table, bars)
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+    values = np.zeros((len(planes), _SIDE, _PITCH), np.int16)
+    codes = np.zeros((len(each), _SIDE, _PITCH), np.uint8)
+    columns = np.arange(slots.shape[1])
+    ahead = (columns // step - columns // _SIDE * _SIDE // step).astype(np.uint16)
+    strip = values, codes, np.empty((_SIDE, _PITCH), np.int16), ahead
+    scratch = _make_scratch(size)
+    _sum_strips(work, grey, slots, step, kinds, corner, sums.shape[:2], strip, scratch, table, bars)
+
+
+def _make_scratch(size: int) -> tuple[np.ndarray, ...]:
+    """What is written for a tile, and the places of its pixels.
+
+    Of each of its homes its row of the table, and which pixels it has, as -1; of each key where in
+    the counts its home's begin; counts by home, the first for all pixels of none, in two banks, so
+    that neighbouring pixels need not wait for each other.
+    """
+    homes, masks = np.empty(_MOST, np.int64), np.empty(_MOST * _AREA, np.int16)
+    begins, counts = np.zeros(_NONE + 1, np.int32), np.zeros((2, (_MOST + 1) * size), np.int32)
+    y, x = np.indices((_SIDE, _SIDE))
+    places = np.stack([_COUNT + y, x, y * y, y * x, x * x]).astype(np.int16).reshape(5, _AREA)
+    return homes, masks, begins, counts, places
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
+def _sum_strips(work, grey, slots, step, kinds, corner, cells, strip, scratch, table, bars):
     """Add a window, a strip of `_SIDE` rows and `_STRIP` columns at a time."""
     planes, rings, grey_top, each = kinds
-    height, width = slots.shape
-    values = np.zeros((len(planes), _SIDE, _PITCH), np.int16)
-    codes = np.zeros((len(each), _SIDE, _PITCH), np.uint8)
-    keys, row = np.empty((_SIDE, _PITCH), np.int16), (_SIDE - 1) // step + 6
-    scratch = _make_scratch(bars.shape[1])
-    columns = np.arange(width)
-    ahead = (columns // step - columns // _SIDE * _SIDE // step).astype(np.uint16)
+    values, codes, keys, ahead = strip
+    (height, width), row = slots.shape, (_SIDE - 1) // step + 6
     for y0 in range(0, height, _SIDE):
         for x0 in range(0, width, _STRIP):
             size = min(_SIDE, height - y0), min(_STRIP, width - x0)
@@ -120,24 +136,6 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, table, bars):
                 _add_values(values.reshape(-1), left, len(planes), homes, scratch, table)
                 _count(codes.reshape(-1), keys.reshape(-1), left, each, scratch)
                 _hand_over(homes, scratch, bars)
-
-
-@njit(nogil=True, cache=True)
-def _make_scratch(size):
-    """What is written for a tile, and the places of its pixels.
-
-    Of each of its homes its row of the table, and which pixels it has, as -1; of each key where in
-    the counts its home's begin; counts by home, the first for all pixels of none, in two banks, so
-    that neighbouring pixels need not wait for each other.
-    """
-    homes, masks = np.empty(_MOST, np.int64), np.empty(_MOST * _AREA, np.int16)
-    begins, counts = np.zeros(_NONE + 1, np.int32), np.zeros((2, (_MOST + 1) * size), np.int32)
-    places = np.empty((5, _SIDE, _SIDE), np.int16)
-    for y in range(_SIDE):
-        for x in range(_SIDE):
-            places[0, y, x], places[1, y, x] = _COUNT + y, x
-            places[2, y, x], places[3, y, x], places[4, y, x] = y * y, y * x, x * x
-    return homes, masks, begins, counts, places.reshape(5, _AREA)
 
 
 @njit(nogil=True, cache=True)

@@ -11,20 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnnseg.kernels.slic import (
-    FIRST,
-    LAYER,
-    QUARTERS,
-    add_cells,
-    add_rest,
-    assign,
-    few_channels,
-    inner_cells,
-    make_ruler,
-    settle,
-    take_sample,
-    update_shift,
-)
+from gnnseg.kernels.assign import assign
+from gnnseg.kernels.ruler import QUARTERS, make_ruler
+from gnnseg.kernels.seeds import add_cells, add_rest, take_sample
+from gnnseg.kernels.slic import inner_cells, settle, update_shift
+from gnnseg.kernels.slots import FIRST, LAYER
 
 OWN = LAYER * 2 + 12
 """Slot of a voxel in its own cell's superpixel; slot = 25 (dz + 2) + 5 (dy + 2) + dx + 2."""
@@ -84,7 +75,6 @@ def slic_volume(
         for z, taken in enumerate(volume.slots)
     ]
     centres = _seed(volume, samples, stride)
-    few = few_channels(volume.work.shape[1])
     for round_ in range(n_iter):
         planes, part = _inner_part(volume, 2 * round_ + 1, open_sides)
         sums, depth = centres.no_sums()
@@ -93,7 +83,7 @@ def slic_volume(
             found = np.zeros((LAYERS, *sums.shape[1:]), np.int64)
             channels, taken = samples[z]
             plane = channels, taken, (0, 0), volume.steps[1], stride, ruler
-            assign(*plane, homes, _FIRST, found, part, few)
+            assign(*plane, homes, _FIRST, found, part)
             for layer, cz in enumerate(layers):
                 if 0 <= cz < len(sums):
                     sums[cz] += found[layer]
@@ -104,7 +94,7 @@ def slic_volume(
     for z in planes:
         homes, _ = centres.homes_of(z)
         plane = volume.work[z], volume.slots[z], volume.corner, volume.steps[1], 1, ruler
-        assign(*plane, homes, _FIRST, nothing, part, few)
+        assign(*plane, homes, _FIRST, nothing, part)
 
 
 _FIRST = FIRST + LAYER

@@ -9,7 +9,7 @@ import pytest
 
 import gnnseg
 from gnnseg.errors import UsageError
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 STEP = 3
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gnnseg.cli.evaluate import Split
-from gnnseg.cli.options import AsJson, DatasetPath
+from gnnseg.cli.options import AsJson, Compactness, DatasetPath
 from gnnseg.cli.output import emit, percent, seconds, table
 from gnnseg.errors import UsageError
 
@@ -19,6 +19,7 @@ def ceiling(
     steps: Annotated[
         str, typer.Option("--steps", metavar="N,N,...", help="Sizes of cells to try, in pixels.")
     ] = "6,8,12,16",
+    compactness: Compactness = 4.0,
     split: Split = "val",
     target: Annotated[
         float | None,
@@ -39,8 +40,10 @@ def ceiling(
     sizes = parse_steps(steps)
     _check_plot(plot)
     from gnnseg.pipeline import ceiling as measure
+    from gnnseg.superpixels import SlicSettings
 
-    result = measure(dataset, sizes, split=split, target=target)
+    settings = SlicSettings(compactness=compactness)
+    result = measure(dataset, sizes, split=split, target=target, settings=settings)
     if plot is not None:
         from gnnseg.pipeline.ceiling_plot import save_ceiling_plot
 

@@ -19,7 +19,7 @@ from gnnseg.kernels.adjacency_volume import (
     adjacency_in_plane,
 )
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
-from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels import Box, BoxBlock, PixelReader, Pixels, SlicSettings, VolumeReader
 from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.volume import box_cells, compute_slots, read_volume

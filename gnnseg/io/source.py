@@ -11,6 +11,7 @@ import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
+from gnnseg.io.array_source import ArrayReader
 from gnnseg.io.device_source import DeviceReader
 from gnnseg.io.guard import reading
 
@@ -111,9 +112,12 @@ class ImageSource:
             return np.empty((self.num_channels, *window.shape), self.dtype)
         index = self.layout.index(window, plane, self.num_channels)
         with reading(self.name):
-            data = self.reader.read(index)
-            data = data.transpose(self.layout.order).reshape(self.num_channels, *window.shape)
-            return np.ascontiguousarray(data, self.dtype)
+            return np.ascontiguousarray(self._by_channel(self.reader.read(index), window))
+
+    def _by_channel(self, data: np.ndarray, window: Window) -> np.ndarray:
+        """What a reader gave as (C, h, w)."""
+        data = data.transpose(self.layout.order).reshape(self.num_channels, *window.shape)
+        return np.asarray(data, self.dtype)
 
     @property
     def is_on_device(self) -> bool:
@@ -121,11 +125,19 @@ class ImageSource:
         return isinstance(self.reader, DeviceReader)
 
     def read_there(self, window: Window, plane: int = 0) -> Any:
-        """The pixels of `window` as (C, h, w) where the image lies: in memory, or on a GPU."""
+        """The pixels of `window` as (C, h, w) where the image lies: in memory, or on a GPU.
+
+        In memory they are not copied where that can be helped: they have any strides, and may be
+        the caller's own, to be read at once and never written.
+        """
         self._check(window, plane)
         if isinstance(self.reader, DeviceReader):
             return self.reader.read_there(self.layout, window, plane, self.num_channels)
-        return self.read(window, plane)
+        index = self.layout.index(window, plane, self.num_channels)
+        with reading(self.name):
+            if isinstance(self.reader, ArrayReader):
+                return self._by_channel(self.reader.array[index], window)
+            return self._by_channel(self.reader.read(index), window)
 
     def _check(self, window: Window, plane: int) -> None:
         if window.clip(self.bounds) != window or not 0 <= plane < self.num_planes:

@@ -9,7 +9,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from gnnseg.kernels.pool import pool, spread
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 
 def pool_pixels(

@@ -9,7 +9,7 @@ import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.graph.table import FINE_REACH
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 from gnnseg.models.group import LOGITS
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.probability import softmax

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Lattice, Window
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.candidates import homes_of
 

@@ -15,7 +15,7 @@ from gnnseg.errors import InputError, MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
 from gnnseg.io.values import open_values
-from gnnseg.kernels.slic import OWN
+from gnnseg.kernels.slots import OWN
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reused_memory, rss
 from gnnseg.paint import homes_around, paint_window

@@ -12,7 +12,7 @@ from gnnseg.blocks import Window
 from gnnseg.features import feature_names, planes
 from gnnseg.graph import RegionTable
 from gnnseg.kernels.refine import FINE, LEVELS, PARTS, SHIFT, SOFT, Homes, border_band, mix
-from gnnseg.kernels.slic import OWN
+from gnnseg.kernels.slots import OWN
 from gnnseg.superpixels import Scaling
 from gnnseg.superpixels.reader import MARGIN
 
@@ -20,12 +20,27 @@ WIDTH, WIDEST = 2, 64
 """Pixels to each side of a border that are refined by default, and at most."""
 AT_ONCE = 1 << 16
 """Pixels that are looked at together."""
-_LEAST_SPREAD, _SPREAD = 0.001, 0.5
-"""Of colours, as shares of the scale: a variance everywhere, and how much of that found around."""
-_PLACE = 0.8
-"""Square of the distance at which a region weighs 1/e, in cell sides."""
 _LOWEST = -64.0
 """Logits below the largest one by more count as this."""
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """How fast a region's weight falls: by e at these squares.
+
+    Attributes
+    ----------
+    colour : float
+        Square of a difference of colours, as a share of the scale.
+    spread : float
+        How much of the variance of colours in the regions around is added to that.
+    place : float
+        Square of the distance from the centre of the region, in cell sides.
+    """
+
+    colour: float = 0.001
+    spread: float = 0.5
+    place: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -38,10 +53,16 @@ class Mixture:
     homes: Homes
     step: int
     first: tuple[int, int]
+    nearness: int
 
     @classmethod
     def of(
-        cls, table: RegionTable, logits: np.ndarray, scaling: Scaling, first: tuple[int, int]
+        cls,
+        table: RegionTable,
+        logits: np.ndarray,
+        scaling: Scaling,
+        first: tuple[int, int],
+        sharpness: Sharpness = Sharpness(),
     ) -> Mixture:
         """From the features of regions and their logits (N, classes)."""
         channels = scaling.num_channels
@@ -52,7 +73,7 @@ class Mixture:
         scale = SOFT * scaling.top
         relative = logits - logits.max(axis=1, keepdims=True)
         levels = np.rint(np.maximum(relative.astype(np.float64), _LOWEST) * LEVELS)
-        precision = 1 / (_SPREAD * _mean_around(spread, occupied) + _LEAST_SPREAD)
+        precision = 1 / (sharpness.spread * _mean_around(spread, occupied) + sharpness.colour)
         centre = table.moment * np.float64(PARTS) / np.maximum(table.area, 1)[..., None]
         homes = Homes(
             logits=levels.astype(np.int32).reshape(*table.window.shape, -1),
@@ -61,7 +82,8 @@ class Mixture:
             centre=np.rint(centre).astype(np.int32),
             occupied=occupied,
         )
-        return cls(homes, table.cell, first)
+        nearness = round(FINE * 2.0**SHIFT / (sharpness.place * (PARTS * table.cell) ** 2))
+        return cls(homes, table.cell, first, nearness)
 
     def logits_at(self, slots: np.ndarray, work: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Mixed logits (N, classes) float32 of pixels (N, 2); the largest of a region counts as 0.
@@ -69,9 +91,8 @@ class Mixture:
         `work` are the channels of the slots' window as a `PixelReader` reads them.
         """
         out = np.empty((len(places), self.homes.logits.shape[-1]), np.float32)
-        nearness = round(FINE * 2.0**SHIFT / (_PLACE * (PARTS * self.step) ** 2))
         corner = MARGIN, MARGIN
-        mix(slots, self.step, self.homes, self.first, work, corner, places, nearness, out)
+        mix(slots, self.step, self.homes, self.first, work, corner, places, self.nearness, out)
         return out
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.features import feature_names
 from gnnseg.graph import TableStore, create_tables, describe, open_tables
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 if TYPE_CHECKING:
     from gnnseg.models import Model

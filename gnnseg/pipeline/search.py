@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +78,11 @@ class Search:
         check_inputs(inputs, [out, source.folder, *([picture] if picture else [])])
         if picture is not None and image.is_stack:
             raise UsageError(f"{image.name}: a picture shows one plane, and this is a stack")
-        job = prepare(image, self.model, self.options)
+        options = self.options
         if labels is not None:
             _check_labels(labels, image)
+            options = replace(options, held=options.held + labels.resident_bytes)
+        job = prepare(image, self.model, options)
         if self.overwrite:
             remove_run(source.folder)
         settings = {**job.settings(), "kind": KIND}

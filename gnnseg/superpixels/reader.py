@@ -18,7 +18,7 @@ from gnnseg.kernels.arrays import (
     mean_of_channels,
     write_where_zero,
 )
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.smooth import gaussian_weights, smooth
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import InputError
 from gnnseg.kernels.arrays import empty, full, repeat_channel, repeat_edges
 from gnnseg.kernels.colour import TOP, scale_floats, scale_integers
-from gnnseg.kernels.slic import SPAN
+from gnnseg.kernels.ruler import SPAN
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource

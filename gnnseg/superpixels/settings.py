@@ -8,7 +8,7 @@ from typing import Any
 from gnnseg.blocks import step_for
 from gnnseg.errors import UsageError
 from gnnseg.kernels.colour import TOP
-from gnnseg.kernels.slic import HEAVIEST
+from gnnseg.kernels.ruler import HEAVIEST
 
 MOST_COMPACT = HEAVIEST * 100 // TOP
 

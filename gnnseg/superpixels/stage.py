@@ -12,7 +12,8 @@ from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.arrays import copied, full, on_host
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import MASKED, slic
+from gnnseg.kernels.slic import slic
+from gnnseg.kernels.slots import MASKED
 from gnnseg.superpixels.reader import MARGIN, PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings

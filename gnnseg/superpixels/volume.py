@@ -11,8 +11,9 @@ from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity_volume import connect_volume
-from gnnseg.kernels.slic import HEAVIEST, LAYER, MASKED
+from gnnseg.kernels.ruler import HEAVIEST
 from gnnseg.kernels.slic_volume import Volume, slic_volume
+from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels.box import Box, BoxBlock, VolumeLattice
 from gnnseg.superpixels.reader import MARGIN, PixelReader
 from gnnseg.superpixels.scaling import Scaling

@@ -15,7 +15,7 @@ from gnnseg.kernels.adjacency import CODES, REACH
 from gnnseg.kernels.cuda.homes import belongs, home_offset, near
 from gnnseg.kernels.cuda.launch import THREADS
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 _COUNTS = CODES + 1
 """Sides by offset, and all sides in the last place."""

@@ -6,7 +6,7 @@ from numba import cuda
 
 from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 _REACH = ROW // 2
 

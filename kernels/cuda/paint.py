@@ -8,7 +8,7 @@ from numba import cuda
 
 from gnnseg.kernels.cuda.launch import per_pixel
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 _REACH = ROW // 2
 

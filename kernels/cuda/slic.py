@@ -14,7 +14,9 @@ from numba import cuda
 
 from gnnseg.kernels.cuda.compare import least
 from gnnseg.kernels.cuda.launch import THREADS, per_item, per_pixel
-from gnnseg.kernels.slic import FIRST, MASKED, QUARTERS, inner_cells
+from gnnseg.kernels.ruler import QUARTERS
+from gnnseg.kernels.slic import inner_cells
+from gnnseg.kernels.slots import FIRST, MASKED
 
 MOST_CHANNELS = 64
 """What readers let through to a GPU at most."""

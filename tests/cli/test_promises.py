@@ -52,6 +52,27 @@ def test_the_labels_are_the_same_for_any_tiling(
     assert chunks(out) == chunks(whole)
 
 
+def test_maps_and_refined_labels_are_the_same_for_any_tiling(
+    program, gnnseg_json, image, model, whole, tmp_path
+):
+    """And for a process that is killed while it paints."""
+    command, env = program
+    arguments = ["segment", image, "-m", model, "--uncertainty", "--refine", "--probabilities"]
+    first, second = tmp_path / "first.zarr", tmp_path / "second.zarr"
+    gnnseg_json(*arguments, "-o", first, "--block", 2048, "--workers", 1)
+    arguments += ["-o", second, "--block", BLOCK, "--workers", 2]
+    process = subprocess.Popen([*command, *map(str, arguments)], env=env)
+    wait_for_marks(process, second, 5, "paint")
+    process.kill()
+    process.wait()
+    assert gnnseg_json(*arguments)["resumed"] is True
+    assert chunks(first) == chunks(second) != chunks(whole)
+    for name in ("uncertainty", "probabilities"):
+        maps = [path.with_name(f"{path.name}.{name}.zarr") for path in (first, second)]
+        assert len(chunks(maps[0])) >= 16
+        assert chunks(maps[0]) == chunks(maps[1])
+
+
 def test_a_roi_is_the_crop_of_the_whole(gnnseg, image, model, whole, tmp_path, read_labels_of):
     out = tmp_path / "labels.zarr"
     gnnseg("segment", image, "-m", model, "-o", out, "--roi", "611:1203,37:590")
@@ -182,9 +203,16 @@ def peak_of(program, arguments):
     return json.loads(done.stdout), peak
 
 
-def test_the_memory_stays_below_what_was_asked_for(gnnseg, program, make_image, model, tmp_path):
-    image = make_image(4200, 4200)
-    arguments = ["segment", image, "-m", model, "-o", tmp_path / "labels.zarr"]
+EVERYTHING = ["--probabilities", "--uncertainty", "--refine", "--refine-width", 20]
+"""That painting can do, for most of the pixels."""
+
+
+@pytest.mark.parametrize(("side", "extra"), [(4200, []), (2200, EVERYTHING)])
+def test_the_memory_stays_below_what_was_asked_for(
+    gnnseg, program, make_image, model, side, extra, tmp_path
+):
+    image = make_image(side, side)
+    arguments = ["segment", image, "-m", model, "-o", tmp_path / "labels.zarr", *extra]
     refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
     least = re.search(r"use --memory (\d+MiB)", refused)[1]
     found, peak = peak_of(program, [*arguments, "--memory", least])

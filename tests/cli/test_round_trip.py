@@ -117,6 +117,13 @@ def test_evaluation(gnnseg_json, dataset, model):
     assert 0 < found["error_auroc"] < 1
 
 
+def test_evaluation_with_refined_borders(gnnseg, gnnseg_json, dataset, model):
+    found = gnnseg_json("evaluate", dataset, "-m", model, "--refine")
+    assert {"miou_unrefined", "boundary_f1", "boundary_f1_unrefined"} <= set(found)
+    shown = gnnseg("evaluate", dataset, "-m", model, "--refine").stdout
+    assert re.search(r"^boundary F1 +[\d.]+ %, [\d.]+ % unrefined$", shown, re.MULTILINE)
+
+
 def test_a_different_pixel_size_is_a_warning(gnnseg, image, model, tmp_path):
     import safetensors
     import safetensors.numpy
@@ -172,6 +179,7 @@ def test_an_older_ome_zarr_holds_the_same_labels(
     np.testing.assert_array_equal(read_labels_of(out), read_labels_of(segmented["output"]))
     assert gnnseg_json("info", out)["complete"] is True
     assert "0.5" in gnnseg(*arguments, "--ome-version", "0.6", code=2).stderr
+    assert "1 to 64" in gnnseg(*arguments, "--refine-width", "65", code=2).stderr
 
 
 def test_the_scratch_is_moved_to_the_folder_that_keeps_it(segmented, gnnseg_json):
@@ -254,6 +262,14 @@ def test_the_ceiling_suggests_a_step_and_draws(gnnseg, gnnseg_json, dataset, tmp
     assert "0.8" in gnnseg("ceiling", "--help").stdout
     for wrong in (["--target", 80], ["--plot", tmp_path / "a.jpg"]):
         gnnseg("ceiling", dataset, *wrong, code=2)
+
+
+def test_the_ceiling_depends_on_compactness(gnnseg_json, dataset):
+    loose, default, stiff = (
+        gnnseg_json("ceiling", dataset, "--steps", "16", *option)["rows"][0]["ceiling_miou"]
+        for option in (("--compactness", "1"), (), ("--compactness", "150"))
+    )
+    assert stiff < default != loose
 
 
 def test_info(gnnseg_json, segmented, trained, dataset, image):

@@ -16,7 +16,7 @@ from gnnseg.graph import VOLUME_EDGE_NAMES
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.graph.volume import add_up_volume
 from gnnseg.kernels.region_sums import GEOMETRY
-from gnnseg.kernels.slic import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels import Box
 from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.volume import box_cells, read_volume

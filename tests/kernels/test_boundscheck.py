@@ -14,6 +14,7 @@ import numpy as np
 from gnnseg.graph import RegionGraph, nearest_graph, whole_table
 from gnnseg.io import open_image
 from gnnseg.kernels.paint import count_labels, paint
+from gnnseg.pipeline.refine import Mixture, refine
 from gnnseg.superpixels import SlicSettings, make_reader
 
 rng = np.random.default_rng(0)
@@ -31,6 +32,14 @@ def check(image, mask=None, **settings):
     assert ((out == 1) == (slots < 25)).all()
     counts = np.zeros((*table.area.shape, 2), np.int32)
     count_labels(slots, settings.step, rng.integers(0, 3, slots.shape).astype(np.uint16), counts)
+    logits = rng.normal(size=(table.area.size, 3)).astype(np.float32)
+    best = logits.argmax(axis=1).astype(np.uint8).reshape(table.area.shape)
+    paint(slots, settings.step, best, 0, 0, np.uint8(255), out)
+    whole = reader.lattice.bounds
+    mixture = Mixture.of(table, logits, reader.scaling, (0, 0))
+    given = {"width": 3, "unlabelled": 255, "load": lambda: (mixture, reader.read(whole).work)}
+    for places, mixed in refine(out, slots, whole, **given):
+        assert (out[places] < 3).all() and np.isfinite(mixed).all()
 
 noise = rng.integers(0, 256, (3, 33, 41)).astype(np.uint8)
 check(noise, step=3, n_iter=2, compactness=0.01, sigma=1.0)

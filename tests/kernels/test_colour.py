@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gnnseg.kernels.colour import NEUTRAL, TOP, scale_floats, scale_integers
 
+SHAPES = [(3, 5, 7), (3, 1, 7), (3, 5, 1), (3, 1, 1), (1, 5, 7), (2, 4, 6)]
 INTEGERS = [np.int8, np.uint8, np.int16, np.uint16]
 
 
@@ -68,6 +69,33 @@ def test_opponent_colours(dtype):
     np.testing.assert_array_equal(out[1], NEUTRAL + 8 * (red - green))
     np.testing.assert_array_equal(out[2], NEUTRAL + 4 * (red + green - 2 * blue))
     assert (out.min(), out[0].max(), out.max()) == (0, TOP, 2 * NEUTRAL)
+
+
+def views(pixels):
+    """The same pixels, lying in memory in every order."""
+    beside = np.ascontiguousarray(pixels.transpose(1, 2, 0)).transpose(2, 0, 1)
+    with_alpha = np.pad(pixels, ((0, 1), (0, 0), (0, 0))).transpose(1, 2, 0).copy()
+    wider = np.pad(pixels, ((0, 0), (2, 3), (4, 5)))
+    wider_beside = wider.transpose(1, 2, 0).copy()
+    yield from (pixels, beside, np.asfortranarray(pixels), pixels[:, ::-1].copy()[:, ::-1])
+    yield from (pixels[::-1].copy()[::-1], pixels.repeat(2, 2)[..., ::2])
+    yield with_alpha[..., : len(pixels)].transpose(2, 0, 1)
+    height, width = pixels.shape[1:]
+    yield wider[:, 2 : 2 + height, 4 : 4 + width]
+    yield wider_beside[2 : 2 + height, 4 : 4 + width].transpose(2, 0, 1)
+    yield beside[..., ::-1].transpose(0, 2, 1).copy().transpose(0, 2, 1)[..., ::-1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pixels_may_lie_in_any_order(dtype, shape):
+    pixels = np.random.default_rng(2).integers(0, 256, shape).astype(dtype)
+    ends = [0.0] * len(pixels), [255.0] * len(pixels)
+    expected = scaled(pixels, *ends, rgb=len(pixels) == 3)
+    for view in views(pixels):
+        np.testing.assert_array_equal(view, pixels)
+        view.flags.writeable = False
+        np.testing.assert_array_equal(scaled(view, *ends, rgb=len(pixels) == 3), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.float32, np.float64])

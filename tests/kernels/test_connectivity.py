@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.pieces import REACH
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 NOWHERE = -99
 SIDES = [(-1, 0), (1, 0), (0, -1), (0, 1)]

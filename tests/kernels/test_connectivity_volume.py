@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.connectivity_volume import connect_volume
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 SIDES = [(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)]
 

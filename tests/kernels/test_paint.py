@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnseg.kernels.paint import count_labels, paint
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 
 def homes_of(slots, step):

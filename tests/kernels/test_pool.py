@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnseg.kernels.pool import pool, spread
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 from gnnseg.models.pooling import _pool_on_device, pool_pixels
 
 

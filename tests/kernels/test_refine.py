@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
 from gnnseg.kernels.refine import FINE, LEVELS, PARTS, SHIFT, Homes, border_band, mix
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 
 def expected_band(labels, reach, unlabelled):

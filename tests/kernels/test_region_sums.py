@@ -20,7 +20,7 @@ from gnnseg.kernels.region_sums import (
     VALUE,
     region_sums,
 )
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 MARGIN = 4
 SHIFTS = {

@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gnnseg.kernels.slic import _STRIP, HEAVIEST, MASKED, OWN, SPAN, slic
+from gnnseg.kernels.ruler import HEAVIEST, SPAN
+from gnnseg.kernels.slic import slic
+from gnnseg.kernels.slots import MASKED, OWN
+from gnnseg.kernels.strip import STRIP
 
 WEIGHTS = [0.0, 0.013, 1.7, 40.0, 333.3]
 OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -140,7 +143,7 @@ def test_the_largest_distances_fit(channels):
 def test_rows_of_several_strips(channels, stride):
     """More pixels in a row, also of those that the rounds look at, than are worked on at once."""
     rng = np.random.default_rng(stride)
-    shape = 9, 2 * _STRIP * stride + 30
+    shape = 9, 2 * STRIP * stride + 30
     work = rng.integers(0, 1021, (channels, *shape)).astype(np.int16)
     check(work, rng.random(shape) < 0.9, step=6, n_iter=1, stride=stride, weight=1.7)
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gnnseg.kernels.slic import MASKED, slic
+from gnnseg.kernels.slic import slic
 from gnnseg.kernels.slic_volume import OWN, Volume, slic_volume
+from gnnseg.kernels.slots import MASKED
 
 OFFSETS = [(dz, dy, dx) for dz in (-1, 0, 1) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 

@@ -9,7 +9,7 @@ import torch
 from gnnseg.blocks import Lattice, Window
 from gnnseg.graph import whole_table
 from gnnseg.io import open_image
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 from gnnseg.models.stem import ALIGN, Stem, StemInput
 from gnnseg.models.stem_window import read_input, window_states
 from gnnseg.superpixels import PixelReader, Scaling, SlicSettings

@@ -8,7 +8,8 @@ import pytest
 from gnnseg.blocks import Lattice, Window, blocks
 from gnnseg.io import open_image
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import MASKED, OWN, slic
+from gnnseg.kernels.slic import slic
+from gnnseg.kernels.slots import MASKED, OWN
 from gnnseg.superpixels import PixelReader, Scaling, SlicSettings
 from gnnseg.superpixels.reader import MARGIN
 

@@ -7,7 +7,7 @@ import pytest
 
 from gnnseg.errors import InputError
 from gnnseg.io import open_image
-from gnnseg.kernels.slic import SPAN
+from gnnseg.kernels.ruler import SPAN
 from gnnseg.superpixels import Scaling, fit_scaling
 
 

@@ -11,7 +11,8 @@ from skimage.measure import label
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import InputError, UsageError
 from gnnseg.io import open_image
-from gnnseg.kernels.slic import MASKED, slic
+from gnnseg.kernels.slic import slic
+from gnnseg.kernels.slots import MASKED
 from gnnseg.superpixels import Scaling, SlicSettings, Superpixels, superpixels
 from gnnseg.superpixels.stage import AT_ONCE, block_cells, make_reader
 

@@ -9,8 +9,8 @@ import pytest
 
 from gnnseg.blocks import Lattice
 from gnnseg.kernels.connectivity_volume import connect_volume
-from gnnseg.kernels.slic import LAYER, MASKED
 from gnnseg.kernels.slic_volume import OWN, Volume, slic_volume
+from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels import SlicSettings, VolumeLattice
 
 SIDE = 14

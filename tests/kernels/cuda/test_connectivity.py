@@ -7,7 +7,7 @@ import pytest
 from numba import cuda
 
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import MASKED, OWN
+from gnnseg.kernels.slots import MASKED, OWN
 
 
 def check(slots, step, rounds):

@@ -7,7 +7,7 @@ import pytest
 from numba import cuda
 
 from gnnseg.kernels.paint import paint
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

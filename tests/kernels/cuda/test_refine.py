@@ -8,7 +8,7 @@ from numba import cuda
 
 from gnnseg.kernels.cuda import refine as gpu
 from gnnseg.kernels.refine import LEVELS, PARTS, Homes, border_band, mix
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 STEP, CELLS, SHAPE = 4, (8, 8), (11, 14)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numba import cuda
 
-from gnnseg.kernels.slic import MASKED, slic
+from gnnseg.kernels.slic import slic
+from gnnseg.kernels.slots import MASKED
 
 MARGIN = 2
 

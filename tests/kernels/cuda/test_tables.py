@@ -9,7 +9,7 @@ from numba import cuda
 from gnnseg.features import NUM_BINS, RINGS, plane_table, planes
 from gnnseg.kernels.adjacency import CODES, adjacency
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
-from gnnseg.kernels.slic import MASKED
+from gnnseg.kernels.slots import MASKED
 
 STEP, MARGIN = 4, 4
 

@@ -1,0 +1,156 @@
+"""Tables of accuracy and of what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS = ("default", "large", "jain2023", "mlp")
+
+
+def accuracy(results: dict[str, dict[str, Any]]) -> str:
+    """Test mIoU on pixels, by dataset and preset."""
+    rows = [r for name, r in results.items() if name.startswith("accuracy_")]
+    if not rows:
+        return ""
+    rows.sort(key=lambda r: (r["run"]["dataset"], PRESETS.index(r["run"]["preset"])))
+    machine = rows[0]["machine"]
+    lines = [
+        (
+            f"Test mIoU on pixels after painting, {machine['cores']} cores of "
+            f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
+            "region with its commonest class would reach. Runs of few epochs have not converged."
+        ),
+        "",
+        "| dataset | preset | step | size | training | epochs | val | test | ceiling |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [accuracy_row(row) for row in rows]
+    return "\n".join(lines)
+
+
+def accuracy_row(row: dict[str, Any]) -> str:
+    """One line of the table."""
+    run, test, training = row["run"], row["test"], row["training"]
+    cells = [
+        run["dataset"],
+        run["preset"],
+        str(run["step"]),
+        f"{row['parameters']:,}",
+        f"{training['seconds'] / 60:.1f} min",
+        str(training["epochs"]),
+        f"{training['val_miou']:.3f}",
+        f"**{test['miou']:.3f}**",
+        f"{test['ceiling_miou']:.3f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def gigapixel(result: dict[str, Any] | None) -> str:
+    """Time and memory of large images."""
+    if result is None:
+        return ""
+    cores, slope = result["machine"]["cores"], result["seconds_per_gigapixel"]
+    equal = "equal" if result["labels_equal"] else "NOT equal"
+    lines = [
+        f"Segmenting a colour zarr with `--memory {result['memory']}` on {cores} cores; the peak",
+        f"is VmHWM read from outside. From the two sizes: {slope:.0f} s a gigapixel. The labels of",
+        f"all runs of the large image are {equal}, byte for byte.",
+        "",
+        "| image | pixels | regions | seconds | peak |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {run['name']} | {run['pixels'] / 1e9:.2f} G | {run['nodes'] / 1e6:.2f} M "
+        f"| {run['seconds']:.0f} | {run['peak_bytes'] / 2**20:.0f} MiB |"
+        for run in result["runs"]
+    ]
+    return "\n".join(lines)
+
+
+def earth(result: dict[str, Any] | None) -> str:
+    """The large labelled image."""
+    if result is None:
+        return ""
+    figures = result["right_half"]
+    return (
+        f"One satellite picture of 8192 x 4096 pixels, water and land, trained on its left half in "
+        f"{result['train_seconds']:.0f} s at step {result['step']}: mIoU {figures['miou']:.3f} on "
+        f"the right half (ceiling {figures['ceiling_miou']:.3f})."
+    )
+
+
+def refinement(result: dict[str, Any] | None) -> str:
+    """What moving borders brings."""
+    if result is None:
+        return ""
+    lines = [
+        "## Refined borders",
+        "",
+        (
+            "Figures of test, without and with `--refine` (`experiments/refine.py`; its constants "
+            "were chosen on val; boundary F1 within 2 pixels):"
+        ),
+        "",
+        "| dataset | step | mIoU | refined | boundary F1 | refined |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in result["datasets"].items():
+        test = found["test"]
+        lines.append(
+            f"| {name} | {found['step']} | {test['miou_unrefined']:.4f} | {test['miou']:.4f} "
+            f"| {test['boundary_f1_unrefined']:.4f} | {test['boundary_f1']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def calibration(result: dict[str, Any] | None) -> str:
+    """How sure models are, and how sure they should be."""
+    if result is None:
+        return ""
+    lines = [
+        "## Certainty",
+        "",
+        (
+            "Expected calibration error of test without and with the temperature that was fitted "
+            "on val, and the area under the ROC of finding wrong pixels by the entropy "
+            "(`experiments/calibration.py`):"
+        ),
+        "",
+        "| dataset | preset | temperature | error without | with | AUROC |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['dataset']} | {row['preset']} | {row['temperature']:.2f} "
+        f"| {row['ece_uncalibrated']:.4f} | {row['ece']:.4f} | {row['error_auroc']:.3f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
+def costs(result: dict[str, Any] | None) -> str:
+    """What each preset costs."""
+    if result is None:
+        return ""
+    side = result["side"]
+    lines = [
+        "## Presets",
+        "",
+        (
+            f"On one thread, {side} x {side} pixels in colour, 11 classes (`experiments/cost.py`): "
+            "operations of the network in floating point, halos included; times of superpixels and "
+            "features, and of the network; peak of a process beyond its imports and loops."
+        ),
+        "",
+        (
+            "| preset | step | parameters | operations a pixel | superpixels, features, ns a pixel "
+            "| network, ns a pixel | peak |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['preset']} | {row['step']} | {row['parameters']:,} "
+        f"| {row['operations_per_pixel']:,.0f} | {row['regions_ns_per_pixel']:.0f} "
+        f"| {row['network_ns_per_pixel']:.0f} | {row['peak_bytes'] / 2**20:.0f} MiB |"
+        for row in result["presets"]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""Tables of the single stages beside other tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+THIN = {
+    "camvid": ("pole", "sign_symbol", "pedestrian"),
+    "dsb2018": ("boundary",),
+    "sstem_vnc": ("membrane", "synapse"),
+}
+
+
+def stages(result: dict[str, Any] | None) -> str:
+    """The stages beside other tools."""
+    if result is None:
+        return ""
+    lines = [
+        "## Stages",
+        "",
+        (
+            "Beside other tools, in turn, on the same machine (`experiments/bench_kernels.py` says "
+            "on how many threads; megavoxels for supervoxels):"
+        ),
+        "",
+        "| stage | tool | Mpx/s |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {row['stage']} | {row['name'].replace('_', ' ')} | {row['mpx_per_second']:.1f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
+def quality(result: dict[str, Any] | None) -> str:
+    """What superpixels can carry, beside other tools."""
+    if result is None:
+        return ""
+    lines = [
+        "## Superpixels",
+        "",
+        (
+            "Beside other tools that make no fewer, on test images "
+            "(`experiments/superpixel_quality.py`; the settings of the others were chosen on val "
+            "like ours):"
+        ),
+        "",
+        (
+            "| dataset | tool | regions | ceiling mIoU | achievable accuracy | boundary recall "
+            "| undersegmentation error |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['dataset']} | {row['tool']} | {row['regions_per_image']:,.0f} "
+        f"| {row['ceiling_miou']:.4f} | {row['achievable_accuracy']:.4f} "
+        f"| {row['boundary_recall']:.4f} | {row['undersegmentation_error']:.4f} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
+def thin_structures(result: dict[str, Any] | None) -> str:
+    """The ceilings of classes that are about as thin as a cell, beside other tools."""
+    if result is None:
+        return ""
+    tools = list(dict.fromkeys(row["tool"] for row in result["rows"]))
+    lines = [
+        "The ceilings (IoU) of classes about as thin as a cell; mind the numbers of regions above:",
+        "",
+        f"| dataset | class | {' | '.join(tools)} |",
+        f"|---|---|{'---|' * len(tools)}",
+    ]
+    for dataset, names in THIN.items():
+        found = {
+            row["tool"]: row["per_class_ceiling"]
+            for row in result["rows"]
+            if row["dataset"] == dataset
+        }
+        for name in names:
+            cells = (f"{found[tool][name]:.3f}" if tool in found else "" for tool in tools)
+            lines.append(f"| {dataset} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def volumes(result: dict[str, Any] | None) -> str:
+    """Supervoxels beside superpixels of the planes and another tool."""
+    if result is None:
+        return ""
+    lines = [
+        "## Supervoxels",
+        "",
+        (
+            "Of the twelve training sections of sstem_vnc as one volume, or of a crop of them, on "
+            "one thread (`experiments/volume.py`; spacing is that which cells are made for):"
+        ),
+        "",
+        (
+            "| voxels | step, spacing | tool | regions | achievable accuracy | ceiling mIoU "
+            "| seconds |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        cells, shape = row["cells_for"], " x ".join(str(size) for size in row["shape"])
+        spacing = " x ".join(f"{size:g}" for size in cells["spacing"])
+        lines.append(
+            f"| {shape} | {cells['step']}, {spacing} | {row['tool']} | {row['regions']:,} "
+            f"| {row['achievable_accuracy']:.3f} | {row['ceiling_miou']:.3f} "
+            f"| {row['seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def first_calls(result: dict[str, Any] | None) -> str:
+    """How long the first call of a process takes."""
+    if result is None:
+        return ""
+    lines = [
+        "## First calls",
+        "",
+        (
+            "Seconds in a new process, on one thread, with a 480 x 360 image "
+            "(`experiments/first_call.py`; cold: no loop has been compiled yet):"
+        ),
+        "",
+        "| call | imports | first, cold | first, warm | second |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['call']} | {row['warm']['imports']:.2f} | {row['cold']['first']:.1f} "
+        f"| {row['warm']['first']:.2f} | {row['warm']['second']:.3f} |"
+        for row in result["calls"]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,265 @@
+"""One assignment: each pixel of a window gets the nearest of the homes around its cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from gnnseg.kernels.ruler import BASE, FARTHEST, QUARTERS
+from gnnseg.kernels.slots import LAYER
+from gnnseg.kernels.strip import (
+    HALF,
+    STRIP,
+    accumulate,
+    address,
+    copy,
+    locate,
+    nearest,
+    pack,
+    soften,
+    store,
+    take_nearer,
+)
+
+_ROWS = 16  # filtered at once: they stay in the second cache until they are looked at
+_FEW = 4  # up to so many channels, the loops are compiled for their number
+_SPACES = 6  # leading rows of a view: y, then the cost along x, from the cell before to that after
+_NINE = 9  # homes of a layer, counted in raster order
+_BANKS = 2  # neighbouring pixels are added up apart, so that one need not wait for the other
+_LOW = (1 << HALF) - 1
+
+
+def assign(
+    work: np.ndarray,
+    slots: np.ndarray,
+    corner: tuple[int, int],
+    step: int,
+    stride: int,
+    ruler: np.ndarray,
+    homes: tuple[np.ndarray, ...],
+    first: int,
+    sums: np.ndarray,
+    part: tuple[int, int, int, int],
+) -> None:
+    """Give each pixel its nearest home; among equals the first in raster order.
+
+    What the homes of a row of cells look like from each column is spread out once (`_spread`), so
+    that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
+    those of a sample and are added up there; without (`sums` empty), they are filtered and get
+    their slots.
+
+    `homes` are colour, place and whether there is one, of each layer of cells that pixels compete
+    for, and what the way to it along z costs; a plane has one layer, a volume three, each with nine
+    homes. `first` is the slot of the first home.
+    """
+    channels, layers, size = work.shape[0], homes[0].shape[0], -(-step // stride)
+    counted, width = sums.size > 0, max(0, min(part[3] * size, slots.shape[1]) - part[2] * size)
+    # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
+    views = np.empty((3, layers, _SPACES + channels, (homes[2].shape[2] + 2) * size), np.uint16)
+    near = np.empty((layers, _NINE * (2 + channels) * STRIP), np.uint16)
+    found = np.empty((2, STRIP), np.uint16), np.empty((2, STRIP), np.uint8)
+    band = np.empty((channels, 0 if counted else min(size, _ROWS), width), np.int16)
+    column = np.empty(width + 2, np.uint16)
+    numbers = _number_homes(layers, first, counted)
+    adding = _make_sums(channels, layers, size, stride, slots.shape[1])
+    ticks = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
+    scratch, scale = (views, near, numbers, found, band, column), (ruler, ticks)
+    few = _few_channels(channels)
+    _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few)
+
+
+def _few_channels(number: int) -> tuple[int, ...]:
+    """A tuple as long as there are channels, of which the compiler knows the length; or none."""
+    return (0,) * number if number <= _FEW else ()
+
+
+def _number_homes(layers: int, first: int, counted: bool) -> np.ndarray:
+    """What the first home of a layer is called, and by how much more than 3 a row of homes counts.
+
+    Homes are counted from 0 on where they are added up; elsewhere they are called by their slots.
+    """
+    layer = np.arange(layers)
+    names = (_NINE * layer, 0 * layer) if counted else (first + LAYER * layer, 2 + 0 * layer)
+    return np.stack(names, axis=1).astype(np.uint16)
+
+
+def _make_sums(
+    channels: int, layers: int, size: int, stride: int, width: int
+) -> tuple[np.ndarray, ...]:
+    """Sums of a strip's cells by home; and for its pixels what is added, the cells, and the sums.
+
+    The last home is that of masked pixels. The columns of a row are counted within their cells.
+    """
+    words = channels // 2 + 2
+    local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, words), np.int64)
+    packed, places = np.empty((words - 1, STRIP), np.int64), np.empty((2, STRIP), np.uint32)
+    return local, packed, places, (np.arange(width) % size * stride).astype(np.int32)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few):
+    """Assign by rows of cells.
+
+    `scale` is the ruler, and where on it the rows and columns of a cell are.
+
+    `few` has an item for each channel, or none when there are many.
+    """
+    views, near, numbers, found, band, column = scratch
+    ruler, ticks = scale
+    (height, width), size, counted = slots.shape, ticks.size, sums.size > 0
+    x_first, x_last = part[2] * size, min(part[3] * size, width)
+    pixels, y_first, x_zero = (work, 0, 0) if counted else (band, part[0] * size, x_first)
+    for hy in range(part[0] - 1, part[0] + 1):
+        _spread(hy, size, step, ruler, ticks, homes, views[hy % 3])
+    pieces = -(-size // _ROWS)  # of a row of cells
+    for piece in range(part[0] * pieces, part[1] * pieces):
+        cy = piece // pieces
+        y0 = cy * size + piece % pieces * _ROWS
+        y1 = min(y0 + _ROWS, cy * size + size, height)
+        if piece % pieces == 0:
+            _spread(cy + 1, size, step, ruler, ticks, homes, views[(cy + 1) % 3])
+        if not counted:
+            y_first = y0
+            _load_rows(work, corner[0] + y0, corner[1] + x_first, y1 - y0, column, band)
+        for x0 in range(x_first, x_last, STRIP):
+            n = min(STRIP, x_last - x0)
+            _line_up(views, cy, x0, n, size, near)
+            _list_cells(x0, size, adding)
+            for y in range(y0, y1):
+                row, at = locate(pixels, y - y_first, x0 - x_zero), np.uint16(ticks[y - cy * size])
+                _find(row, at, near, numbers, n, found, few)
+                if counted:
+                    away = (y - cy * size) * stride
+                    _add(row, work.shape[0], slots[y, x0 : x0 + n], x0, away, found, adding, few)
+                else:
+                    store(found[1][0], slots[y, x0 : x0 + n])
+            if counted:
+                for layer in range(near.shape[0]):
+                    _hand_over(adding[0], _NINE * layer, cy, x0 // size, step, sums[layer], few)
+                adding[0][:] = 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _find(row, y, near, numbers, n, found, few):
+    """Write the nearest home of `n` pixels of a row, over all layers of homes."""
+    costs, homes = found
+    nearest(row, y, near[0], numbers[0], costs[0, :n], homes[0, :n], few)
+    for layer in range(1, near.shape[0]):
+        nearest(row, y, near[layer], numbers[layer], costs[1, :n], homes[1, :n], few)
+        take_nearer(costs[1, :n], homes[1, :n], costs[0, :n], homes[0, :n])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add(row, channels, slots, x0, away, found, adding, few):
+    """Add a row of pixels, `away` rows from the first of their cell, to the sums of a strip."""
+    local, packed, places, columns = adding
+    pack(row, channels, columns[x0 : x0 + slots.size], packed)
+    address(found[1][0], slots, places[0], local, places[1])
+    accumulate(packed, 1 | away << HALF, places[1, : slots.size], local.reshape(-1), few)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _load_rows(work, y, x, rows, column, band):
+    """Write filtered rows of each channel from pixel (y, x) on."""
+    for row in range(rows):
+        for c in range(work.shape[0]):
+            soften(work[c], y + row, x, band.shape[2], column, band[c, row])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _spread(hy, size, step, ruler, ticks, homes, views):
+    """Write what a row of homes of each layer looks like from each column of pixels.
+
+    A view has a cell of `size` columns for each home and one more at either end. Its rows are where
+    the home stands on the ruler along y for pixels of the row of cells below, of its own, and of
+    that above; the cost along x from the columns of the cell to the right, of its own, and of that
+    to the left, and along z, less its colour, above `BASE`; and its colour, twice. `ticks` tells
+    where on the ruler the rows of a cell stand, and its columns.
+    """
+    colour, place, active, away = homes
+    layers, cells_y, cells_x = active.shape
+    for layer in range(layers):
+        view = views[layer]
+        for cell in range(cells_x + 2):
+            hx, start = cell - 1, np.uint64(cell * size)
+            if not (0 <= hy < cells_y and 0 <= hx < cells_x and active[layer, hy, hx]):
+                _hide(view, start, size)
+                continue
+            base = np.uint16(BASE - colour[layer, hy, hx].sum() + away[layer, hy, hx])
+            for k in range(3):
+                y = ruler[place[layer, hy, hx, 0] + k * QUARTERS * step]
+                centre = ruler[place[layer, hy, hx, 1] + k * QUARTERS * step]
+                for x in range(np.uint64(size)):
+                    view[k, start + x] = y
+                    cost = np.uint16(abs(np.int16(ticks[x] - centre)))
+                    view[3 + k, start + x] = cost + base
+            for c in range(colour.shape[3]):
+                for x in range(np.uint64(size)):
+                    view[_SPACES + c, start + x] = 2 * colour[layer, hy, hx, c]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hide(view, start, size):
+    """Make a home that there is not farther than any other."""
+    for k in range(view.shape[0]):
+        value = FARTHEST if 3 <= k < _SPACES else 0
+        for x in range(np.uint64(size)):
+            view[k, start + x] = value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _line_up(views, cy, x0, n, size, near):
+    """Write what `n` columns of a row of cells see of nine homes a layer, as `nearest` takes it."""
+    rows = views.shape[2] - _SPACES + 2
+    for layer in range(near.shape[0]):
+        for k in range(9):
+            view = views[(cy + k // 3 - 1) % 3, layer]
+            start = x0 + k % 3 * size
+            out = near[layer, k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
+            _place(view[k // 3, start:], view[3 + k % 3, start:], n, out[0], out[1])
+            for c in range(2, rows):
+                copy(view[_SPACES + c - 2, start:], out[c], n)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _place(y, along, n, twice, base):
+    """Write where a home stands along y, twice, and what else it costs."""
+    for x in range(n):
+        twice[x] = np.uint16(2 * y[x])
+        base[x] = np.uint16(along[x] - y[x])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _list_cells(x0, size, adding):
+    """Write where the sums of each column's cell begin."""
+    banks, num, codes, words = adding[0].shape
+    cells = adding[2][0]
+    for x in range(cells.size):
+        cell = (x0 + x) // size - x0 // size
+        cells[x] = (x % banks * num + cell) * codes * words
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hand_over(local, first, cy, cx, step, sums, few):
+    """Add a strip's sums to those of a layer's homes; positions count from one cell before.
+
+    `first` is the number of the layer's first home. Numbers without a sign need no test for
+    counting from the end, which would take as long as the sums.
+    """
+    channels = sums.shape[2] - 3 if len(few) == 0 else len(few)
+    near, far = np.uint64(0), np.uint64(1)
+    for cell in range(np.uint64(local.shape[1])):
+        for k in range(9):
+            home = np.uint64(first + k)
+            word = local[near, cell, home, 0] + local[far, cell, home, 0]
+            count = word & _LOW
+            if count > 0:
+                y, x = np.uint64(cy + k // 3 - 1), np.uint64(cx + np.int64(cell) + k % 3 - 1)
+                sums[y, x, 0] += count
+                sums[y, x, 1] += count * (2 - k // 3) * step + (word >> HALF)
+                word = local[near, cell, home, 1] + local[far, cell, home, 1]
+                sums[y, x, 2] += count * (2 - k % 3) * step + (word & _LOW)
+                for c in range(channels):
+                    at = np.uint64(1 + (c + 1) // 2)
+                    word = local[near, cell, home, at] + local[far, cell, home, at]
+                    sums[y, x, 3 + c] += word & _LOW if c % 2 else word >> HALF

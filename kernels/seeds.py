@@ -1,0 +1,114 @@
+"""What a cell starts with: the mean of its pixels, or of every so many of them.
+
+Pixels are compared after a 3 x 3 binomial filter (`soften`), here and in `gnnseg.kernels.assign`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from gnnseg.kernels.slots import MASKED
+from gnnseg.kernels.strip import soften
+
+
+def take_sample(
+    work: np.ndarray, corner: tuple[int, int], slots: np.ndarray, step: int, stride: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every `stride`-th row and column of each cell: channels, filtered, and slots."""
+    rows, columns = (np.flatnonzero(np.arange(n) % step % stride == 0) for n in slots.shape)
+    channels = np.empty((work.shape[0], rows.size, columns.size), np.int16)
+    taken = np.empty((rows.size, columns.size), np.uint8)
+    row, scratch = np.empty(slots.shape[1], np.uint16), np.empty(slots.shape[1] + 2, np.uint16)
+    halved = stride == 2 and step % 2 == 0
+    _take_sample(work, corner, slots, rows, columns, halved, row, scratch, channels, taken)
+    return channels, taken
+
+
+@njit(nogil=True, cache=True)
+def _take_sample(work, corner, slots, rows, columns, halved, row, scratch, channels, taken):
+    for y in range(rows.size):
+        for c in range(work.shape[0]):
+            soften(work[c], corner[0] + rows[y], corner[1], row.size, scratch, row)
+            _pick(row, columns, halved, channels[c, y])
+        _pick(slots[rows[y]], columns, halved, taken[y])
+
+
+@njit(nogil=True, cache=True)
+def _pick(row, columns, halved, out):
+    """Copy some columns of a row; plain steps of two in a loop of their own, which is faster."""
+    if halved:
+        for x in range(out.size):
+            out[x] = row[2 * x]
+    else:
+        for x in range(out.size):
+            out[x] = row[columns[x]]
+
+
+def add_cells(
+    work: np.ndarray, slots: np.ndarray, step: int, stride: int, sums: np.ndarray
+) -> None:
+    """Add up the pixels of each cell: what a superpixel starts with, wherever a block ends.
+
+    `work` and `slots` hold every `stride`-th row and column of each cell. `sums` are count, y, x
+    (from one cell above and left of the cell) and channels.
+    """
+    column = np.empty((work.shape[0] + 2, work.shape[2]), np.int32)
+    _add_cells(work, slots, step, stride, column, sums)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_cells(work, slots, step, stride, column, sums):
+    """Add up, by way of count, y and channels down each column."""
+    channels, height, width = work.shape
+    size = -(-step // stride)
+    for cy in range(sums.shape[0]):
+        column[:] = 0
+        for y in range(cy * size, min(cy * size + size, height)):
+            _add_row(work, slots, y, step + (y - cy * size) * stride, column)
+        for cx in range(sums.shape[1]):
+            total = sums[cy, cx]
+            for x in range(cx * size, min(cx * size + size, width)):
+                total[0] += column[0, x]
+                total[1] += column[1, x]
+                total[2] += np.int64(column[0, x]) * (step + (x - cx * size) * stride)
+                for c in range(channels):
+                    total[3 + c] += column[2 + c, x]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_row(work, slots, y, away, column):
+    """Add a row of pixels, `away` rows from where y counts, to the sums of its columns."""
+    for x in range(slots.shape[1]):
+        taken = np.int32(slots[y, x] != MASKED)
+        column[0, x] += taken
+        column[1, x] += taken * np.int32(away)
+    for c in range(work.shape[0]):
+        for x in range(slots.shape[1]):
+            column[2 + c, x] += work[c, y, x] if slots[y, x] != MASKED else 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def add_rest(work, corner, slots, step, rest, sums):
+    """Add up all pixels of the cells in `rest`: those of which no round looks at any."""
+    height, width = slots.shape
+    row, column = np.empty(step, np.uint16), np.empty(step + 2, np.uint16)
+    for cy in range(rest.shape[0]):
+        for cx in range(rest.shape[1]):
+            if not rest[cy, cx]:
+                continue
+            total = sums[cy, cx]
+            x0, n = cx * step, min(step, width - cx * step)
+            for y in range(cy * step, min(cy * step + step, height)):
+                before = total[0]
+                for x in range(n):
+                    if slots[y, x0 + x] != MASKED:
+                        total[0] += 1
+                        total[1] += y - (cy - 1) * step
+                        total[2] += x + step
+                if total[0] == before:
+                    continue
+                for c in range(work.shape[0]):
+                    soften(work[c], corner[0] + y, corner[1] + x0, n, column, row)
+                    for x in range(n):
+                        total[3 + c] += row[x] if slots[y, x0 + x] != MASKED else 0

@@ -1,0 +1,12 @@
+"""Slots: which way the home of a pixel lies from its own cell, in one byte."""
+
+from __future__ import annotations
+
+OWN = 12
+"""Slot of a pixel whose superpixel is its own cell's; slot = 5 * (dy + 2) + dx + 2."""
+MASKED = 254
+"""Slot of a pixel that belongs to no superpixel."""
+FIRST = 6
+"""Slot of the first of the nine homes that a pixel may join before orphans do."""
+LAYER = 25
+"""Slots from a home to that one layer of cells further along z."""
