@@ -17,6 +17,7 @@ import torch
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
 from gnnseg.models.level import Level
+from gnnseg.models.stem import StemInput
 from gnnseg.training import distributed, make_config, stage, train
 from gnnseg.training.batches import Batch
 from gnnseg.training.distributed import train_on_devices
@@ -202,7 +203,9 @@ def test_packed_objects_come_back_and_are_shared(tmp_path):
     level = Level(
         torch.arange(6).reshape(2, 3), torch.rand(3, 2), torch.ones(4, 1), torch.zeros(0).long(), 2
     )
-    batch = Batch(torch.rand(4, 3).half(), (level, level), torch.tensor(2.5))
+    work, slots = torch.arange(48, dtype=torch.int16).view(3, 4, 4), torch.ones(4, 4).byte()
+    image = StemInput(work, slots, 2, (2, 2), (slice(0, 2), slice(1, 2)))
+    batch = Batch(torch.rand(4, 3).half(), (level, level), torch.tensor(2.5), (image,))
     values = [[batch, [batch]], {"a": torch.arange(5, dtype=torch.uint8)[::2]}, "text"]
     packed = pack(values, tmp_path / "data")
     assert values == []
@@ -217,6 +220,9 @@ def test_packed_objects_come_back_and_are_shared(tmp_path):
         for name in ("edge_index", "edge_attr", "area", "parent"):
             assert torch.equal(getattr(found.levels[1], name), getattr(level, name))
         assert found.levels[0].num_parents == 2
+        assert torch.equal(found.images[0].work, work)
+        assert torch.equal(found.images[0].slots, slots)
+        assert found.images[0].crop == image.crop
     again[0][0].x[0, 0] = 7
     assert one.x[0, 0] == 7
 
