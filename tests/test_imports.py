@@ -26,6 +26,7 @@ def modules_after(statement):
         "import gnnseg; dir(gnnseg); gnnseg.__version__",
         "import gnnseg.datasets, gnnseg.metrics, gnnseg.ledger, gnnseg.memory",
         "import gnnseg.cli",
+        "from gnnseg.cli.app import app\ntry: app(['segment', '--help'])\nexcept SystemExit: pass",
     ],
 )
 def test_nothing_heavy_is_loaded(statement):
