@@ -31,7 +31,7 @@ class TrainConfig(BaseModel):
     """Whether the position in the image is a feature; `auto`: for a fixed field of view."""
     epochs: int = Field(60, ge=1)
     max_minutes: float | None = Field(None, gt=0)
-    batch: int = Field(8_192, ge=1)
+    batch: int = Field(11_264, ge=1)
     """Regions in a batch, at least one piece of an image."""
     tile: int = Field(128, ge=32)
     """Cells on a side of the pieces that large images are trained in."""
