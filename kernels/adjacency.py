@@ -67,7 +67,8 @@ def adjacency(
         pitch = (boundary.shape[1] + 2 * REACH) * CODES
         sides, rows = np.zeros(ROW * pitch, np.int64), np.zeros(_SLOTS, np.int64)
         columns = np.arange(width) // step * CODES
-        listed, starts = np.empty(width + 1, np.int32), np.arange(step - 1, width - 1, step)
+        listed = np.empty(width + 1, np.int32)
+        starts = np.arange(step - 1, width - 1, step, dtype=np.int32)
         inside = (np.arange(1, width) % step > 0).astype(np.uint8)
         scratch = _tell_codes(), sides, rows, columns, listed, starts, inside
         _count_sides(grey, slots, step, (contact, contrast, boundary), corner, scratch)

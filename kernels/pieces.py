@@ -95,7 +95,7 @@ def _unite_runs(slots, step, taken, across, flags, before, down, parents):
     in this one.
     """
     height, words = taken.shape
-    number = 0
+    number = np.int64(0)  # a plain 0 would be a kind of its own to compile for
     for y in range(height):
         above, here = before[1 - y % 2], before[y % 2]
         _size_runs(taken[y], across[y], number, parents)

@@ -215,8 +215,9 @@ def _write_keys(slots, y0, x0, size, step, row, ahead, keys):
 def _list_homes(keys, left, place, step, row, cells, scratch):
     """List the homes of a tile's pixels that are in the table, and mark the pixels of each."""
     homes, masks, begins, counts, _ = scratch
-    size, number = counts.shape[1] // (_MOST + 1), 0
-    key = _next_key(keys, left, -1)
+    # Plain numbers in calls would each be a kind of its own to compile for.
+    size, number = counts.shape[1] // (_MOST + 1), np.int64(0)
+    key = _next_key(keys, left, np.int64(-1))
     while key < _NONE:
         home_y, home_x = place[0] // step + key // row - 2, place[1] // step + key % row - 2
         begins[key] = 0
@@ -257,11 +258,11 @@ def _add_places(homes, place, step, cells_x, scratch, table):
     for n in range(homes.size):
         home_y = np.int64(np.uint32(homes[n]) // np.uint32(cells_x))
         y, x = place[0] - home_y * step, place[1] - (homes[n] - home_y * cells_x) * step
-        both = _sum_where(places, 0, masks, n)
+        both = _sum_where(places, U(0), masks, n)
         count, sum_y = both // _COUNT, both % _COUNT
-        sum_x = _sum_where(places, 1, masks, n)
-        yy, yx = _sum_where(places, 2, masks, n), _sum_where(places, 3, masks, n)
-        xx = _sum_where(places, 4, masks, n)
+        sum_x = _sum_where(places, U(1), masks, n)
+        yy, yx = _sum_where(places, U(2), masks, n), _sum_where(places, U(3), masks, n)
+        xx = _sum_where(places, U(4), masks, n)
         total = table[homes[n]]
         total[0] += count
         total[1] += count * y + sum_y
@@ -275,7 +276,7 @@ def _add_places(homes, place, step, cells_x, scratch, table):
 def _sum_where(places, k, masks, number):
     start, total = U(number * _AREA), np.int32(0)
     for n in range(_AREA):
-        product = np.int32(places[U(k), U(n)]) * np.int32(masks[start + U(n)])
+        product = np.int32(places[k, U(n)]) * np.int32(masks[start + U(n)])
         total = np.int32(total - np.int32(product))
     return np.int64(total)
 

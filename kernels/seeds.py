@@ -19,7 +19,7 @@ def take_sample(
     rows, columns = (np.flatnonzero(np.arange(n) % step % stride == 0) for n in slots.shape)
     channels = np.empty((work.shape[0], rows.size, columns.size), np.int16)
     taken = np.empty((rows.size, columns.size), np.uint8)
-    row, scratch = np.empty(slots.shape[1], np.uint16), np.empty(slots.shape[1] + 2, np.uint16)
+    row, scratch = np.empty(slots.shape[1], np.int16), np.empty(slots.shape[1] + 2, np.uint16)
     halved = stride == 2 and step % 2 == 0
     _take_sample(work, corner, slots, rows, columns, halved, row, scratch, channels, taken)
     return channels, taken
@@ -92,7 +92,7 @@ def _add_row(work, slots, y, away, column):
 def add_rest(work, corner, slots, step, rest, sums):
     """Add up all pixels of the cells in `rest`: those of which no round looks at any."""
     height, width = slots.shape
-    row, column = np.empty(step, np.uint16), np.empty(step + 2, np.uint16)
+    row, column = np.empty(step, np.int16), np.empty(step + 2, np.uint16)
     for cy in range(rest.shape[0]):
         for cx in range(rest.shape[1]):
             if not rest[cy, cx]:
