@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
@@ -24,7 +24,10 @@ class TrainConfig(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the network, over those of the preset."""
     step: int = Field(8, ge=2, le=256)
-    compactness: float = Field(SlicSettings.compactness, ge=0, le=MOST_COMPACT)
+    compactness: Annotated[float, Field(ge=0, le=MOST_COMPACT)] | Literal["auto"] = (
+        SlicSettings.compactness
+    )
+    """Weight of space against colour; `auto`: with the highest ceiling mIoU, before training."""
     n_iter: int = Field(SlicSettings.n_iter, ge=0, le=100)
     sigma: float = Field(0.0, ge=0, le=32)
     place: Literal["auto", "yes", "no"] = "auto"
@@ -78,6 +81,9 @@ class TrainConfig(BaseModel):
 
     @property
     def slic(self) -> SlicSettings:
+        """Settings of the superpixels; the compactness has been chosen before."""
+        if self.compactness == "auto":
+            raise UsageError("the compactness 'auto' is chosen by `train` from labelled images")
         return SlicSettings(
             step=self.step, compactness=self.compactness, n_iter=self.n_iter, sigma=self.sigma
         )

@@ -19,6 +19,7 @@ from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.checkpoint import Checkpoint, Clock
+from gnnseg.training.compactness import choose_compactness
 from gnnseg.training.config import TrainConfig, make_config
 from gnnseg.training.distributed import Work, train_on_devices
 from gnnseg.training.history import History
@@ -106,6 +107,7 @@ def train(
     sources = [item.open_image() for item in train_items]
     config = choose_augmentation(config, sources, dataset.pixel_size)
     scaling = fit_scaling(sources)
+    config = choose_compactness(config, val_items or train_items, scaling, dataset.num_classes)
     model = _new_model(dataset, sources, scaling, config)
     make = partial(
         make_samples,

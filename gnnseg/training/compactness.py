@@ -1,0 +1,58 @@
+"""The compactness of superpixels, chosen before training by what it would allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gnnseg.execution import default_workers, run_tasks
+from gnnseg.metrics import ConfusionMatrix
+from gnnseg.training.augment import Variant
+from gnnseg.training.regions import RegionMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnseg.datasets.item import Item
+    from gnnseg.superpixels import Scaling
+    from gnnseg.training.config import TrainConfig
+
+CANDIDATES = (1.0, 2.0, 4.0, 6.0, 9.0)
+"""From which one is chosen."""
+MOST_IMAGES = 64
+"""On how many images, spread evenly, they are compared."""
+
+
+def choose_compactness(
+    config: TrainConfig, items: Sequence[Item], scaling: Scaling, num_classes: int
+) -> TrainConfig:
+    """A configuration whose compactness is a number.
+
+    Of `auto`, the one with the highest ceiling mIoU on the images: that of labelling every region
+    with its commonest class.
+    """
+    if config.compactness != "auto":
+        return config
+    chosen = items[:: -(-len(items) // MOST_IMAGES)]
+    configs = [config.model_copy(update={"compactness": value}) for value in CANDIDATES]
+    ceilings = [_ceiling(RegionMaker(scaling, c, num_classes), chosen).miou for c in configs]
+    return configs[int(np.argmax(np.nan_to_num(ceilings)))]  # NaN where nothing is labelled
+
+
+def _ceiling(regions: RegionMaker, items: Sequence[Item]) -> ConfusionMatrix:
+    """Pixels by true class and by the commonest class of their region."""
+    classes = regions.num_classes
+    total = np.zeros((classes, classes + 1), np.int64)
+
+    def commonest(item: Item) -> np.ndarray:
+        counts = regions(item, Variant()).counts.reshape(-1, classes).astype(np.int64)
+        found = np.zeros((classes + 1, classes), np.int64)
+        np.add.at(found, counts.argmax(axis=1), counts)
+        return found.T
+
+    def done(_item: Item, found: np.ndarray) -> None:
+        total[:] += found
+
+    run_tasks(commonest, items, workers=default_workers(), done=done)
+    return ConfusionMatrix(total)
