@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from machine import machine_record
 
@@ -38,6 +39,7 @@ class Run:
     step: int = 8
     epochs: int = 1000
     seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def main(config_path: str, models: Path) -> None:
@@ -62,6 +64,7 @@ def carry_out(run: Run, models: Path) -> dict[str, object]:
             epochs=run.epochs,
             max_minutes=run.minutes,
             seed=run.seed,
+            **run.settings,
         )
         save_model(train(dataset, config=settings), path)
     model = load_model(path)
