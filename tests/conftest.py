@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Without a GPU, CUDA kernels run on Numba's simulator, which is chosen before Numba is loaded.
 if not Path("/dev/nvidiactl").exists():
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+
+# A shell that starts tests in the background has them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no bug; the same examples on every run make a failure repeatable.
 settings.register_profile("gnnseg", deadline=None, derandomize=True, print_blob=True)

@@ -94,11 +94,6 @@ def leave_torn(*folders):
         folder.joinpath(f"0.{uuid4().hex}.partial").write_bytes(b"half of a chu")
 
 
-def listen_to_interrupts():
-    """A shell that starts tests in the background has them ignore Ctrl-C, and so their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, tmp_path):
     command, env = program
@@ -109,7 +104,6 @@ def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, t
         env=env,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=listen_to_interrupts,  # noqa: PLW1509
     )
     wait_for_marks(process, out, 4)
     process.send_signal(how)
