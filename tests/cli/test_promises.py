@@ -218,7 +218,7 @@ def test_the_memory_stays_below_what_was_asked_for(
 def test_suggesting_stays_within_the_budget_and_tiling_changes_nothing(
     gnnseg, program, make_image, model, tmp_path
 ):
-    image = make_image(4200, 4200)
+    image = make_image(2600, 2600)
     arguments = ["suggest", image, "-m", model, "--count", 1000]
     small, large = tmp_path / "small.json", tmp_path / "large.json"
     refused = gnnseg(*arguments, "-o", small, "--memory", "64MiB", code=5).stderr
@@ -231,7 +231,7 @@ def test_suggesting_stays_within_the_budget_and_tiling_changes_nothing(
     found, peak = peak_of(program, [*arguments, *picture, "-o", small, "--memory", more])
     assert peak <= parse_size(more)
     assert len(found["suggestions"]) == 1000
-    gnnseg(*arguments, "-o", large, "--memory", "4GiB", "--block", 4096)
+    gnnseg(*arguments, "-o", large, "--memory", "4GiB", "--block", 2048)
     assert small.read_bytes() == large.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"small.json", "small.png", "large.json"}
 
