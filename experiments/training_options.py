@@ -1,6 +1,6 @@
 """One setting of the training at a time, against the defaults, on val of CamVid.
 
-    python experiments/training_options.py experiments/configs/training_options.toml /tmp/cache
+    python experiments/training_options.py experiments/configs/training_options.toml CACHE
 
 A few epochs each, the same number for all, so that the machine's load does not matter; region
 graphs come from the cache. Val only: nothing is chosen on test. Runs that have a row in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gnnseg.metrics.boundary import boundary_f1, boundary_recall
 from gnnseg.metrics.calibration import Calibration
-from gnnseg.metrics.confusion import ConfusionMatrix
+from gnnseg.metrics.confusion import ConfusionMatrix, count_regions
 from gnnseg.metrics.superpixel import (
     achievable_accuracy,
     ceiling_labels,
@@ -18,5 +18,6 @@ __all__ = [
     "boundary_f1",
     "boundary_recall",
     "ceiling_labels",
+    "count_regions",
     "undersegmentation_error",
 ]

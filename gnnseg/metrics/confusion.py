@@ -152,6 +152,27 @@ class ConfusionMatrix:
         return np.diagonal(square), self.counts.sum(axis=1), square.sum(axis=0)
 
 
+def count_regions(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Pixels by true and predicted class, when every region gets one label.
+
+    Parameters
+    ----------
+    labels : (N,) int
+        One for each region.
+    pixels : (N, classes) int64
+        Labelled pixels of each region by class.
+
+    Returns
+    -------
+    (classes, classes + 1) int64
+        As `ConfusionMatrix` takes them.
+    """
+    counts = np.zeros((pixels.shape[1], pixels.shape[1] + 1), np.int64)
+    for label in np.unique(labels):
+        counts[:, label] = pixels[labels == label].sum(axis=0)
+    return counts
+
+
 def _check_pair(truth: np.ndarray, prediction: np.ndarray) -> None:
     if np.shape(truth) != np.shape(prediction):
         raise UsageError(

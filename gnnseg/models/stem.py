@@ -104,12 +104,8 @@ class Stem(nn.Module):
         self.blocks_8 = nn.Sequential(*(PixelBlock(eighth, 1 << n % 4) for n in range(blocks[1])))
         self.project = RowLinear(quarter + eighth, out_channels)
         self.halo = _halo(self.blocks_4, self.blocks_8)
-
-    @property
-    def pixel_bytes(self) -> int:
-        """Most that a pixel takes on its way through the maps, without gradients (measured)."""
-        channels, half = self.down_2.channels
-        return 10 * channels + 4 * half
+        # Most that a pixel takes on its way through the maps, without gradients; measured.
+        self.pixel_bytes = 10 * scaling.num_channels + 4 * half
 
     def margin(self, step: int) -> int:
         """Cells around a chunk that its regions depend on."""
@@ -149,7 +145,6 @@ class Downsampler(nn.Module):
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
-        self.channels = inner, outer
         self.conv = _conv(inner, outer - inner, stride=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

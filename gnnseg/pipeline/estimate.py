@@ -57,7 +57,7 @@ def _scaled(job: Job, rates: Rates) -> dict[str, float]:
     seconds["levels"] = coarse * planes * rates.coarse / threads
     stem = job.model.network.stem
     if stem is not None:
-        halo, workers = stem.margin(step), job.plan.stem_workers(job.model, job.grid)
+        halo, workers = stem.margin(step), job.plan.stem_workers
         tiling = job.grid.tiling(need.states[STEM], 0, chunks=1, halo=halo, planes=planes)
         seconds[STEM] = _over(tiling, min(workers, threads)) * step**2 * rates.stem
     for group in job.model.network.groups:

@@ -48,10 +48,14 @@ MOST_EDGES = 24
 
 @dataclass(frozen=True)
 class Plan:
-    """Threads, the bytes each may take, block sizes in chunks, and what to expect of it all."""
+    """Threads, the bytes each may take, block sizes in chunks, and what to expect of it all.
+
+    A learned stem runs on `stem_workers` of the threads: as many as its chunks leave room for.
+    """
 
     budget_bytes: int
     workers: int
+    stem_workers: int
     share_bytes: int
     region_chunks: int
     projected_bytes: int
@@ -64,11 +68,6 @@ class Plan:
     def most_kept(self) -> int:
         """Bytes held, freed ones included, that still leave room for what a block adds."""
         return int(KEPT * self.budget_bytes)
-
-    def stem_workers(self, model: Model, grid: Grid) -> int:
-        """Threads that run a learned stem: as many as their chunks leave room for."""
-        fitting = self.workers * self.share_bytes // max(1, stem_bytes(model, grid))
-        return max(1, min(self.workers, fitting))
 
     def group_chunks(
         self, model: Model, group: Group, grid: Grid, density: float, kept: int | None = None
@@ -212,22 +211,24 @@ def make_plan(
     side = grid.chunk * grid.lattice.step
     fixed = None if block is None else max(1, round(block / side))
     least = _least(reader, grid, model, fixed or 1, paint)
-    largest = max(least, 0 if model is None else stem_bytes(model, grid))
-    if largest > (budget - base) / SAFETY:
-        raise _too_small(base + int(largest * SAFETY), budget, grid, block)
+    stem = 0 if model is None else stem_bytes(model, grid)
+    if max(least, stem) > (budget - base) / SAFETY:
+        raise _too_small(base + int(max(least, stem) * SAFETY), budget, grid, block)
     plans = []
     for threads in range(1, workers + 1):
         share = int((budget - base) / (threads * SAFETY))
         if least > share:
             break
         chunks = fixed or _largest(lambda n: region_bytes(reader, grid, n), share)
+        stem_workers = max(1, min(threads, threads * share // max(1, stem)))
+        held = max(stem_workers * stem, threads * max(least, region_bytes(reader, grid, chunks)))
         plan = Plan(
             budget_bytes=budget,
             workers=threads,
+            stem_workers=stem_workers,
             share_bytes=share,
             region_chunks=chunks,
-            projected_bytes=base
-            + int(max(largest, threads * max(least, region_bytes(reader, grid, chunks))) * SAFETY),
+            projected_bytes=base + int(held * SAFETY),
             scratch_bytes=scratch_bytes(reader, grid, model),
         )
         plans.append(plan)

@@ -231,7 +231,7 @@ class Stream:
         if stem is None:
             return
         tiling = self._tiling(self.need.states[STEM], 0, 1, 0)
-        workers = job.plan.stem_workers(job.model, job.grid)
+        workers = job.plan.stem_workers
         with self.ledger.stage(STEM), one_torch_thread():
             phase = StemPhase(stem, job.reader, self.scratch)
             self._phase(STEM, tiling, phase, workers=workers)

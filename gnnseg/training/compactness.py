@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.metrics import ConfusionMatrix
+from gnnseg.metrics import ConfusionMatrix, count_regions
 from gnnseg.training.augment import Variant
 from gnnseg.training.regions import RegionMaker
 
@@ -47,9 +47,7 @@ def _ceiling(regions: RegionMaker, items: Sequence[Item]) -> ConfusionMatrix:
 
     def commonest(item: Item) -> np.ndarray:
         counts = regions(item, Variant()).counts.reshape(-1, classes).astype(np.int64)
-        found = np.zeros((classes + 1, classes), np.int64)
-        np.add.at(found, counts.argmax(axis=1), counts)
-        return found.T
+        return count_regions(counts.argmax(axis=1), counts)
 
     def done(_item: Item, found: np.ndarray) -> None:
         total[:] += found

@@ -12,7 +12,7 @@ import torch
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
-from gnnseg.metrics import ConfusionMatrix
+from gnnseg.metrics import ConfusionMatrix, count_regions
 from gnnseg.models.layers import random_from
 from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
 from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
@@ -235,7 +235,7 @@ class Trainer:
         def done(batch: Batch, logits: torch.Tensor) -> None:
             pixels = batch.counts.numpy().astype(np.int64)
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            totals[:] += np.stack([_count(label, pixels) for label in labels])
+            totals[:] += np.stack([count_regions(label, pixels) for label in labels])
 
         self._run_val(self.val_batches[self.ranks.rank :: self.ranks.size], done)
         return [ConfusionMatrix(total) for total in self.ranks.total(totals)]
@@ -287,14 +287,6 @@ class Trainer:
         self.state.place.epoch_seconds += now - self._ticked
         self.state.place.seconds += now - self._ticked
         self._ticked = now
-
-
-def _count(labels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Pixels by true and predicted class, from the label and the pixels by class of each region."""
-    counts = np.zeros((pixels.shape[1], pixels.shape[1] + 1), np.int64)
-    for label in np.unique(labels):
-        counts[:, label] = pixels[labels == label].sum(axis=0)
-    return counts
 
 
 def _replica(network: nn.Module) -> nn.Module:

@@ -75,7 +75,7 @@ def test_evaluation_and_estimate(dataset, stem_model, wide):
     assert 0 <= gnnseg.evaluate(dataset, stem_model, split="val")["miou"] <= 1
     options = SegmentOptions(memory=1 << 31, workers=2)
     job = prepare(open_image(wide, axes="CYX"), stem_model, options)
-    assert job.plan.stem_workers(stem_model, job.grid) >= 1
+    assert 1 <= job.plan.stem_workers <= job.plan.workers
     assert estimate_seconds(job) > 0
 
 
