@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sections import section
+
 PRESETS = ("default", "large", "jain2023", "mlp")
 
 
@@ -83,48 +85,48 @@ def refinement(result: dict[str, Any] | None) -> str:
     """What moving borders brings."""
     if result is None:
         return ""
-    lines = [
-        "## Refined borders",
-        "",
-        (
-            "Figures of test, without and with `--refine` (`experiments/refine.py`; its constants "
-            "were chosen on val; boundary F1 within 2 pixels):"
-        ),
-        "",
-        "| dataset | step | mIoU | refined | boundary F1 | refined |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, found in result["datasets"].items():
-        test = found["test"]
-        lines.append(
-            f"| {name} | {found['step']} | {test['miou_unrefined']:.4f} | {test['miou']:.4f} "
-            f"| {test['boundary_f1_unrefined']:.4f} | {test['boundary_f1']:.4f} |"
-        )
-    return "\n".join(lines)
+    tests = [(name, found["step"], found["test"]) for name, found in result["datasets"].items()]
+    return section(
+        "Refined borders",
+        "Figures of test, without and with `--refine` (`experiments/refine.py`; its constants "
+        "were chosen on val; boundary F1 within 2 pixels):",
+        ("dataset", "step", "mIoU", "refined", "boundary F1", "refined"),
+        [
+            (
+                name,
+                str(step),
+                f"{test['miou_unrefined']:.4f}",
+                f"{test['miou']:.4f}",
+                f"{test['boundary_f1_unrefined']:.4f}",
+                f"{test['boundary_f1']:.4f}",
+            )
+            for name, step, test in tests
+        ],
+    )
 
 
 def calibration(result: dict[str, Any] | None) -> str:
     """How sure models are, and how sure they should be."""
     if result is None:
         return ""
-    lines = [
-        "## Certainty",
-        "",
-        (
-            "Expected calibration error of test without and with the temperature that was fitted "
-            "on val, and the area under the ROC of finding wrong pixels by the entropy "
-            "(`experiments/calibration.py`):"
-        ),
-        "",
-        "| dataset | preset | temperature | error without | with | AUROC |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['dataset']} | {row['preset']} | {row['temperature']:.2f} "
-        f"| {row['ece_uncalibrated']:.4f} | {row['ece']:.4f} | {row['error_auroc']:.3f} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+    return section(
+        "Certainty",
+        "Expected calibration error of test without and with the temperature that was fitted "
+        "on val, and the area under the ROC of finding wrong pixels by the entropy "
+        "(`experiments/calibration.py`):",
+        ("dataset", "preset", "temperature", "error without", "with", "AUROC"),
+        [
+            (
+                found["dataset"],
+                found["preset"],
+                f"{found['temperature']:.2f}",
+                f"{found['ece_uncalibrated']:.4f}",
+                f"{found['ece']:.4f}",
+                f"{found['error_auroc']:.3f}",
+            )
+            for found in result["rows"]
+        ],
+    )
 
 
 def costs(result: dict[str, Any] | None) -> str:
@@ -132,25 +134,30 @@ def costs(result: dict[str, Any] | None) -> str:
     if result is None:
         return ""
     side = result["side"]
-    lines = [
-        "## Presets",
-        "",
+    return section(
+        "Presets",
+        f"On one thread, {side} x {side} pixels in colour, 11 classes (`experiments/cost.py`): "
+        "operations of the network in floating point, halos included; times of superpixels and "
+        "features, and of the network; peak of a process beyond its imports and loops.",
         (
-            f"On one thread, {side} x {side} pixels in colour, 11 classes (`experiments/cost.py`): "
-            "operations of the network in floating point, halos included; times of superpixels and "
-            "features, and of the network; peak of a process beyond its imports and loops."
+            "preset",
+            "step",
+            "parameters",
+            "operations a pixel",
+            "superpixels, features, ns a pixel",
+            "network, ns a pixel",
+            "peak",
         ),
-        "",
-        (
-            "| preset | step | parameters | operations a pixel | superpixels, features, ns a pixel "
-            "| network, ns a pixel | peak |"
-        ),
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['preset']} | {row['step']} | {row['parameters']:,} "
-        f"| {row['operations_per_pixel']:,.0f} | {row['regions_ns_per_pixel']:.0f} "
-        f"| {row['network_ns_per_pixel']:.0f} | {row['peak_bytes'] / 2**20:.0f} MiB |"
-        for row in result["presets"]
-    ]
-    return "\n".join(lines)
+        [
+            (
+                found["preset"],
+                str(found["step"]),
+                f"{found['parameters']:,}",
+                f"{found['operations_per_pixel']:,.0f}",
+                f"{found['regions_ns_per_pixel']:.0f}",
+                f"{found['network_ns_per_pixel']:.0f}",
+                f"{found['peak_bytes'] / 2**20:.0f} MiB",
+            )
+            for found in result["presets"]
+        ],
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sections import section
+
 THIN = {
     "camvid": ("pole", "sign_symbol", "pedestrian"),
     "dsb2018": ("boundary",),
@@ -15,50 +17,49 @@ def stages(result: dict[str, Any] | None) -> str:
     """The stages beside other tools."""
     if result is None:
         return ""
-    lines = [
-        "## Stages",
-        "",
-        (
-            "Beside other tools, in turn, on the same machine (`experiments/bench_kernels.py` says "
-            "on how many threads; megavoxels for supervoxels):"
-        ),
-        "",
-        "| stage | tool | Mpx/s |",
-        "|---|---|---|",
-    ]
-    lines += [
-        f"| {row['stage']} | {row['name'].replace('_', ' ')} | {row['mpx_per_second']:.1f} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+    return section(
+        "Stages",
+        "Beside other tools, in turn, on the same machine (`experiments/bench_kernels.py` says "
+        "on how many threads; megavoxels for supervoxels):",
+        ("stage", "tool", "Mpx/s"),
+        [
+            (row["stage"], row["name"].replace("_", " "), f"{row['mpx_per_second']:.1f}")
+            for row in result["rows"]
+        ],
+    )
 
 
 def quality(result: dict[str, Any] | None) -> str:
     """What superpixels can carry, beside other tools."""
     if result is None:
         return ""
-    lines = [
-        "## Superpixels",
-        "",
+    return section(
+        "Superpixels",
+        "Beside other tools that make no fewer, on test images "
+        "(`experiments/superpixel_quality.py`; the settings of the others were chosen on val "
+        "like ours):",
         (
-            "Beside other tools that make no fewer, on test images "
-            "(`experiments/superpixel_quality.py`; the settings of the others were chosen on val "
-            "like ours):"
+            "dataset",
+            "tool",
+            "regions",
+            "ceiling mIoU",
+            "achievable accuracy",
+            "boundary recall",
+            "undersegmentation error",
         ),
-        "",
-        (
-            "| dataset | tool | regions | ceiling mIoU | achievable accuracy | boundary recall "
-            "| undersegmentation error |"
-        ),
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['dataset']} | {row['tool']} | {row['regions_per_image']:,.0f} "
-        f"| {row['ceiling_miou']:.4f} | {row['achievable_accuracy']:.4f} "
-        f"| {row['boundary_recall']:.4f} | {row['undersegmentation_error']:.4f} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+        [
+            (
+                row["dataset"],
+                row["tool"],
+                f"{row['regions_per_image']:,.0f}",
+                f"{row['ceiling_miou']:.4f}",
+                f"{row['achievable_accuracy']:.4f}",
+                f"{row['boundary_recall']:.4f}",
+                f"{row['undersegmentation_error']:.4f}",
+            )
+            for row in result["rows"]
+        ],
+    )
 
 
 def thin_structures(result: dict[str, Any] | None) -> str:
@@ -88,49 +89,52 @@ def volumes(result: dict[str, Any] | None) -> str:
     """Supervoxels beside superpixels of the planes and another tool."""
     if result is None:
         return ""
-    lines = [
-        "## Supervoxels",
-        "",
+    return section(
+        "Supervoxels",
+        "Of the twelve training sections of sstem_vnc as one volume, or of a crop of them, on "
+        "one thread (`experiments/volume.py`; spacing is that which cells are made for):",
         (
-            "Of the twelve training sections of sstem_vnc as one volume, or of a crop of them, on "
-            "one thread (`experiments/volume.py`; spacing is that which cells are made for):"
+            "voxels",
+            "step, spacing",
+            "tool",
+            "regions",
+            "achievable accuracy",
+            "ceiling mIoU",
+            "seconds",
         ),
-        "",
-        (
-            "| voxels | step, spacing | tool | regions | achievable accuracy | ceiling mIoU "
-            "| seconds |"
-        ),
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in result["rows"]:
-        cells, shape = row["cells_for"], " x ".join(str(size) for size in row["shape"])
-        spacing = " x ".join(f"{size:g}" for size in cells["spacing"])
-        lines.append(
-            f"| {shape} | {cells['step']}, {spacing} | {row['tool']} | {row['regions']:,} "
-            f"| {row['achievable_accuracy']:.3f} | {row['ceiling_miou']:.3f} "
-            f"| {row['seconds']:.2f} |"
-        )
-    return "\n".join(lines)
+        [
+            (
+                " x ".join(str(size) for size in row["shape"]),
+                f"{row['cells_for']['step']}, "
+                + " x ".join(f"{size:g}" for size in row["cells_for"]["spacing"]),
+                row["tool"],
+                f"{row['regions']:,}",
+                f"{row['achievable_accuracy']:.3f}",
+                f"{row['ceiling_miou']:.3f}",
+                f"{row['seconds']:.2f}",
+            )
+            for row in result["rows"]
+        ],
+    )
 
 
 def first_calls(result: dict[str, Any] | None) -> str:
     """How long the first call of a process takes."""
     if result is None:
         return ""
-    lines = [
-        "## First calls",
-        "",
-        (
-            "Seconds in a new process, on one thread, with a 480 x 360 image "
-            "(`experiments/first_call.py`; cold: no loop has been compiled yet):"
-        ),
-        "",
-        "| call | imports | first, cold | first, warm | second |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['call']} | {row['warm']['imports']:.2f} | {row['cold']['first']:.1f} "
-        f"| {row['warm']['first']:.2f} | {row['warm']['second']:.3f} |"
-        for row in result["calls"]
-    ]
-    return "\n".join(lines)
+    return section(
+        "First calls",
+        "Seconds in a new process, on one thread, with a 480 x 360 image "
+        "(`experiments/first_call.py`; cold: no loop has been compiled yet):",
+        ("call", "imports", "first, cold", "first, warm", "second"),
+        [
+            (
+                row["call"],
+                f"{row['warm']['imports']:.2f}",
+                f"{row['cold']['first']:.1f}",
+                f"{row['warm']['first']:.2f}",
+                f"{row['warm']['second']:.3f}",
+            )
+            for row in result["calls"]
+        ],
+    )
