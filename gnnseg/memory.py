@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import sys
 import threading
@@ -21,6 +22,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _MOST_MAPPED = 2**25
+
+_STATM, _PAGE = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
 
 _lock = threading.Lock()
 _users = 0
@@ -76,12 +79,14 @@ def default_budget() -> int:
 
 def rss() -> int:
     """Bytes of memory that this process holds now."""
-    found = _status("VmRSS")
-    if found is not None:
-        return found
-    import psutil
+    try:
+        with _STATM.open("rb", buffering=0) as statm:
+            pages = int(statm.read().split()[1])
+    except OSError:
+        import psutil
 
-    return int(psutil.Process().memory_info().rss)
+        return int(psutil.Process().memory_info().rss)
+    return pages * _PAGE
 
 
 def peak_rss() -> int:

@@ -103,7 +103,8 @@ def segment(
     Returns
     -------
     dict
-        pixels, nodes, edges, seconds, peak_rss_bytes, leftover_pixels, classes, stages, output.
+        pixels, nodes, edges, seconds, peak_rss_bytes, leftover_pixels, classes, stages
+        (as `gnnseg.ledger.Ledger` records them), sampler (what recording cost), output.
 
     Raises
     ------
@@ -167,6 +168,7 @@ def run(job: Job, out: Path) -> dict[str, Any]:
         "classes": table,
         "plan": job.plan.as_dict(),
         "stages": ledger.as_dict(),
+        "sampler": ledger.sampler(),
     }
 
 
