@@ -77,6 +77,18 @@ def default_budget() -> int:
     return max(1, available_memory() // 2)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; also PyTorch's errors, which are no MemoryError.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    True
+    """
+    texts = ("can't allocate memory", "CUDA out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
+
+
 def rss() -> int:
     """Bytes of memory that this process holds now."""
     try:

@@ -95,7 +95,7 @@ def make_config(file: str | Path | None = None, **given: Any) -> TrainConfig:
     >>> make_config(step=16).step
     16
     """
-    values = _read_toml(Path(file)) if file is not None else {}
+    values = read_toml(Path(file)) if file is not None else {}
     values |= {name: value for name, value in given.items() if value is not None}
     preset = get_preset(values.get("preset", "default"))
     try:
@@ -110,7 +110,8 @@ def make_config(file: str | Path | None = None, **given: Any) -> TrainConfig:
         ) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file; raises InputError where it is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
