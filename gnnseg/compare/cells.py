@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gnnseg.compare.config import CompareConfig, DatasetConfig, ModelConfig
+from gnnseg.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,11 @@ def list_cells(config: CompareConfig) -> list[Cell]:
     >>> [cell.name for cell in list_cells(config)][-2:]
     ['image-camvid-512', 'segment-camvid-ours-512-1GiB']
     """
-    return [*_accuracy(config), *_segmentations(config)]
+    cells = [*_accuracy(config), *_segmentations(config)]
+    names = [cell.name for cell in cells]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two pieces of work would be named {twice[0]}: choose other names")
+    return cells
 
 
 def _accuracy(config: CompareConfig) -> Iterator[Cell]:

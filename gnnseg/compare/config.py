@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gnnseg.errors import UsageError
 from gnnseg.memory import parse_size
-from gnnseg.training.config import read_toml
+from gnnseg.training.learning import read_toml
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+]{0,39}$")]
-"""Part of the names of files: letters, digits, dot, underscore and plus."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$")]
+"""Part of the names of files: letters, digits, dots, plus, hyphens and underscores."""
 
 
 class _Strict(BaseModel):

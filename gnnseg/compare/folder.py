@@ -34,7 +34,8 @@ class Folder:
         path = self.path
         if path.exists() and not path.is_dir():
             raise StateError(f"{path}: exists and is no folder; choose another one with --out")
-        if path.is_dir() and any(path.iterdir()) and not (path / MARKER).is_file():
+        about = read_json(path / MARKER) or {}
+        if path.is_dir() and any(path.iterdir()) and about.get("kind") != KIND:
             raise StateError(
                 f"{path}: exists and is no earlier comparison; choose another folder with --out"
             )

@@ -8,9 +8,12 @@ from typing import Any
 
 from gnnseg.compare.cells import list_cells
 from gnnseg.compare.config import make_config
-from gnnseg.compare.folder import Folder
+from gnnseg.compare.folder import FORMAT_VERSION, MARKER, Folder, read_json, write_json
 from gnnseg.compare.summary import Results, Row, summarise
-from gnnseg.errors import UsageError
+from gnnseg.errors import StateError, UsageError
+from gnnseg.io.atomic import disk_errors
+
+KIND_MERGED = "merged comparisons"
 
 
 def load(folder: str | Path) -> Results:
@@ -71,3 +74,24 @@ def _put(rows: dict[tuple[str, ...], Row], row: Row, work: str, figures: Row) ->
     about = {"dataset": row["dataset"], "model": row["model"], "work": work}
     kept = rows.setdefault(tuple(about.values()), {**about, "machines": {}})
     kept["machines"][row["machine"]] = figures
+
+
+def claim_merged(out: str | Path, folders: Sequence[str | Path]) -> None:
+    """Make the folder of a merged report, or take over an earlier one.
+
+    Raises `StateError` where it is something else, such as a folder that is merged.
+    """
+    path = Path(out)
+    about = read_json(path / MARKER)
+    ours = about is not None and about.get("kind") == KIND_MERGED
+    if path.exists() and not ours and (not path.is_dir() or any(path.iterdir())):
+        raise StateError(
+            f"{path}: exists and is no earlier merge of comparisons; choose another folder"
+        )
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    names = [str(folder) for folder in folders]
+    write_json(
+        path / MARKER,
+        {"format_version": FORMAT_VERSION, "kind": KIND_MERGED, "folders": names},
+    )

@@ -72,8 +72,7 @@ def _train(cell: Cell, folder: Folder) -> Done:
 
 
 def _evaluate(cell: Cell, folder: Folder) -> Done:
-    from gnnseg.models import load_model
-    from gnnseg.pipeline import evaluate
+    from gnnseg.pipeline import evaluate, load_model
 
     about, path = cell.configuration, folder.model(cell)
     dataset, model = open_set(about["dataset"]), load_model(path)
@@ -114,11 +113,11 @@ def _image(cell: Cell, folder: Folder) -> Done:
 
 
 def _segment(cell: Cell, folder: Folder) -> Done:
-    from gnnseg.models import load_model
-    from gnnseg.pipeline import segment
+    from gnnseg.pipeline import load_model, segment
 
     about, path = cell.configuration, folder.model(cell)
-    model, image = load_model(path), open_image(folder.image(cell))
+    model: Any = load_model(path)
+    image = open_image(folder.image(cell))
     out = folder.path / "work" / cell.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
