@@ -1,0 +1,1 @@
+"""Convolutional networks that region models are measured beside."""
