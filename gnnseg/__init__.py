@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gnnseg.graph import RegionGraph, region_graph, supervoxel_graph
     from gnnseg.io import open_image
-    from gnnseg.models import load_model
     from gnnseg.paint import paint
-    from gnnseg.pipeline import evaluate, segment, suggest
+    from gnnseg.pipeline.evaluate import evaluate
+    from gnnseg.pipeline.load import load_model
+    from gnnseg.pipeline.segment import segment
+    from gnnseg.pipeline.suggest import suggest
     from gnnseg.superpixels import superpixels, supervoxels
     from gnnseg.training import train
 
@@ -44,7 +46,7 @@ __all__ = [
 _MODULES = {
     "RegionGraph": "gnnseg.graph",
     "evaluate": "gnnseg.pipeline",
-    "load_model": "gnnseg.models",
+    "load_model": "gnnseg.pipeline",
     "open_image": "gnnseg.io",
     "paint": "gnnseg.paint",
     "region_graph": "gnnseg.graph",

@@ -23,8 +23,8 @@ def evaluate(
     """Measure a model on labelled images, on pixels after painting."""
     from gnnseg.cli.scale import warn_about_scale
     from gnnseg.datasets import open_dataset
-    from gnnseg.models import load_model
     from gnnseg.pipeline import evaluate as evaluate_model
+    from gnnseg.pipeline import load_model
 
     net, data = load_model(model), open_dataset(dataset)
     for item in data.split(split):
@@ -37,7 +37,7 @@ def evaluate(
         result,
         [
             ("mIoU", percent(result["miou"]) + _before(result, "miou_unrefined")),
-            ("ceiling mIoU", f"{percent(result['ceiling_miou'])} of these superpixels"),
+            ("ceiling mIoU", _ceiling(result["ceiling_miou"])),
             ("pixel accuracy", percent(result["pixel_accuracy"])),
             ("Dice", percent(result["dice"])),
             ("boundary F1", _boundary(result)),
@@ -49,6 +49,10 @@ def evaluate(
         ],
         as_json=as_json,
     )
+
+
+def _ceiling(miou: float | None) -> str:
+    return "" if miou is None else f"{percent(miou)} of these superpixels"
 
 
 def _before(result: dict[str, Any], key: str) -> str:

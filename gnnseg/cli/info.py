@@ -51,8 +51,10 @@ def describe_model(path: Path) -> dict[str, Any]:
     training = header.get("training", {})
     return {
         "kind": "model",
+        "of": header.get("kind", "regions"),
         "format_version": header.get("format_version"),
         "preset": header.get("preset"),
+        "network": header.get("model"),
         "classes": _class_names(header.get("classes"), path),
         "settings": header.get("settings"),
         "features": len(header.get("features", ())),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gnnseg.cli.output import warn
 
 if TYPE_CHECKING:
+    from gnnseg.baselines import PixelModel
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
 
@@ -24,7 +25,7 @@ TOLERANCE = 0.05
 
 
 def warn_about_scale(
-    image: ImageSource, model: Model, *, otherwise: tuple[float, float] | None = None
+    image: ImageSource, model: Model | PixelModel, *, otherwise: tuple[float, float] | None = None
 ) -> bool:
     """Warn on stderr where pixel sizes differ by more than 5 %; whether it did.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,12 @@ from gnnseg.cli.output import emit, percent, seconds
 from gnnseg.errors import StateError, UsageError
 
 if TYPE_CHECKING:
+    from gnnseg.baselines import PixelModel
+    from gnnseg.datasets.base import Dataset
     from gnnseg.models import Model
+
+Run = Callable[..., Any]
+"""Trains on a dataset, writes the model, and returns it."""
 
 
 class Device(StrEnum):
@@ -36,7 +42,13 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            "--preset", metavar="NAME", help="Named model: default, large, jain2023 or mlp."
+            "--preset", metavar="NAME", help="Model of regions: default, large, jain2023 or mlp."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="NAME", help="Or a convolutional network to compare with: unet."
         ),
     ] = None,
     config: Annotated[
@@ -81,38 +93,29 @@ def train(
     plot, checkpoint = out.with_suffix(".png"), out.with_name(f"{out.name}.checkpoint")
     _check_output(out, plot, overwrite=overwrite or checkpoint.exists())
     from gnnseg.datasets import open_dataset
-    from gnnseg.models import get_preset, save_model
 
     data = open_dataset(dataset)
-    get_preset(preset or "default")
-    from gnnseg.training import make_config
-    from gnnseg.training import train as train_model
-    from gnnseg.training.plot import save_plot
-
-    settings = make_config(
-        config,
-        preset=preset,
-        step=step,
-        epochs=epochs,
-        max_minutes=max_minutes,
-        seed=seed,
-        device=None if device is None else device.value,
-        devices=devices,
-        cache=cache,
-        tensorboard=tensorboard,
-    )
+    given = {
+        "step": step,
+        "epochs": epochs,
+        "max_minutes": max_minutes,
+        "seed": seed,
+        "device": None if device is None else device.value,
+        "devices": devices,
+        "cache": cache,
+        "tensorboard": tensorboard,
+    }
+    run = _network(model, preset, config, given) if model else _regions(preset, config, given)
     if overwrite:
         checkpoint.unlink(missing_ok=True)
-    model = train_model(data, config=settings, checkpoint=checkpoint, plot=plot)
-    save_model(model, out)
-    save_plot(model, plot)
+    trained = run(data, out, checkpoint, plot)
     checkpoint.unlink(missing_ok=True)
-    result = _result(model, out, plot)
+    result = _result(trained, out, plot)
     emit(
         result,
         [
             ("model", str(out)),
-            ("preset", f"{model.preset}, {result['num_parameters']:,} parameters"),
+            ("network", f"{trained.title}, {result['num_parameters']:,} parameters"),
             ("val mIoU", f"{percent(result['val_miou'])} after epoch {result['best_epoch'] + 1}"),
             ("epochs", str(result["epochs"])),
             ("time", seconds(result["seconds"])),
@@ -120,6 +123,46 @@ def train(
         ],
         as_json=as_json,
     )
+
+
+def _regions(preset: str | None, config: Path | None, given: dict[str, Any]) -> Run:
+    """Trains a model of regions and writes it."""
+    from gnnseg.models import get_preset, save_model
+
+    get_preset(preset or "default")
+    from gnnseg.training import make_config, train
+    from gnnseg.training.plot import save_plot
+
+    settings = make_config(config, preset=preset, **given)
+
+    def run(data: Dataset, out: Path, checkpoint: Path, plot: Path) -> Model:
+        model = train(data, config=settings, checkpoint=checkpoint, plot=plot)
+        save_model(model, out)
+        save_plot(model, plot)
+        return model
+
+    return run
+
+
+def _network(name: str, preset: str | None, config: Path | None, given: dict[str, Any]) -> Run:
+    """Trains a convolutional network and writes it."""
+    if preset is not None:
+        raise UsageError("--preset and --model name two models: give one of them")
+    foreign = [f"--{key}" for key in ("step", "devices", "cache") if given.pop(key) is not None]
+    if foreign:
+        raise UsageError(f"{foreign[0]} is of regions: a convolutional network (--model) has none")
+    from gnnseg.baselines import make_cnn_config, save_pixel_model, train
+    from gnnseg.training.plot import save_plot
+
+    settings = make_cnn_config(config, model=name, **given)
+
+    def run(data: Dataset, out: Path, checkpoint: Path, plot: Path) -> PixelModel:
+        model = train(data, config=settings, checkpoint=checkpoint, plot=plot)
+        save_pixel_model(model, out)
+        save_plot(model, plot)
+        return model
+
+    return run
 
 
 def _check_output(out: Path, plot: Path, *, overwrite: bool) -> None:
@@ -137,13 +180,14 @@ def _check_output(out: Path, plot: Path, *, overwrite: bool) -> None:
             )
 
 
-def _result(model: Model, out: Path, plot: Path) -> dict[str, Any]:
+def _result(model: Model | PixelModel, out: Path, plot: Path) -> dict[str, Any]:
     record = model.training
     keys = ("dataset", "val_miou", "best_epoch", "epochs", "seconds", "config")
     return {
         "model": str(out),
         "plot": str(plot),
-        "preset": model.preset,
+        "preset": record["config"].get("preset"),
+        "network": record["config"].get("model"),
         "num_parameters": model.num_parameters,
         "classes": list(model.classes.names),
         **{key: record[key] for key in keys},

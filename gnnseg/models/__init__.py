@@ -1,6 +1,7 @@
 """Node classifiers, their presets, and model files."""
 
-from gnnseg.models.file import load_model, read_header, save_model
+from gnnseg.models.container import read_header
+from gnnseg.models.file import load_model, save_model
 from gnnseg.models.model import Model
 from gnnseg.models.presets import PRESETS, Preset, get_preset, select_features
 

@@ -75,6 +75,11 @@ class Model:
         return [names.index(name) for name in self.features]
 
     @property
+    def title(self) -> str:
+        """The preset and the step, in a few words."""
+        return f"{self.preset}, step {self.settings.step}"
+
+    @property
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.network.parameters())
 

@@ -2,6 +2,7 @@
 
 from gnnseg.pipeline.ceiling import ceiling
 from gnnseg.pipeline.evaluate import evaluate
+from gnnseg.pipeline.load import load_model
 from gnnseg.pipeline.painting import paint_file
 from gnnseg.pipeline.segment import segment
 from gnnseg.pipeline.stages import write_graph, write_superpixels
@@ -10,6 +11,7 @@ from gnnseg.pipeline.suggest import suggest
 __all__ = [
     "ceiling",
     "evaluate",
+    "load_model",
     "paint_file",
     "segment",
     "suggest",

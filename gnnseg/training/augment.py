@@ -44,13 +44,14 @@ def draw_variants(stem: str, num_channels: int, config: TrainConfig) -> list[Var
     fixed = [Variant(), MIRRORED] if config.mirror else [Variant()]
     rng = np.random.default_rng([config.seed, zlib.crc32(stem.encode())])
     ranges = augmentation_of(config)
-    extra = [_draw(rng, num_channels, ranges, config.mirror) for _ in range(config.variants)]
+    extra = [draw_variant(rng, num_channels, ranges, config.mirror) for _ in range(config.variants)]
     return fixed + extra
 
 
-def _draw(
+def draw_variant(
     rng: np.random.Generator, num_channels: int, ranges: Augmentation, mirror: bool
 ) -> Variant:
+    """A variant of an image, drawn from ranges; with `mirror` it may be seen from behind."""
     low, high = np.log((1 / ranges.scale, ranges.scale))
     gain = rng.normal(0, ranges.brightness) + rng.normal(0, ranges.colour, num_channels)
     mirror = mirror and bool(rng.integers(2))

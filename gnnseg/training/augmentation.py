@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
-    from gnnseg.training.config import TrainConfig
+    from gnnseg.training.learning import LearningConfig
+
+Config = TypeVar("Config", bound="LearningConfig")
 
 
 class Augmentation(BaseModel):
@@ -47,10 +49,10 @@ PRESETS = {
 
 
 def choose_augmentation(
-    config: TrainConfig,
+    config: Config,
     images: Sequence[ImageSource],
     pixel_size: tuple[float, float] | None = None,
-) -> TrainConfig:
+) -> Config:
     """A configuration without `auto`.
 
     Images of a known pixel size, and images without colours, are taken for microscopy; others may
@@ -64,7 +66,7 @@ def choose_augmentation(
     return config.model_copy(update={"augment": name})
 
 
-def augmentation_of(config: TrainConfig) -> Augmentation:
+def augmentation_of(config: LearningConfig) -> Augmentation:
     """The preset, with the ranges that the configuration sets itself.
 
     >>> from gnnseg.training import make_config

@@ -9,6 +9,7 @@ import torch
 
 from gnnseg.models.group import FEATURES, STEM, run_groups
 from gnnseg.models.level import Level, concatenate
+from gnnseg.training.precision import half_pays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,16 +74,11 @@ def _stem_states(stem: Stem, batch: Batch) -> torch.Tensor:
     areas = batch.levels[0].area.split(sizes)
     states = []
     for image, area in zip(batch.images, areas, strict=True):
-        half = torch.is_grad_enabled() and _half_pays(area.device)
+        half = torch.is_grad_enabled() and half_pays(area.device)
         with torch.autocast(area.device.type, torch.bfloat16, enabled=half):
             maps = stem.maps(image)
         states.append(stem.pool(maps, image, area))
     return torch.cat(states)
-
-
-def _half_pays(device: torch.device) -> bool:
-    """Whether convolutions are faster in bfloat16 there."""
-    return device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def shuffled(

@@ -23,9 +23,10 @@ from torch import distributed, multiprocessing
 from gnnseg.errors import GnnsegError, MemoryBudgetError, UsageError
 from gnnseg.models.model import Model
 from gnnseg.training.interrupt import Interrupt, held_interrupt
+from gnnseg.training.loop import pick_device
 from gnnseg.training.packing import Packed, pack
 from gnnseg.training.ranks import Connected
-from gnnseg.training.trainer import Trainer, pick_device
+from gnnseg.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from gnnseg.training.batches import Batch

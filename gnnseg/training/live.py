@@ -16,8 +16,8 @@ from gnnseg.progress import progress_bar
 from gnnseg.training.plot import draw_plot
 
 if TYPE_CHECKING:
-    from gnnseg.training.config import TrainConfig
     from gnnseg.training.history import History
+    from gnnseg.training.learning import LearningConfig
 
 PLOT_SECONDS = 20.0
 """A plot is drawn anew when the last one is that old."""
@@ -27,14 +27,14 @@ Watch = Callable[["History"], None]
 
 
 @contextmanager
-def watching(config: TrainConfig, plot: Path | None, first_epoch: int) -> Iterator[Watch]:
+def watching(config: LearningConfig, plot: Path | None, first_epoch: int) -> Iterator[Watch]:
     """A progress bar, the plot and TensorBoard, as wanted, for a training from `first_epoch` on."""
     with ExitStack() as stack:
         bar = stack.enter_context(progress_bar("training", config.epochs))
         bar.advance(first_epoch)
         watches: list[Watch] = [lambda history: bar.advance(note=history.note())]
         if plot is not None:
-            watches.append(LivePlot(plot, f"{config.preset}, step {config.step}"))
+            watches.append(LivePlot(plot, config.title))
         if config.tensorboard is not None:
             log = TensorBoardLog(config.tensorboard, config, first_epoch)
             stack.callback(log.close)
@@ -71,7 +71,7 @@ class TensorBoardLog:
     Raises `MissingDependencyError` where TensorBoard is not installed.
     """
 
-    def __init__(self, folder: Path, config: TrainConfig, first_epoch: int = 0) -> None:
+    def __init__(self, folder: Path, config: LearningConfig, first_epoch: int = 0) -> None:
         writer = require_tensorboard()
         self._writer = writer(str(folder), purge_step=first_epoch)
         self._written = first_epoch

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from gnnseg.errors import UsageError
 from gnnseg.io.atomic import replacing
 
-if TYPE_CHECKING:
-    from gnnseg.models import Model
+
+class Trained(Protocol):
+    """A model that tells of its training."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def training(self) -> Mapping[str, Any]: ...
 
 
-def save_plot(model: Model, path: str | Path) -> None:
+def save_plot(model: Trained, path: str | Path) -> None:
     """Write a PNG of the model's training record."""
     record = model.training
     history = record.get("history")
     if not history or not history["loss"]:
         raise UsageError("the model has no record of a training to plot")
     best = record["best_epoch"]
-    title = (
-        f"{model.preset}, step {model.settings.step}: "
-        f"val mIoU {record['val_miou']:.3f} of epoch {best + 1}"
-    )
+    title = f"{model.title}: val mIoU {record['val_miou']:.3f} of epoch {best + 1}"
     draw_plot({**history, "best_epoch": best}, title, path)
 
 

@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gnnseg.training.config import TrainConfig
+    from gnnseg.training.learning import LearningConfig
 
 WARM_UP = 0.03
 """Share of the training over which the learning rate rises."""
 _LEAST = 0.01
 
 
-def learning_rate(done: float, config: TrainConfig) -> float:
+def learning_rate(done: float, config: LearningConfig) -> float:
     """The learning rate after a share of the training, 0 to 1.
 
     `cosine`: Loshchilov and Hutter, arXiv:1608.03983, equation 5, one period. `polynomial`:

@@ -25,8 +25,10 @@ from gnnseg.training.distributed import Work, train_on_devices
 from gnnseg.training.history import History
 from gnnseg.training.identity import dataset_identity
 from gnnseg.training.live import Watch, require_tensorboard, watching
+from gnnseg.training.loop import pick_device
+from gnnseg.training.record import training_record
 from gnnseg.training.samples import Sample, make_samples
-from gnnseg.training.trainer import Trainer, pick_device
+from gnnseg.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +96,7 @@ def train(
     pick_device(config.device, size=config.devices)
     if config.tensorboard is not None:
         require_tensorboard()
-    dataset = _dataset(images, labels, classes, val)
+    dataset = gather_dataset(images, labels, classes, val)
     clock = Clock()
     kept, earlier = None, None
     if checkpoint is not None:
@@ -133,7 +135,7 @@ def train(
         work = Work(model, batches, val_pieces, config, minutes, kept)
         history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
     object.__setattr__(model, "temperature", history.temperature)
-    model.training.update(_record(config, history, dataset, clock.seconds))
+    model.training.update(training_record(config, history, dataset.name, clock.seconds))
     return model
 
 
@@ -152,7 +154,8 @@ def _settings(dataset: Dataset, config: TrainConfig, val: float) -> dict[str, An
     return {**about, **config.model_dump(mode="json")}
 
 
-def _dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
+def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
+    """A dataset by path, or one of images and labels."""
     if labels is None:
         return open_dataset(images, val=val)
     if classes is None:
@@ -243,25 +246,3 @@ def _statistics(samples: Sequence[Sample], columns: list[int]) -> tuple[np.ndarr
         mean += away * share
         count += len(x)
     return mean, np.sqrt(square / max(count, 1))
-
-
-def _record(
-    config: TrainConfig, history: History, dataset: Dataset, seconds: float
-) -> dict[str, Any]:
-    return {
-        "dataset": Path(dataset.name).name,
-        "config": config.model_dump(),
-        "versions": {
-            name: version(name) for name in ("torch", "torch_geometric", "numba", "numpy")
-        },
-        "seconds": round(seconds, 3),
-        "epochs": len(history.loss),
-        "best_epoch": history.best_epoch,
-        "val_miou": history.shifted_miou,
-        "shift": history.shift,
-        "history": {
-            "loss": history.loss,
-            "val_miou": history.val_miou,
-            "learning_rate": history.learning_rate,
-        },
-    }

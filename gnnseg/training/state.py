@@ -12,8 +12,8 @@ from torch import nn
 
 from gnnseg.errors import StateError
 from gnnseg.io.guard import reason
-from gnnseg.training.config import TrainConfig
 from gnnseg.training.history import History
+from gnnseg.training.learning import LearningConfig
 
 AVERAGE_START = 9, 10
 """After n updates the average moves by at least 9 / (10 + n): at the start it follows quickly."""
@@ -45,15 +45,13 @@ class State:
     has a generator of its own.
     """
 
-    def __init__(self, network: nn.Module, config: TrainConfig, shards: range) -> None:
+    def __init__(self, network: nn.Module, config: LearningConfig, shards: range) -> None:
         device = next(network.parameters()).device
         self.network: Any = network
         self.average: Any = copy.deepcopy(network)
         self.best = copy.deepcopy(self.average.state_dict())
         self.decay = config.average
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimiser = _make_optimiser(network, config)
         self.shuffle = torch.Generator().manual_seed(config.seed)
         self.order = self.shuffle.get_state()
         self.shards = shards
@@ -70,6 +68,9 @@ class State:
         with torch.no_grad():
             for mean, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(own, weight)
+            # Statistics of batch norm belong to the weights; counters and constants are copied.
+            for mean, own in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                mean.lerp_(own, weight) if mean.is_floating_point() else mean.copy_(own)
 
     def end_epoch(self, miou: float) -> None:
         """Note an epoch, and keep the average if it is the best so far."""
@@ -113,13 +114,22 @@ class State:
         self.average.load_state_dict(self.best)  # to see that it fits
         self.average.load_state_dict(_part(tensors, "average"))
         groups = self.optimiser.state_dict()["param_groups"]
-        numbers = [n for n in groups[0]["params"] if f"optimiser.{n}.step" in tensors]
+        known = {name.split(".")[1] for name in tensors if name.startswith("optimiser.")}
+        numbers = [n for n in groups[0]["params"] if str(n) in known]
         state = {n: _part(tensors, f"optimiser.{n}") for n in numbers}
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
         self.order = tensors["order"]
         self.shuffle.set_state(self.order)
         for n, random in zip(self.shards, self.random, strict=True):
             random.set_state(tensors[f"random.{n}"])
+
+
+def _make_optimiser(network: nn.Module, config: LearningConfig) -> torch.optim.Optimizer:
+    parameters, rate, decay = network.parameters(), config.learning_rate, config.weight_decay
+    if config.optimiser == "sgd":
+        momentum = config.momentum
+        return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay)
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
 
 
 def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import copy
-import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix, count_regions
 from gnnseg.models.layers import random_from
 from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
-from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
 from gnnseg.training.history import History
 from gnnseg.training.imbalance import regions_by_class
-from gnnseg.training.interrupt import Interrupt, held_interrupt
+from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
 from gnnseg.training.loss import Loss
 from gnnseg.training.ranks import Alone, Ranks
-from gnnseg.training.schedule import learning_rate
 from gnnseg.training.state import State
 from gnnseg.training.temperature import fit_temperature
 
@@ -32,32 +27,15 @@ if TYPE_CHECKING:
 
     from gnnseg.training.config import TrainConfig
 
-GRADIENT_NORM = 1.0
-SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""How far the class weights are undone in the logits: val chooses."""
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
 machine."""
 
 
-def pick_device(name: str, rank: int = 0, size: int = 1) -> torch.device:
-    """The device of that name for process `rank` of `size`; `auto` takes GPUs where there are."""
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "cuda" and not found:
-        raise UsageError("--device cuda: this PyTorch sees no GPU; use --device cpu or auto")
-    if name == "cpu" or not found:
-        return torch.device("cpu")
-    if size > found:
-        raise UsageError(f"--devices {size}: there are {found} GPUs; use fewer, or --device cpu")
-    return torch.device("cuda", rank) if size > 1 else torch.device("cuda")
+class Trainer(Loop):
+    """Trains one network on batches of regions that lie in memory."""
 
-
-class Trainer:
-    """Trains one network on batches that lie in memory.
-
-    `minutes` bounds the loop, where it is bounded. `ranks` are the processes that share the work,
-    each with the same arguments; `asked` says that process 0 should stop.
-    """
+    config: TrainConfig
 
     def __init__(
         self,
@@ -70,11 +48,12 @@ class Trainer:
         ranks: Ranks | None = None,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.config, self.ranks = config, ranks or Alone()
-        rank, size = self.ranks.rank, self.ranks.size
+        ranks = ranks or Alone()
+        rank, size = ranks.rank, ranks.size
         self.device = pick_device(config.device, rank, size)
         own = range(rank, SHARDS * size, size)
-        self.state = State(network.to(self.device), config, own)
+        state = State(network.to(self.device), config, own)
+        super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
         self.replicas: list[Any] = [
             self.state.network,
             *(_replica(self.state.network) for _ in range(SHARDS - 1)),
@@ -85,65 +64,10 @@ class Trainer:
         pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
         regions = np.sum([regions_by_class(group[0].counts) for group in train], axis=0)
         self.loss = Loss.fit(pixels.astype(np.float64), regions, config, self.device)
-        self.checkpoint: Checkpoint | None = None
-        self._asked = asked
-        self._seconds = None if minutes is None else 60 * minutes
-        self._ticked = time.monotonic()
-
-    def resume(self, checkpoint: Checkpoint, earlier: Earlier | None) -> None:
-        """Keep the training in a checkpoint, and take up what one holds of an `earlier` part.
-
-        Process 0 writes it.
-        """
-        self.checkpoint = checkpoint
-        if earlier is None:
-            return
-        try:
-            self.state.restore(earlier.tensors, earlier.about)
-        except StateError as error:
-            raise StateError(f"{checkpoint.path}: {error}; {ANEW}") from error
-        if self._seconds is not None:
-            self._seconds += self.state.place.seconds
 
     def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
-        """Train until the epochs, the minutes or the patience run out; keep the best weights.
-
-        `watch` is called after each epoch. With a checkpoint, Ctrl-C leaves one behind.
-        """
-        state = self.state
-        self._ticked = time.monotonic()
-        holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
-        with one_torch_thread(), holds as interrupt:
-
-            def asked() -> bool:
-                return interrupt.asked or self._asked()
-
-            while self._goes_on():
-                self._train_epoch(asked)
-                miou = self.validate()[0].miou
-                self._tick()
-                state.end_epoch(miou)
-                # First: a plot without a checkpoint would be taken for somebody else's.
-                self._keep(asked, end_of_epoch=True)
-                watch(state.history)
-            state.average.load_state_dict(state.best)
-            self._choose_shift()
-            self._fit_temperature()
-        state.network.load_state_dict(state.average.state_dict())
-        state.network.eval().cpu()
-        return state.history
-
-    def _goes_on(self) -> bool:
-        """Whether there is another epoch, or the rest of one."""
-        place, history = self.state.place, self.state.history
-        if place.epoch >= self.config.epochs:
-            return False
-        if place.epoch - history.best_epoch > self.config.patience:
-            return False
-        if self._seconds is None or not history.seconds:
-            return True
-        used = place.seconds - place.epoch_seconds + max(history.seconds)
-        return bool(self.ranks.agree([used <= self._seconds])[0])
+        with one_torch_thread():
+            return super().run(watch)
 
     def _train_epoch(self, asked: Callable[[], bool]) -> None:
         """The updates of an epoch that are still to be done."""
@@ -164,19 +88,6 @@ class Trainer:
                 parts = shards(chosen, SHARDS * ranks.size, own)
                 self._step([part.to(self.device) for part in parts])
             seen += sum(batch.num_nodes for batch in chosen)
-
-    def _keep(self, asked: Callable[[], bool], *, end_of_epoch: bool = False) -> None:
-        """Write the checkpoint, if there is one and it is due, or if the training is to stop."""
-        if self.checkpoint is None:
-            return
-        due = self.checkpoint.is_due(end_of_epoch=end_of_epoch)
-        stop, due = map(bool, self.ranks.agree([asked(), due]))
-        if stop or due:
-            random = self.ranks.gather([random.get_state() for random in self.state.random])
-            if self.ranks.rank == 0:
-                self.checkpoint.write(self.state, random)
-        if stop:
-            raise KeyboardInterrupt
 
     def _pick(self, group: Sequence[Batch]) -> Batch:
         """One of the variants of an image."""
@@ -205,9 +116,7 @@ class Trainer:
         run_tasks(work, range(len(parts)), workers=self.workers)
         self._add_gradients(len(parts))
         self.ranks.add_gradients(self.state.network.parameters())
-        torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
-        self.state.update()
-        place.step += 1
+        self._update()
         place.loss += self._total(sum(losses))
         place.mass += mass
 
@@ -252,11 +161,17 @@ class Trainer:
 
         run_tasks(work, batches, workers=self.workers, done=done)
 
+    def _validate(self) -> float:
+        return self.validate()[0].miou
+
+    def _finish(self) -> None:
+        self._choose_shift()
+        self._fit_temperature()
+
     def _choose_shift(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
-        matrices = self.validate(SHIFTS)
-        mious = [matrix.miou for matrix in matrices]
-        best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
+        mious = [matrix.miou for matrix in self.validate(SHIFTS)]
+        best = choose_shift(mious)
         with torch.no_grad():
             self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
         self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
@@ -272,21 +187,6 @@ class Trainer:
 
         self._run_val(self.val_batches, done)
         self.state.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
-
-    def _set_rate(self, position: float) -> None:
-        done = position / self.config.epochs
-        if self._seconds is not None:
-            used = self.state.place.seconds / self._seconds
-            done = max(done, self.ranks.agree([used])[0])
-        for group in self.state.optimiser.param_groups:
-            group["lr"] = learning_rate(done, self.config)
-
-    def _tick(self) -> None:
-        """Add the time since the last tick."""
-        now = time.monotonic()
-        self.state.place.epoch_seconds += now - self._ticked
-        self.state.place.seconds += now - self._ticked
-        self._ticked = now
 
 
 def _replica(network: nn.Module) -> nn.Module:

@@ -25,7 +25,7 @@ def test_the_file_is_below_the_arguments(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"speed": 3}, "'speed'.*the settings are preset, options, step"),
+        ({"speed": 3}, "'speed'.*the settings are options, epochs, max_minutes"),
         ({"step": 1}, "'step'"),
         ({"step": "many"}, "'step'.*got 'many'"),
         ({"epochs": 0}, "'epochs'"),

@@ -21,9 +21,9 @@ from gnnseg.models.stem import StemInput
 from gnnseg.training import distributed, make_config, stage, train
 from gnnseg.training.batches import Batch
 from gnnseg.training.distributed import train_on_devices
+from gnnseg.training.loop import pick_device
 from gnnseg.training.packing import pack
 from gnnseg.training.ranks import Alone
-from gnnseg.training.trainer import pick_device
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 

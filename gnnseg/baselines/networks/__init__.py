@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.errors import UsageError
@@ -22,12 +22,20 @@ NETWORKS = {
 """The module below this package and the class of each network."""
 
 
+def check_name(name: Any) -> None:
+    """Raise `UsageError` unless a network has that name."""
+    if not isinstance(name, str) or name not in NETWORKS:
+        raise UsageError(
+            f"no network is named {name!r}: choose one of {', '.join(sorted(NETWORKS))}"
+        )
+
+
 def network_class(name: str) -> type[nn.Module]:
     """The class of a network; raises `UsageError` where there is none of that name."""
-    if name not in NETWORKS:
-        raise UsageError(f"no network is named {name!r}: choose one of {', '.join(NETWORKS)}")
-    module, class_name = NETWORKS[name]
-    return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)
+    check_name(name)
+    module, kind = NETWORKS[name]
+    found: type[nn.Module] = getattr(import_module(f"{__name__}.{module}"), kind)
+    return found
 
 
 def build_network(
@@ -69,12 +77,10 @@ def build_network(
     """
     network = network_class(name)
     options = options or {}
-    known = [
-        option.name
-        for option in inspect.signature(network).parameters.values()
-        if option.kind is option.KEYWORD_ONLY
-    ]
+    arguments = inspect.signature(network).parameters.values()
+    known = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
     if unknown := sorted(set(options) - set(known)):
-        takes = ", ".join(known) or "none"
-        raise UsageError(f"{name} has no option {', '.join(unknown)}; its options: {takes}")
+        raise UsageError(
+            f"{name} has no option {', '.join(unknown)}; its options: {', '.join(known)}"
+        )
     return network(num_channels, num_classes, **options)

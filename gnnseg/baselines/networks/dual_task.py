@@ -40,9 +40,11 @@ def dual_task_loss(
         20 times the balanced cross entropy of the borders, plus the difference of borders of the
         predicted and true classes, plus the cross entropy of the classes on predicted borders.
     """
-    loss = EDGE_WEIGHT * edge_loss(edges, labels, ignore_index)
-    loss = loss + border_difference(logits, labels, ignore_index)
-    return loss + border_cross_entropy(logits, edges, labels, ignore_index)
+    with torch.autocast(logits.device.type, enabled=False):
+        logits, edges = logits.float(), edges.float()
+        loss = EDGE_WEIGHT * edge_loss(edges, labels, ignore_index)
+        loss = loss + border_difference(logits, labels, ignore_index)
+        return loss + border_cross_entropy(logits, edges, labels, ignore_index)
 
 
 def label_edges(labels: torch.Tensor, ignore_index: int) -> torch.Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from gnnseg.baselines.networks.blocks import init_he
+from gnnseg.baselines.networks.blocks import check_share, init_he
 from gnnseg.baselines.networks.padding import pad_to_multiple
+from gnnseg.errors import UsageError
 
 FILTERS = 13
 """Of the initial block's convolution."""
@@ -41,10 +44,10 @@ class ENet(nn.Module):
         num_channels: int,
         num_classes: int,
         *,
-        dropout: tuple[float, float] = (0.01, 0.1),
+        dropout: Sequence[float] = (0.01, 0.1),
     ) -> None:
         super().__init__()
-        early, late = dropout
+        early, late = _checked(dropout)
         first = FILTERS + num_channels
         self.initial = InitialBlock(num_channels)
         self.bottleneck1_0 = Downsampling(first, 64, early)
@@ -158,6 +161,14 @@ class Upsampling(nn.Module):
 
     def forward(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         return self.end(self.extension(x) + functional.max_unpool2d(self.main(x), places, 2))
+
+
+def _checked(dropout: Sequence[float]) -> tuple[float, float]:
+    if not isinstance(dropout, list | tuple) or len(dropout) != 2:
+        raise UsageError(f"dropout must be two numbers, got {dropout!r}")
+    for share in dropout:
+        check_share("dropout", share)
+    return dropout[0], dropout[1]
 
 
 def _deep_stage(stage: int, dropout: float) -> nn.ModuleDict:

@@ -7,13 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gnnseg.baselines.networks.blocks import check_width, init_he
+from gnnseg.baselines.networks.blocks import check_share, check_width
 from gnnseg.baselines.networks.padding import pad_to_multiple
 from gnnseg.errors import MissingDependencyError, UsageError
-
-SLOPE = 0.1
-"""Of MONAI's leaky rectifier."""
-
 
 class UNet(nn.Module):
     """`BasicUNet` of MONAI in two dimensions, after Falk et al., Nature Methods 16, 2019.
@@ -26,11 +22,14 @@ class UNet(nn.Module):
     features : six int, optional
         Channels of the five levels and of the last layers, in place of those that follow from
         `width`.
+    dropout : float
+        Share of values that are dropped after each convolution.
 
     Notes
     -----
     Normalised by batches: MONAI's default, the statistics of each image, would make the answer of
-    a pixel depend on the tile around it. Weights: He et al., arXiv:1502.01852, for leaky rectifiers of slope 0.1.
+    a pixel depend on the tile around it. Weights are drawn as torch does by default: uniform,
+    with a sixth of the variance of He et al., arXiv:1502.01852, which batch norm takes out again.
     """
 
     multiple = 16
@@ -42,27 +41,29 @@ class UNet(nn.Module):
         *,
         width: int = 16,
         features: Sequence[int] | None = None,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_share("dropout", dropout)
         levels = _levels(width) if features is None else _checked(features)
-        self.unet = _basic_unet()(
+        self.body = _basic_unet()(
             spatial_dims=2,
             in_channels=num_channels,
             out_channels=num_classes,
             features=levels,
             norm="batch",
+            dropout=dropout,
         )
-        init_he(self, slope=SLOPE)
 
     @property
     def output_bias(self) -> nn.Parameter:
         """The bias (classes,) of the last convolution."""
-        return self.unet.final_conv.bias
+        return self.body.final_conv.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes, H, W) of images (B, C, H, W)."""
         height, width = x.shape[-2:]
-        return self.unet(pad_to_multiple(x, self.multiple))[..., :height, :width]
+        return self.body(pad_to_multiple(x, self.multiple))[..., :height, :width]
 
 
 def _levels(width: int) -> tuple[int, ...]:

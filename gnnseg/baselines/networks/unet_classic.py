@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gnnseg.baselines.networks.blocks import check_width, init_he
+from gnnseg.baselines.networks.blocks import check_share, check_width, init_he
 from gnnseg.baselines.networks.padding import pad_to_multiple
 
 LEVELS = 5
@@ -44,6 +44,7 @@ class ClassicUNet(nn.Module):
     ) -> None:
         super().__init__()
         check_width(width)
+        check_share("dropout", dropout)
         widths = [width << level for level in range(LEVELS)]
         inner = [num_channels, *widths]
         self.contracting = nn.ModuleList(

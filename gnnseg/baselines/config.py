@@ -1,0 +1,41 @@
+"""How a network on pixels is trained: defaults, a TOML file, and arguments, in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from gnnseg.baselines.networks import check_name
+from gnnseg.training.learning import LearningConfig, check_settings, gather_settings
+
+
+class CnnConfig(LearningConfig):
+    """Settings of a training on pixels; an unknown key is an error."""
+
+    model: str = "unet"
+    batch: int = Field(8, ge=1)
+    """Crops in a batch."""
+    crop: int = Field(256, ge=32, le=4096)
+    """Pixels on a side of a crop; an epoch has as many as cover the images once."""
+    tile: int = Field(512, ge=64, le=8192)
+    """Pixels on a side of the tiles that images are segmented in."""
+    overlap: int = Field(96, ge=0)
+    """Pixels that neighbouring tiles share, at most half a tile."""
+
+    @property
+    def title(self) -> str:
+        options = "".join(f", {name} {value}" for name, value in self.options.items())
+        return f"{self.model}{options}"
+
+
+def make_cnn_config(file: str | Path | None = None, **given: Any) -> CnnConfig:
+    """A configuration; arguments that are None are not given.
+
+    >>> make_cnn_config(crop=128).crop
+    128
+    """
+    values = gather_settings(file, given)
+    check_name(values.get("model", "unet"))
+    return check_settings(CnnConfig, values)

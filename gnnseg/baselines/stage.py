@@ -1,0 +1,179 @@
+"""Train a network on the pixels of labelled images."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnseg.baselines.config import CnnConfig, make_cnn_config
+from gnnseg.baselines.crops import Picture, load_picture
+from gnnseg.baselines.model import PixelModel, scale
+from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.errors import InputError
+from gnnseg.superpixels import fit_scaling
+from gnnseg.training.augmentation import choose_augmentation
+from gnnseg.training.checkpoint import Checkpoint, Clock
+from gnnseg.training.identity import dataset_identity
+from gnnseg.training.live import require_tensorboard, watching
+from gnnseg.training.loop import pick_device
+from gnnseg.training.record import training_record
+from gnnseg.training.stage import gather_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnseg.datasets.base import Dataset
+    from gnnseg.superpixels import Scaling
+
+
+def train(
+    images: Any,
+    labels: Any = None,
+    *,
+    classes: Any = None,
+    val: float = 0.2,
+    config: CnnConfig | None = None,
+    checkpoint: str | Path | None = None,
+    plot: str | Path | None = None,
+    **settings: Any,
+) -> PixelModel:
+    """Train a convolutional network, as `gnnseg.train` trains one on regions.
+
+    Parameters
+    ----------
+    images : path, Dataset or sequence of images
+        A dataset folder, or images as arrays or paths, together with `labels`.
+    labels : sequence of (H, W) integer arrays, optional
+    classes : ClassInfo, int or sequence of names, optional
+        With `labels`; default: as many classes as the labels name.
+    val : float
+        Share of the images that validates, where the dataset does not say.
+    config : CnnConfig, optional
+        Or its fields as keywords, such as `model="unet"`, `options={"width": 8}`, `epochs=60`.
+    checkpoint : path, optional
+        File that the training is kept in; where it exists, the training goes on from it.
+    plot : path, optional
+        PNG that is drawn anew while the training goes on.
+
+    Returns
+    -------
+    PixelModel
+        With `training["history"]` by epoch.
+
+    Raises
+    ------
+    InputError
+        The dataset cannot be used.
+    UsageError
+        A setting is wrong.
+    StateError
+        The checkpoint is of other settings, or of other images.
+    MissingDependencyError
+        The network or `tensorboard` needs a package that is not installed.
+
+    Notes
+    -----
+    All pixels of the training images are held in memory as they are stored. A run bounded by
+    `epochs` gives the same bits each time on one machine with one number of threads, interrupted
+    or not.
+    """
+    import torch
+
+    config = config or make_cnn_config(**settings)
+    pick_device(config.device)
+    if config.tensorboard is not None:
+        require_tensorboard()
+    dataset = gather_dataset(images, labels, classes, val)
+    clock, kept, earlier = Clock(), None, None
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint), _settings(dataset, config, val), clock)
+        earlier = kept.read()
+    torch.manual_seed(config.seed)
+    sources = [item.open_image() for item in dataset.split("train")]
+    if not sources:
+        raise InputError(f"{dataset.name} has no training images: list some in train.txt")
+    config = choose_augmentation(config, sources, dataset.pixel_size)
+    scaling = fit_scaling(sources)
+    pictures, val_pictures = _pictures(dataset, scaling.num_channels, val)
+    model = _new_model(dataset, pictures, scaling, config)
+    limit = config.max_minutes
+    minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
+    trainer = PixelTrainer(model, pictures, val_pictures, config, minutes=minutes)
+    if kept is not None:
+        trainer.resume(kept, earlier)
+    shown = None if plot is None else Path(plot)
+    with watching(config, shown, earlier.epoch if earlier else 0) as watch:
+        history = trainer.run(watch)
+    object.__setattr__(model, "temperature", history.temperature)
+    model.training.update(training_record(config, history, dataset.name, clock.seconds))
+    return model
+
+
+def _settings(dataset: Dataset, config: CnnConfig, val: float) -> dict[str, Any]:
+    """Whatever decides how a training goes."""
+    about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
+    return {**about, **config.model_dump(mode="json")}
+
+
+def _pictures(
+    dataset: Dataset, num_channels: int, val: float
+) -> tuple[list[Picture], list[Picture]]:
+    """Those that train and those that validate; every n-th where the dataset does not say."""
+    train, held = (
+        _labelled(dataset, [load_picture(item, num_channels) for item in dataset.split(split)])
+        for split in ("train", "val")
+    )
+    if not train:
+        raise InputError(
+            f"{dataset.name}: no pixel of the training images has a label (255 means none): "
+            "label some"
+        )
+    if held:
+        return train, held
+    if len(train) == 1:
+        return train, train
+    every = max(2, round(1 / max(val, 0.01)))
+    chosen = set(range(every - 1, len(train), every)) or {len(train) - 1}
+    parts: tuple[list[Picture], list[Picture]] = ([], [])
+    for index, picture in enumerate(train):
+        parts[index in chosen].append(picture)
+    return parts
+
+
+def _labelled(dataset: Dataset, pictures: Sequence[Picture]) -> list[Picture]:
+    ignore = dataset.classes.ignore_index
+    return [picture for picture in pictures if (picture.labels != ignore).any()]
+
+
+def _new_model(
+    dataset: Dataset, pictures: Sequence[Picture], scaling: Scaling, config: CnnConfig
+) -> PixelModel:
+    mean, std = _statistics(pictures, scaling)
+    return PixelModel(
+        name=config.model,
+        options=config.options,
+        scaling=scaling,
+        mean=mean,
+        std=std,
+        classes=dataset.classes,
+        tile=config.tile,
+        overlap=config.overlap,
+        pixel_size=dataset.pixel_size,
+    )
+
+
+def _statistics(pictures: Sequence[Picture], scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (C,) float32 of the scaled pixels of all pictures."""
+    count, total, square = 0, np.zeros(scaling.num_channels), np.zeros(scaling.num_channels)
+    for picture in pictures:
+        share, _ = scale(picture.pixels, scaling)
+        flat = share.reshape(len(share), -1).astype(np.float64)
+        count += flat.shape[1]
+        total += flat.sum(axis=1)
+        square += (flat**2).sum(axis=1)
+    mean = total / count
+    std = np.sqrt(np.maximum(square / count - mean**2, 0))
+    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)

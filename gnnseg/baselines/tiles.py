@@ -1,0 +1,96 @@
+"""Where tiles lie, how much each counts where they overlap, and the logits of a whole plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnnseg.blocks import Window
+from gnnseg.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """One tile along one axis: pixels `start` to `stop`, and the weight of each, float32."""
+
+    start: int
+    stop: int
+    weight: np.ndarray
+
+
+def check_tiles(tile: int, overlap: int) -> None:
+    """Raise `UsageError` unless tiles of this size can overlap so."""
+    if not 0 <= overlap <= tile // 2:
+        raise UsageError(f"tiles of {tile} pixels overlap by 0 to {tile // 2}, got {overlap}")
+
+
+def stretches(length: int, tile: int, overlap: int) -> list[Stretch]:
+    """Tiles along an axis: all of one size, the last one moved back to end where the axis does.
+
+    Weights fall evenly where two tiles overlap; those of each pixel sum to one.
+
+    >>> [(s.start, s.stop) for s in stretches(20, 10, 2)]
+    [(0, 10), (8, 18), (10, 20)]
+    """
+    size = min(tile, length)
+    last = length - size
+    starts = [*range(0, last, tile - overlap), last]
+    shapes = [_ramps(size, overlap, s > 0, s < last) for s in starts]
+    total = np.zeros(length)
+    for start, shape in zip(starts, shapes, strict=True):
+        total[start : start + size] += shape
+    return [
+        Stretch(s, s + size, (shape / total[s : s + size]).astype(np.float32))
+        for s, shape in zip(starts, shapes, strict=True)
+    ]
+
+
+def _ramps(size: int, overlap: int, rises: bool, falls: bool) -> np.ndarray:
+    """Ones, with a ramp where the tile has a neighbour before or after it."""
+    shape = np.ones(size)
+    ramp = (np.arange(overlap) + 1) / (overlap + 1)
+    if rises and overlap:
+        shape[:overlap] = ramp
+    if falls and overlap:
+        shape[size - overlap :] = np.minimum(shape[size - overlap :], ramp[::-1])
+    return shape
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A tile of a plane, and the weight of its rows and columns."""
+
+    window: Window
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Of each pixel, (h, w) float32."""
+        return self.rows[:, None] * self.columns
+
+
+def tiles(height: int, width: int, tile: int, overlap: int) -> Iterator[Tile]:
+    """The tiles of a plane in raster order."""
+    across = stretches(width, tile, overlap)
+    for down in stretches(height, tile, overlap):
+        for right in across:
+            window = Window(down.start, down.stop, right.start, right.stop)
+            yield Tile(window, down.weight, right.weight)
+
+
+def blend(
+    logits_of: Callable[[Window], np.ndarray],
+    shape: tuple[int, int],
+    num_classes: int,
+    *,
+    tile: int,
+    overlap: int,
+) -> np.ndarray:
+    """Logits (classes, H, W) float32 of a plane of `shape`, from those of its tiles."""
+    total = np.zeros((num_classes, *shape), np.float32)
+    for part in tiles(*shape, tile, overlap):
+        total[(slice(None), *part.window.slices)] += logits_of(part.window) * part.weight
+    return total

@@ -1,0 +1,166 @@
+"""The training loop of networks on pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gnnseg.baselines.crops import CropMaker, Picture, prefetched
+from gnnseg.baselines.inference import plane_logits
+from gnnseg.baselines.loss import PixelLoss
+from gnnseg.metrics import ConfusionMatrix
+from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
+from gnnseg.training.precision import half_pays
+from gnnseg.training.state import State
+from gnnseg.training.temperature import fit_temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gnnseg.baselines.config import CnnConfig
+    from gnnseg.baselines.model import PixelModel
+
+MOST_SAMPLED = 1_000_000
+"""Pixels of val that the temperature is fitted on."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Crops (B, C, H, W), their labels (B, H, W), and how many crops of the epoch precede them."""
+
+    x: torch.Tensor
+    labels: torch.Tensor
+    before: int
+
+
+class PixelTrainer(Loop):
+    """Trains the network of a model on pictures that lie in memory."""
+
+    config: CnnConfig
+
+    def __init__(
+        self,
+        model: PixelModel,
+        train: Sequence[Picture],
+        val: Sequence[Picture],
+        config: CnnConfig,
+        *,
+        minutes: float | None = None,
+    ) -> None:
+        self.device = pick_device(config.device)
+        network = model.network.to(self.device, memory_format=torch.channels_last)
+        super().__init__(State(network, config, range(1)), config, minutes=minutes)
+        self.model, self.val = model, val
+        self.crops = CropMaker(train, model, config)
+        pixels = sum(_count(picture, model) for picture in train)
+        ignore = model.classes.ignore_index
+        self.loss = PixelLoss.fit(np.asarray(pixels), ignore, config, self.device)
+
+    def _train_epoch(self, asked: Callable[[], bool]) -> None:
+        place = self.state.place
+        self.state.network.train()
+        self.state.shuffle.set_state(self.state.order)
+        numbers = self.crops.numbers()
+        for batch in self._batches(numbers, place.step):
+            self._tick()
+            self._keep(asked)
+            self._set_rate(place.epoch + batch.before / len(numbers))
+            self._step(batch)
+
+    def _batches(self, numbers: Sequence[tuple[int, int]], done: int) -> Iterator[_Batch]:
+        """The batches of an epoch in random order, without those that are done."""
+        order = torch.randperm(len(numbers), generator=self.state.shuffle).tolist()
+        size, epoch = self.config.batch, self.state.place.epoch
+
+        def make(first: int) -> _Batch:
+            crops = [self.crops(epoch, *numbers[n]) for n in order[first : first + size]]
+            x, labels = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
+            return _Batch(x, labels, first)
+
+        return prefetched(range(done * size, len(order), size), make)
+
+    def _step(self, batch: _Batch) -> None:
+        """One update."""
+        state, kind = self.state, self.device.type
+        x = batch.x.to(self.device, memory_format=torch.channels_last)
+        labels = batch.labels.to(self.device)
+        # Dropout draws from the generator of all: an interrupted training draws the same.
+        torch.manual_seed((self.config.seed << 32) + state.place.updates)
+        with torch.autocast(kind, torch.bfloat16, enabled=half_pays(self.device)):
+            logits, extra = _forward(state.network, x, labels, self.loss.ignore_index)
+        total = self.loss.total(logits.float(), labels)
+        mass = self.loss.mass(labels)
+        state.network.zero_grad()
+        (total / mass + extra).backward()
+        self._update()
+        state.place.loss += float(total.detach())
+        state.place.mass += float(mass)
+
+    def _validate(self) -> float:
+        matrix = ConfusionMatrix.zeros(self.model.classes.num_classes)
+        for picture, logits in self._val_logits():
+            matrix += self._matrix(picture, logits)
+        return matrix.miou
+
+    def _val_logits(self) -> Iterator[tuple[Picture, np.ndarray]]:
+        """Each val picture with its logits (classes, H, W)."""
+        network, config = self.state.average.eval(), self.config
+        for picture in self.val:
+            x, _ = self.model.standardise(picture.pixels)
+            logits = plane_logits(
+                network, x, tile=config.tile, overlap=config.overlap, device=self.device
+            )
+            yield picture, logits
+
+    def _matrix(self, picture: Picture, logits: np.ndarray) -> ConfusionMatrix:
+        classes = self.model.classes
+        labels = logits.argmax(axis=0)
+        return ConfusionMatrix.of(picture.labels, labels, classes.num_classes, classes.ignore_index)
+
+    def _finish(self) -> None:
+        """Undo the class weights as far as val likes it, and find how sure the network may be."""
+        prior = self.loss.prior.cpu().numpy()[:, None, None]
+        matrices = [ConfusionMatrix.zeros(len(prior)) for _ in SHIFTS]
+        sample: list[tuple[np.ndarray, np.ndarray]] = []
+        every = max(1, sum(p.labels.size for p in self.val) // MOST_SAMPLED)
+        for picture, logits in self._val_logits():
+            for n, shift in enumerate(SHIFTS):
+                matrices[n] += self._matrix(picture, logits - shift * prior)
+            sample.append(self._sample(picture, logits, every))
+        mious = [matrix.miou for matrix in matrices]
+        best = choose_shift(mious)
+        taken = SHIFTS[best] * self.loss.prior
+        with torch.no_grad():
+            self.state.average.output_bias.sub_(taken)
+        history = self.state.history
+        history.shift, history.shifted_miou = SHIFTS[best], mious[best]
+        shifted = [(logits - taken.cpu().numpy(), counts) for logits, counts in sample]
+        history.temperature = fit_temperature(shifted)
+
+    def _sample(
+        self, picture: Picture, logits: np.ndarray, every: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, classes), and the true classes as ones, of some labelled pixels."""
+        labels = picture.labels.ravel()[::every]
+        known = labels != self.loss.ignore_index
+        chosen = logits.reshape(len(logits), -1)[:, ::every][:, known]
+        return chosen.T, np.eye(len(logits), dtype=np.uint8)[labels[known]]
+
+
+def _count(picture: Picture, model: PixelModel) -> np.ndarray:
+    """Labelled pixels by class."""
+    known = picture.labels[picture.labels != model.classes.ignore_index]
+    return np.bincount(known, minlength=model.classes.num_classes).astype(np.float64)
+
+
+def _forward(
+    network: Any, x: torch.Tensor, labels: torch.Tensor, ignore_index: int
+) -> tuple[torch.Tensor, torch.Tensor | float]:
+    """Logits, and what else a network wants to be small."""
+    if hasattr(network, "forward_train"):
+        return network.forward_train(x, labels, ignore_index)
+    return network(x), 0.0

@@ -1,0 +1,63 @@
+"""What is counted of a model's answer on one image; it adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import fsum
+
+import numpy as np
+
+from gnnseg.metrics import Calibration, ConfusionMatrix
+from gnnseg.pipeline.probability import entropy, softmax
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Figures of one image, or of several.
+
+    `ceiling` is that of its superpixels, None for a model without any; `boundary_f1` holds those
+    before and after refining, image by image, where borders were refined.
+    """
+
+    prediction: ConfusionMatrix
+    ceiling: ConfusionMatrix | None
+    calibrated: Calibration
+    uncalibrated: Calibration
+    unrefined: ConfusionMatrix
+    boundary_f1: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def zeros(cls, num_classes: int) -> Counts:
+        matrix, pixels = ConfusionMatrix.zeros(num_classes), Calibration.zeros()
+        return cls(matrix, None, pixels, pixels, matrix, ())
+
+    def __add__(self, other: Counts) -> Counts:
+        empty = ConfusionMatrix.zeros(len(self.prediction.counts))
+        return Counts(
+            self.prediction + other.prediction,
+            None if other.ceiling is None else (self.ceiling or empty) + other.ceiling,
+            self.calibrated + other.calibrated,
+            self.uncalibrated + other.uncalibrated,
+            self.unrefined + other.unrefined,
+            self.boundary_f1 + other.boundary_f1,
+        )
+
+    def refinement(self) -> dict[str, float]:
+        """What refining borders changed."""
+        known = [scores for scores in self.boundary_f1 if not np.isnan(scores).any()]
+        # Images end in any order: only an exact sum is always the same.
+        before, after = (
+            fsum(scores[n] for scores in known) / len(known) if known else float("nan")
+            for n in range(2)
+        )
+        return {
+            "miou_unrefined": self.unrefined.miou,
+            "boundary_f1": after,
+            "boundary_f1_unrefined": before,
+        }
+
+
+def surety(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the likeliest class, and entropy, (N,) each, from logits (N, classes)."""
+    chances = softmax(logits, temperature)
+    return chances.max(axis=1), entropy(chances)

@@ -1,0 +1,167 @@
+"""What all training loops do: epochs until a bound is met, checkpoints, the best weights."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+
+from gnnseg.errors import StateError, UsageError
+from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
+from gnnseg.training.history import History
+from gnnseg.training.interrupt import Interrupt, held_interrupt
+from gnnseg.training.ranks import Alone, Ranks
+from gnnseg.training.schedule import learning_rate
+
+if TYPE_CHECKING:
+    from gnnseg.training.learning import LearningConfig
+    from gnnseg.training.state import State
+
+GRADIENT_NORM = 1.0
+SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far the class weights are undone in the logits: val chooses."""
+
+
+def pick_device(name: str, rank: int = 0, size: int = 1) -> torch.device:
+    """The device of that name for process `rank` of `size`; `auto` takes GPUs where there are."""
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cuda" and not found:
+        raise UsageError("--device cuda: this PyTorch sees no GPU; use --device cpu or auto")
+    if name == "cpu" or not found:
+        return torch.device("cpu")
+    if size > found:
+        raise UsageError(f"--devices {size}: there are {found} GPUs; use fewer, or --device cpu")
+    return torch.device("cuda", rank) if size > 1 else torch.device("cuda")
+
+
+class Loop(ABC):
+    """Trains the network of a `state`.
+
+    `minutes` bounds the loop, where it is bounded. `ranks` are the processes that share the work,
+    each with the same arguments; `asked` says that process 0 should stop.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        config: LearningConfig,
+        *,
+        minutes: float | None = None,
+        ranks: Ranks | None = None,
+        asked: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.state, self.config, self.ranks = state, config, ranks or Alone()
+        self.checkpoint: Checkpoint | None = None
+        self._asked = asked
+        self._seconds = None if minutes is None else 60 * minutes
+        self._ticked = time.monotonic()
+
+    @abstractmethod
+    def _train_epoch(self, asked: Callable[[], bool]) -> None:
+        """The updates of an epoch that are still to be done."""
+
+    @abstractmethod
+    def _validate(self) -> float:
+        """The val mIoU of the averaged weights."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """What val decides once the averaged weights are the best ones."""
+
+    def resume(self, checkpoint: Checkpoint, earlier: Earlier | None) -> None:
+        """Keep the training in a checkpoint, and take up what one holds of an `earlier` part.
+
+        Process 0 writes it.
+        """
+        self.checkpoint = checkpoint
+        if earlier is None:
+            return
+        try:
+            self.state.restore(earlier.tensors, earlier.about)
+        except StateError as error:
+            raise StateError(f"{checkpoint.path}: {error}; {ANEW}") from error
+        if self._seconds is not None:
+            self._seconds += self.state.place.seconds
+
+    def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
+        """Train until the epochs, the minutes or the patience run out; keep the best weights.
+
+        `watch` is called after each epoch. With a checkpoint, Ctrl-C leaves one behind.
+        """
+        state = self.state
+        self._ticked = time.monotonic()
+        holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
+        with holds as interrupt:
+
+            def asked() -> bool:
+                return interrupt.asked or self._asked()
+
+            while self._goes_on():
+                self._train_epoch(asked)
+                miou = self._validate()
+                self._tick()
+                state.end_epoch(miou)
+                # First: a plot without a checkpoint would be taken for somebody else's.
+                self._keep(asked, end_of_epoch=True)
+                watch(state.history)
+            state.average.load_state_dict(state.best)
+            self._finish()
+        state.network.load_state_dict(state.average.state_dict())
+        state.network.eval().cpu()
+        return state.history
+
+    def _goes_on(self) -> bool:
+        """Whether there is another epoch, or the rest of one."""
+        place, history = self.state.place, self.state.history
+        if place.epoch >= self.config.epochs:
+            return False
+        if place.epoch - history.best_epoch > self.config.patience:
+            return False
+        if self._seconds is None or not history.seconds:
+            return True
+        used = place.seconds - place.epoch_seconds + max(history.seconds)
+        return bool(self.ranks.agree([used <= self._seconds])[0])
+
+    def _keep(self, asked: Callable[[], bool], *, end_of_epoch: bool = False) -> None:
+        """Write the checkpoint, if there is one and it is due, or if the training is to stop."""
+        if self.checkpoint is None:
+            return
+        due = self.checkpoint.is_due(end_of_epoch=end_of_epoch)
+        stop, due = map(bool, self.ranks.agree([asked(), due]))
+        if stop or due:
+            random = self.ranks.gather([random.get_state() for random in self.state.random])
+            if self.ranks.rank == 0:
+                self.checkpoint.write(self.state, random)
+        if stop:
+            raise KeyboardInterrupt
+
+    def _update(self) -> None:
+        """Let the optimiser follow the gradients, whose norm is bounded."""
+        torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
+        self.state.update()
+        self.state.place.step += 1
+
+    def _set_rate(self, position: float) -> None:
+        """The learning rate after that many epochs."""
+        done = position / self.config.epochs
+        if self._seconds is not None:
+            used = self.state.place.seconds / self._seconds
+            done = max(done, self.ranks.agree([used])[0])
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = learning_rate(done, self.config)
+
+    def _tick(self) -> None:
+        """Add the time since the last tick."""
+        now = time.monotonic()
+        self.state.place.epoch_seconds += now - self._ticked
+        self.state.place.seconds += now - self._ticked
+        self._ticked = now
+
+
+def choose_shift(mious: list[float]) -> int:
+    """The index in `SHIFTS` of the best mIoU, of equals the first."""
+    return max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
