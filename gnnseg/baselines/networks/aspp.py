@@ -53,8 +53,9 @@ class ImageNorm(nn.BatchNorm2d):
 
 
 class Decoder(nn.Module):
-    """Four times the size, joined with maps of that size, then the classes: section 3.1 of
-    Chen et al., arXiv:1802.02611.
+    """Four times the size, joined with maps of that size, then the classes.
+
+    Chen et al., arXiv:1802.02611, section 3.1.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class ConvNorm(nn.Sequential):
 def init_he(network: nn.Module, *, slope: float = 0.0) -> None:
     """Draw the weights of convolutions for rectifiers of that slope; biases are 0.
 
-    Normal, with the variance 2 / (1 + slope^2) / fan-in of He et al., arXiv:1502.01852, section 2.2.
+    Normal, of variance 2 / (1 + slope^2) / fan-in: He et al., arXiv:1502.01852, section 2.2.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

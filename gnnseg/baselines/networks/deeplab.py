@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from gnnseg.baselines.networks.aspp import ASPP, Decoder, resize
+from gnnseg.baselines.networks.base import PixelNetwork
 from gnnseg.baselines.networks.blocks import check_width, init_he
-from gnnseg.baselines.networks.padding import pad_to_multiple
 from gnnseg.baselines.networks.resnet import STRIDE, ResNet50
 
 
-class DeepLabV3Plus(nn.Module):
+class DeepLabV3Plus(PixelNetwork):
     """DeepLabV3+: Chen, Zhu, Papandreou, Schroff, Adam, arXiv:1802.02611, figure 2.
 
     Output stride 16, rates 6, 12 and 18, low-level maps from conv2_x, convolutions of the usual
@@ -43,15 +43,10 @@ class DeepLabV3Plus(nn.Module):
         init_he(self)
 
     @property
-    def output_bias(self) -> nn.Parameter:
-        """The bias (classes,) of the last convolution."""
-        assert self.decoder.last.bias is not None
-        return self.decoder.last.bias
+    def last_layer(self) -> nn.Module:
+        return self.decoder.last
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of images (B, C, H, W)."""
-        height, width = x.shape[-2:]
-        x = pad_to_multiple(x, self.multiple)
+    def padded_logits(self, x: torch.Tensor) -> torch.Tensor:
         low, deep = self.encoder(x)
         logits = self.decoder(self.aspp(deep), low)
-        return resize(logits, x)[..., :height, :width]
+        return resize(logits, x)

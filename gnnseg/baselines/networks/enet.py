@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gnnseg.baselines.networks.base import PixelNetwork
 from gnnseg.baselines.networks.blocks import check_share, init_he
-from gnnseg.baselines.networks.padding import pad_to_multiple
 from gnnseg.errors import UsageError
 
 FILTERS = 13
@@ -20,7 +20,7 @@ SLOPE = 0.25
 """That parametric rectifiers begin with."""
 
 
-class ENet(nn.Module):
+class ENet(PixelNetwork):
     """ENet: Paszke, Chaurasia, Kim, Culurciello, arXiv:1606.02147, table 1.
 
     Blocks bear the names of the table, `bottleneck2_1` for bottleneck2.1. Images of C channels
@@ -51,7 +51,9 @@ class ENet(nn.Module):
         first = FILTERS + num_channels
         self.initial = InitialBlock(num_channels)
         self.bottleneck1_0 = Downsampling(first, 64, early)
-        self.stage1 = nn.ModuleDict({f"bottleneck1_{n}": Bottleneck(64, early) for n in range(1, 5)})
+        self.stage1 = nn.ModuleDict(
+            {f"bottleneck1_{n}": Bottleneck(64, early) for n in range(1, 5)}
+        )
         self.bottleneck2_0 = Downsampling(64, 128, late)
         self.stage2 = _deep_stage(2, late)
         self.stage3 = _deep_stage(3, late)
@@ -63,22 +65,18 @@ class ENet(nn.Module):
         init_he(self, slope=SLOPE)
 
     @property
-    def output_bias(self) -> nn.Parameter:
-        """The bias (classes,) of the last convolution."""
-        assert self.fullconv.bias is not None
-        return self.fullconv.bias
+    def last_layer(self) -> nn.Module:
+        return self.fullconv
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of images (B, C, H, W)."""
-        height, width = x.shape[-2:]
-        x = self.initial(pad_to_multiple(x, self.multiple))
+    def padded_logits(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.initial(x)
         x, places1 = self.bottleneck1_0(x)
         x = _run(self.stage1, x)
         x, places2 = self.bottleneck2_0(x)
         x = _run(self.stage3, _run(self.stage2, x))
         x = _run(self.stage4, self.bottleneck4_0(x, places2))
         x = _run(self.stage5, self.bottleneck5_0(x, places1))
-        return self.fullconv(x)[..., :height, :width]
+        return self.fullconv(x)
 
 
 class InitialBlock(nn.Module):
@@ -138,7 +136,7 @@ class Downsampling(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The values, and where the maxima were."""
-        largest, places = functional.max_pool2d_with_indices(x, 2)
+        largest, places = functional.max_pool2d_with_indices(x, (2, 2))
         largest = functional.pad(largest, (0, 0, 0, 0, 0, self.more))
         return self.end(self.extension(x) + largest), places
 
@@ -160,7 +158,7 @@ class Upsampling(nn.Module):
         self.end = nn.PReLU(outer, SLOPE)
 
     def forward(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        return self.end(self.extension(x) + functional.max_unpool2d(self.main(x), places, 2))
+        return self.end(self.extension(x) + functional.max_unpool2d(self.main(x), places, (2, 2)))
 
 
 def _checked(dropout: Sequence[float]) -> tuple[float, float]:

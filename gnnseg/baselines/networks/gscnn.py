@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from gnnseg.baselines.networks.aspp import ASPP, Decoder, resize
+from gnnseg.baselines.networks.base import PixelNetwork
 from gnnseg.baselines.networks.blocks import ConvNorm, check_width, init_he
 from gnnseg.baselines.networks.dual_task import dual_task_loss, grey_gradient
 from gnnseg.baselines.networks.padding import pad_to_multiple
 from gnnseg.baselines.networks.resnet import STRIDE, ResNet50
 
 
-class GatedSCNN(nn.Module):
+class GatedSCNN(PixelNetwork):
     """Gated-SCNN: Takikawa, Acuna, Jampani, Fidler, arXiv:1907.05740, section 3.
 
     The regular stream is ResNet-50; the shape stream finds borders at the full size, gated by
@@ -48,29 +49,17 @@ class GatedSCNN(nn.Module):
         init_he(self)
 
     @property
-    def output_bias(self) -> nn.Parameter:
-        """The bias (classes,) of the last convolution."""
-        assert self.decoder.last.bias is not None
-        return self.decoder.last.bias
+    def last_layer(self) -> nn.Module:
+        return self.decoder.last
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of images (B, C, H, W)."""
-        return self.forward_with_edges(x)[0]
+    def padded_logits(self, x: torch.Tensor) -> torch.Tensor:
+        return self._run(x)[0]
 
     def forward_with_edges(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, classes, H, W), and logits (B, H, W) of a pixel lying on a border."""
         height, width = x.shape[-2:]
-        x = pad_to_multiple(x, self.multiple)
-        stream = self.regular_stream
-        first = stream.conv1(x)
-        low = stream.conv2_x(stream.pool(first))
-        middle = stream.conv3_x(low)
-        deep = stream.conv4_x(middle)
-        last = stream.conv5_x(deep)
-        edges = self.shape_stream(x, first, (middle, deep, last))
-        del first, middle, deep
-        logits = self.decoder(self.fusion(last, (resize(edges.sigmoid(), last),)), low)
-        return resize(logits, x)[..., :height, :width], edges[:, 0, :height, :width]
+        logits, edges = self._run(pad_to_multiple(x, self.multiple))
+        return logits[..., :height, :width], edges[:, 0, :height, :width]
 
     def forward_train(
         self, x: torch.Tensor, labels: torch.Tensor, ignore_index: int
@@ -86,6 +75,19 @@ class GatedSCNN(nn.Module):
         """
         logits, edges = self.forward_with_edges(x)
         return logits, dual_task_loss(logits, edges, labels, ignore_index)
+
+    def _run(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of classes and of borders, (B, 1, H, W)."""
+        stream = self.regular_stream
+        first = stream.conv1(x)
+        low = stream.conv2_x(stream.pool(first))
+        middle = stream.conv3_x(low)
+        deep = stream.conv4_x(middle)
+        last = stream.conv5_x(deep)
+        edges = self.shape_stream(x, first, (middle, deep, last))
+        del first, middle, deep
+        logits = self.decoder(self.fusion(last, (resize(edges.sigmoid(), last),)), low)
+        return resize(logits, x), edges
 
 
 class ShapeStream(nn.Module):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from gnnseg.baselines.networks.base import PixelNetwork
 from gnnseg.baselines.networks.blocks import ConvNorm, check_width, init_he
-from gnnseg.baselines.networks.padding import pad_to_multiple
 from gnnseg.baselines.networks.vgg16 import read_vgg16
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """Convolutions before each pooling of VGG-16."""
 
 
-class SegNet(nn.Module):
+class SegNet(PixelNetwork):
     """SegNet: Badrinarayanan, Kendall, Cipolla, arXiv:1511.00561, section 3.
 
     The encoder is the 13 convolutions of VGG-16 (Simonyan and Zisserman, arXiv:1409.1556), each
@@ -58,22 +59,17 @@ class SegNet(nn.Module):
         init_he(self)
 
     @property
-    def output_bias(self) -> nn.Parameter:
-        """The bias (classes,) of the last convolution."""
-        assert self.last.bias is not None
-        return self.last.bias
+    def last_layer(self) -> nn.Module:
+        return self.last
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of images (B, C, H, W)."""
-        height, width = x.shape[-2:]
-        x = pad_to_multiple(x, self.multiple)
+    def padded_logits(self, x: torch.Tensor) -> torch.Tensor:
         places: list[torch.Tensor] = []
         for stage in self.encoder:
-            x, indices = functional.max_pool2d_with_indices(stage(x), 2)
+            x, indices = functional.max_pool2d_with_indices(stage(x), (2, 2))
             places.append(indices)
         for stage in self.decoder:
-            x = stage(functional.max_unpool2d(x, places.pop(), 2))
-        return self.last(x)[..., :height, :width]
+            x = stage(functional.max_unpool2d(x, places.pop(), (2, 2)))
+        return self.last(x)
 
     def load_vgg16(self, path: str | Path) -> None:
         """Give the encoder the weights of VGG-16, from a `.safetensors` file.
@@ -87,10 +83,9 @@ class SegNet(nn.Module):
             The file is absent, unreadable, or its layers are not those of this encoder. The
             network has not changed then.
         """
-        convs = [block for stage in self.encoder for block in stage]
-        read_vgg16(path, [(block[0], block[1]) for block in convs])
+        blocks = [block for block in self.encoder.modules() if isinstance(block, ConvNorm)]
+        read_vgg16(path, [(block[0], block[1]) for block in blocks])
 
 
 def _stage(channels: list[int]) -> nn.Sequential:
-    pairs = zip(channels[:-1], channels[1:], strict=True)
-    return nn.Sequential(*(ConvNorm(inner, outer, 3, bias=True) for inner, outer in pairs))
+    return nn.Sequential(*(ConvNorm(*pair, 3, bias=True) for pair in pairwise(channels)))

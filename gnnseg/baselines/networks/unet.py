@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from gnnseg.baselines.networks.base import PixelNetwork
 from gnnseg.baselines.networks.blocks import check_share, check_width
-from gnnseg.baselines.networks.padding import pad_to_multiple
 from gnnseg.errors import MissingDependencyError, UsageError
 
-class UNet(nn.Module):
+
+class UNet(PixelNetwork):
     """`BasicUNet` of MONAI in two dimensions, after Falk et al., Nature Methods 16, 2019.
 
     Parameters
@@ -46,7 +48,7 @@ class UNet(nn.Module):
         super().__init__()
         check_share("dropout", dropout)
         levels = _levels(width) if features is None else _checked(features)
-        self.body = _basic_unet()(
+        self.body: Any = _basic_unet()(
             spatial_dims=2,
             in_channels=num_channels,
             out_channels=num_classes,
@@ -56,14 +58,13 @@ class UNet(nn.Module):
         )
 
     @property
-    def output_bias(self) -> nn.Parameter:
-        """The bias (classes,) of the last convolution."""
-        return self.body.final_conv.bias
+    def last_layer(self) -> nn.Module:
+        layer: nn.Module = self.body.final_conv
+        return layer
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of images (B, C, H, W)."""
-        height, width = x.shape[-2:]
-        return self.body(pad_to_multiple(x, self.multiple))[..., :height, :width]
+    def padded_logits(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.body(x)
+        return logits
 
 
 def _levels(width: int) -> tuple[int, ...]:

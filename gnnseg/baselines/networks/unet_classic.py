@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from gnnseg.baselines.networks.base import PixelNetwork
 from gnnseg.baselines.networks.blocks import check_share, check_width, init_he
-from gnnseg.baselines.networks.padding import pad_to_multiple
 
 LEVELS = 5
 
 
-class ClassicUNet(nn.Module):
+class ClassicUNet(PixelNetwork):
     """U-Net: Ronneberger, Fischer, Brox, arXiv:1505.04597, figure 1.
 
     Parameters
@@ -48,8 +48,7 @@ class ClassicUNet(nn.Module):
         widths = [width << level for level in range(LEVELS)]
         inner = [num_channels, *widths]
         self.contracting = nn.ModuleList(
-            _two_convs(*pair, batch_norm=batch_norm)
-            for pair in zip(inner, widths, strict=False)
+            _two_convs(*pair, batch_norm=batch_norm) for pair in zip(inner, widths, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(dropout)
@@ -63,15 +62,10 @@ class ClassicUNet(nn.Module):
         init_he(self)
 
     @property
-    def output_bias(self) -> nn.Parameter:
-        """The bias (classes,) of the last convolution."""
-        assert self.last.bias is not None
-        return self.last.bias
+    def last_layer(self) -> nn.Module:
+        return self.last
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of images (B, C, H, W)."""
-        height, width = x.shape[-2:]
-        x = pad_to_multiple(x, self.multiple)
+    def padded_logits(self, x: torch.Tensor) -> torch.Tensor:
         skips: list[torch.Tensor] = []
         for level, convs in enumerate(self.contracting):
             x = convs(self.pool(x) if level else x)
@@ -79,7 +73,7 @@ class ClassicUNet(nn.Module):
         x = self.dropout(skips.pop())
         for up_conv, convs in zip(self.up_convs, self.expanding, strict=True):
             x = convs(torch.cat([skips.pop(), up_conv(x)], dim=1))
-        return self.last(x)[..., :height, :width]
+        return self.last(x)
 
 
 def _two_convs(inner: int, outer: int, *, batch_norm: bool) -> nn.Sequential:

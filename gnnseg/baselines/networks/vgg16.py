@@ -54,7 +54,7 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
     if path.suffix != ".safetensors":
         raise InputError(
             f"{path}: weights are read from .safetensors only, for other files can run code when "
-            "they are opened. Convert a file of torch that you trust: python -c \"import torch, "
+            'they are opened. Convert a file of torch that you trust: python -c "import torch, '
             "safetensors.torch as s; s.save_file(torch.load('vgg16.pth', weights_only=True), "
             "'vgg16.safetensors')\""
         )
