@@ -58,8 +58,8 @@ def read_container(
     except GnnsegError as error:
         if str(path) in str(error):
             raise
-        kind = InputError if isinstance(error, UsageError) else type(error)
-        raise kind(f"{path}: {error}") from error
+        wrong = InputError if isinstance(error, UsageError) else type(error)
+        raise wrong(f"{path}: {error}") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: is no readable model of gnnseg: {error}") from error
 

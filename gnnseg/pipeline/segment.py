@@ -89,8 +89,9 @@ def segment(
     Returns
     -------
     dict
-        pixels, seconds, peak_rss_bytes, classes, stages, output; of a model of regions also
-        nodes, edges and leftover_pixels.
+        pixels, seconds, peak_rss_bytes, classes, stages (as `gnnseg.ledger.Ledger` records them),
+        sampler (what recording cost), output; of a model of regions also nodes, edges and
+        leftover_pixels.
 
     Raises
     ------
@@ -163,6 +164,7 @@ def run(job: Job | PixelJob, out: Path) -> dict[str, Any]:
         "classes": table,
         "plan": job.plan.as_dict(),
         "stages": ledger.as_dict(),
+        "sampler": ledger.sampler(),
     }
 
 
