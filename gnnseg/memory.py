@@ -23,7 +23,7 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _MOST_MAPPED = 2**25
 
-_STATM, _PAGE = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
+_STATM = Path("/proc/self/statm")
 
 _lock = threading.Lock()
 _users = 0
@@ -98,7 +98,7 @@ def rss() -> int:
         import psutil
 
         return int(psutil.Process().memory_info().rss)
-    return pages * _PAGE
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_rss() -> int:

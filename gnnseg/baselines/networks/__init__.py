@@ -1,7 +1,8 @@
-"""Convolutional networks by name."""
+"""The convolutional networks by name; naming them loads nothing heavy."""
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,15 @@ from gnnseg.errors import UsageError
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS = {"unet": ("unet", "UNet")}
-"""Module and class of each."""
+NETWORKS = {
+    "deeplabv3plus": ("deeplab", "DeepLabV3Plus"),
+    "enet": ("enet", "ENet"),
+    "gated-scnn": ("gscnn", "GatedSCNN"),
+    "segnet": ("segnet", "SegNet"),
+    "unet": ("unet", "UNet"),
+    "unet-classic": ("unet_classic", "ClassicUNet"),
+}
+"""The module below this package and the class of each network."""
 
 
 def check_name(name: Any) -> None:
@@ -22,15 +30,57 @@ def check_name(name: Any) -> None:
         )
 
 
-def build_network(
-    name: str, num_channels: int, num_classes: int, options: dict[str, Any]
-) -> nn.Module:
-    """A network with fresh weights, from images (B, C, H, W) to logits (B, classes, H, W)."""
+def network_class(name: str) -> type[nn.Module]:
+    """The class of a network; raises `UsageError` where there is none of that name."""
     check_name(name)
     module, kind = NETWORKS[name]
-    build = getattr(import_module(f"gnnseg.baselines.networks.{module}"), kind)
-    try:
-        network: nn.Module = build(num_channels, num_classes, **options)
-    except TypeError as error:
-        raise UsageError(f"the options {options} do not fit {name}: {error}") from error
-    return network
+    found: type[nn.Module] = getattr(import_module(f"{__name__}.{module}"), kind)
+    return found
+
+
+def build_network(
+    name: str, num_channels: int, num_classes: int, options: dict[str, Any] | None = None
+) -> nn.Module:
+    """A network with fresh weights.
+
+    Parameters
+    ----------
+    name : str
+        A key of `NETWORKS`.
+    num_channels, num_classes : int
+        Of the images (B, channels, H, W) float32 that it takes, and of the logits (B, classes, H,
+        W) float32 that it gives, for any height and width.
+    options : dict
+        Keyword arguments of the network's class.
+
+    Returns
+    -------
+    torch.nn.Module
+        With the attributes `multiple`, what height and width are padded to a multiple of inside,
+        and `output_bias`, (classes,), which logits shift with. One with losses of its own has a
+        method `forward_train(x, labels, ignore_index) -> (logits, loss)`.
+
+    Raises
+    ------
+    UsageError
+        There is no network of that name, or its options are others.
+    MissingDependencyError
+        MONAI, which brings `unet`, is not installed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = build_network("enet", 3, 12).eval()
+    >>> with torch.inference_mode():
+    ...     network(torch.zeros(1, 3, 50, 61)).shape
+    torch.Size([1, 12, 50, 61])
+    """
+    network = network_class(name)
+    options = options or {}
+    arguments = inspect.signature(network).parameters.values()
+    known = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+    if unknown := sorted(set(options) - set(known)):
+        raise UsageError(
+            f"{name} has no option {', '.join(unknown)}; its options: {', '.join(known)}"
+        )
+    return network(num_channels, num_classes, **options)

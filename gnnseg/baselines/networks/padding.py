@@ -1,22 +1,38 @@
-"""Images of any size for networks that halve them several times."""
+"""Images of any size for networks that halve theirs several times."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch.nn import functional
 
+SMALLEST = 32
+"""Height and width that smaller images are padded to: the coarsest values, 2 x 2 then, have a
+deviation to be normalised by."""
 
-def padded(
-    network: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, multiple: int
-) -> torch.Tensor:
-    """What a network makes of images (B, C, H, W) whose sides are brought to a multiple.
 
-    Edges are repeated below and to the right, and cut off again.
+def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Repeat the last row and column until height and width are multiples and not below `SMALLEST`.
+
+    Parameters
+    ----------
+    x : (B, C, H, W) tensor
+    multiple : int
+
+    Returns
+    -------
+    (B, C, H', W') tensor
+        Whose first H rows and W columns are `x`.
+
+    Examples
+    --------
+    >>> pad_to_multiple(torch.zeros(1, 3, 50, 7), 16).shape
+    torch.Size([1, 3, 64, 32])
     """
-    height, width = x.shape[-2:]
-    below, right = -height % multiple, -width % multiple
-    if below or right:
-        x = functional.pad(x, (0, right, 0, below), mode="replicate")
-    return network(x)[..., :height, :width]
+    rows, columns = (_missing(size, multiple) for size in x.shape[-2:])
+    if not rows and not columns:
+        return x
+    return functional.pad(x, (0, columns, 0, rows), mode="replicate")
+
+
+def _missing(size: int, multiple: int) -> int:
+    return -(-max(size, SMALLEST) // multiple) * multiple - size
