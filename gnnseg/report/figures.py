@@ -16,6 +16,7 @@ _DASHES = ("-", "--", ":", "-.")
 
 def accuracy_against_memory(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
     """Accuracy against the peak of training, and of measuring, with the spread over seeds."""
+    rows = [row for row in rows if row["miou"] is not None]
     draw = partial(_draw_accuracy, rows=rows, models=models)
     said = "; ".join(
         f"{r['model']} {100 * r['miou']:.1f} with {format_size(r['training_peak_above_bytes'])}"
@@ -35,7 +36,8 @@ def _draw_accuracy(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -
         number = models.index(row["model"])
         y, spread = 100 * row["miou"], 100 * (row["miou_spread"] or 0)
         style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
-        ends = [row["peak_above_bytes"] / _MIB, row["training_peak_above_bytes"] / _MIB]
+        peaks = row["peak_above_bytes"], row["training_peak_above_bytes"]
+        ends = [max(1.0, peak / _MIB) for peak in peaks]
         axis.plot(ends, [y, y], color=style["color"], linewidth=1, alpha=0.6)
         axis.plot(ends[:1], [y], **style, markersize=6, fillstyle="none", linestyle="none")
         bar = {"yerr": spread, "capsize": 3} if spread else {}

@@ -32,6 +32,7 @@ class Part:
 
     dataset: str
     accuracy: list[Row]
+    best: float | None
     trainings: list[Row]
     large: list[Row]
     frontier: Frontier
@@ -116,6 +117,7 @@ def _part(summary: dict[str, Any], dataset: str, machine: str) -> Part:
     return Part(
         dataset=dataset,
         accuracy=accuracy,
+        best=max((row["miou"] for row in accuracy if row["miou"] is not None), default=None),
         trainings=trainings,
         large=large,
         frontier=_frontier(own[2]),

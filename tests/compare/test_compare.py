@@ -73,6 +73,9 @@ def test_figures_are_those_of_the_models(finished):
         assert row["miou_spread"] is None
         assert row["training_peak_above_bytes"] > 0
         assert not row["converged"]
+        stage = record(folder, f"evaluate-made-{row['model']}-0")["stages"]["evaluate"]
+        assert (stage["pixels"], stage["parameters"]) == (2 * 64 * 96, model.num_parameters)
+        assert stage["operations"] == round(row["operations_per_pixel"] * stage["pixels"])
 
 
 def test_operations_are_those_of_the_layers(finished):
@@ -324,6 +327,7 @@ def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.602, 0.606], 20, False),
         ([0.6, 0.1, 0.1, 0.1], 3, True),
         ([0.6, 0.1, 0.1, 0.1], 4, False),
+        ([float("nan"), 0.6, float("nan"), 0.1, 0.1], 3, True),
         ([0.6, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.5], 20, True),
     ],
 )
