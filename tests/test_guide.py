@@ -17,7 +17,7 @@ from gnnseg.io import write_rgb_png
 
 PAGES = [
     "install", "first-segmentation", "dataset", "training", "labelling-little", "huge-images",
-    "outputs", "stages", "python", "troubleshooting",
+    "outputs", "stages", "comparing", "python", "troubleshooting",
 ]  # fmt: skip
 
 
@@ -66,9 +66,9 @@ def write_stand_ins(folder):
 
 
 def run_command(arguments, folder, root):
-    """Run a command in a process like this one; trainings are short."""
-    short = ["--epochs", "1", "--overwrite"] if arguments[0] == "train" else []
-    command = [sys.executable, "-m", "gnnseg", *arguments, *short]
+    """Run a command in a process like this one; trainings are short, comparisons only planned."""
+    short = {"train": ["--epochs", "1", "--overwrite"], "compare": ["--dry-run"]}
+    command = [sys.executable, "-m", "gnnseg", *arguments, *short.get(arguments[0], [])]
     return run(command, folder, root)
 
 
@@ -125,7 +125,17 @@ def test_options_named_in_the_text_exist(guide):
 
     from gnnseg.cli.app import app
 
-    verbs = ["segment", "train", "superpixels", "evaluate", "ceiling", "paint", "demo", "suggest"]
+    verbs = [
+        "segment",
+        "train",
+        "superpixels",
+        "evaluate",
+        "ceiling",
+        "paint",
+        "demo",
+        "suggest",
+        "compare",
+    ]
     runs = (CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "120"}) for verb in verbs)
     known = "".join(run.output for run in runs)
     for page in PAGES:

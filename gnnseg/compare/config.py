@@ -63,6 +63,8 @@ class ModelConfig(_Strict):
     def _one_kind(self) -> ModelConfig:
         if (self.preset is None) == (self.model is None):
             raise ValueError("a model needs either a preset or the name of a model")
+        if self.refine and self.model is not None:
+            raise ValueError("refine is about regions, and a network on pixels has none")
         return self
 
 

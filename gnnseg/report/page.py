@@ -79,6 +79,9 @@ def content(summary: dict[str, Any]) -> dict[str, Any]:
         "failures": summary["failures"],
         "machines": machines,
         "several": len(summary["machines"]) > 1,
+        "devices": any(part["machine"]["gpu"] for part in machines),
+        "copied": copied,
+        "ratio": ratio,
         "against": summary.get("against", []),
         "models": _models(summary),
         "configuration": json.dumps(summary["configuration"], indent=1, ensure_ascii=False),
@@ -157,6 +160,20 @@ def _large_figures(rows: Sequence[Row], models: list[str], dataset: str) -> list
 
 def _inlined(file: str) -> str:
     return data_uri(Path(file).read_bytes(), "image/png")
+
+
+def copied(row: Row) -> int | None:
+    """Bytes between host and device, both ways; None without a device."""
+    ways = (row["host_to_device_bytes"], row["device_to_host_bytes"])
+    return None if None in ways else sum(ways)
+
+
+def ratio(row: Row, label: str) -> str:
+    """How much longer one machine took than the first one that has the work, in brackets."""
+    first, *_ = row["machines"].items()
+    if label == first[0] or first[1]["status"] != "done" or not first[1]["seconds"]:
+        return ""
+    return f" ({row['machines'][label]['seconds'] / first[1]['seconds']:.2f} ×)"
 
 
 def percent(value: float | None) -> str:

@@ -8,7 +8,7 @@ from gnnseg import __version__
 
 VERBS = [
     "demo", "train", "evaluate", "segment", "superpixels", "graph", "paint", "suggest", "info",
-    "ceiling", "doctor",
+    "ceiling", "compare", "doctor",
 ]  # fmt: skip
 
 

@@ -1,0 +1,154 @@
+"""The page: it holds the figures, and loads nothing from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from gnnseg.report import theme, write_report
+from gnnseg.report.page import count, percent
+
+EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "rect", "source"}
+
+
+class Page(HTMLParser):
+    """Collects text, addresses and tags, and checks that tags are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.addresses, self.tags, self.words, self.open = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        names = ("src", "srcset", "href", "action", "data", "poster")
+        self.addresses += [value for name, value in attrs if name in names]
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def summary(finished):
+    return copy.deepcopy(finished[1])
+
+
+@pytest.fixture(scope="module")
+def whole(finished, tmp_path_factory):
+    """The text of the page, with its figures."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(finished[1], path)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page_of(monkeypatch, tmp_path):
+    """The page of a summary; its figures are left blank."""
+
+    def make(summary):
+        monkeypatch.setattr(theme, "_svg", lambda *_: "data:image/svg+xml,")
+        write_report(summary, tmp_path / "report.html")
+        return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    return make
+
+
+def test_it_loads_nothing_from_outside(whole):
+    page = Page(whole)
+    for address in page.addresses:
+        assert address.startswith(("data:image/", "#")), address
+    assert {"script", "link", "iframe"}.isdisjoint(page.tags)
+    style = re.search(r"<style>(.*?)</style>", whole, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    for found in re.findall(r'"data:image/svg\+xml;base64,([^"]+)"', whole):
+        svg = base64.b64decode(found).decode()
+        assert re.findall(r'(?:href|src)="(?!#|data:)([^"]*)"', svg) == []
+
+
+def test_it_holds_the_figures_of_every_model(summary, whole):
+    text = Page(whole).text
+    for row in summary["accuracy"]:
+        assert row["model"] in text
+        assert percent(row["miou"]) in text
+        assert count(row["parameters"]) in text
+        assert count(row["operations_per_pixel"]) in text
+    for name in summary["accuracy"][0]["per_class_iou"]:
+        assert name in text
+    for row in summary["failures"]:
+        assert " ".join(row["reason"].split()) in text
+    for row in summary["trainings"]:
+        assert row["why"] in text
+    assert summary["machines"][0]["label"] in text
+    assert summary["machines"][0]["machine"]["versions"]["torch"] in text
+
+
+def test_what_has_not_converged_is_marked(summary, page_of):
+    before = page_of(summary).text.count("not converged")
+    for row in (*summary["accuracy"], *summary["trainings"]):
+        row["converged"] = row["flattened"] = True
+    after = page_of(summary).text.count("not converged")
+    assert before - after == len(summary["accuracy"]) + len(summary["trainings"])
+
+
+def test_names_are_text_and_no_markup(summary, page_of):
+    name = '<script>alert("$x$")</script>'
+    summary["accuracy"][0]["model"] = summary["large"][-1]["model"] = name
+    page = page_of(summary)
+    assert "script" not in page.tags
+    assert name in page.text
+
+
+def test_pictures_of_all_models_are_in_the_page(summary, whole):
+    page = Page(whole)
+    pictures = [a for a in page.addresses if a.startswith("data:image/png")]
+    assert len(pictures) == len(summary["pictures"]) * (2 + len(summary["accuracy"]))
+
+
+def test_figures_stand_for_both_grounds(whole):
+    figures = re.findall(r"<figure>.*?</figure>", whole, re.DOTALL)
+    assert len(figures) == 4
+    for figure in figures:
+        dark, light = re.findall(r'"(data:image/svg[^"]+)"', figure)
+        assert dark != light
+        assert re.search(r'alt="[^"]+"', figure)
+
+
+def test_a_comparison_without_any_result_has_a_page(summary, page_of):
+    empty = {key: type(value)() for key, value in summary.items()}
+    empty["configuration"] = summary["configuration"]
+    assert "How it was measured" in page_of(empty).text
+
+
+def test_several_machines_have_a_table(summary, page_of):
+    other = copy.deepcopy(summary["machines"][0])
+    other["label"] = "Another machine"
+    summary["machines"].append(other)
+    figures = {"status": "done", "seconds": 12.3, "peak_above_bytes": 2**20}
+    slower = {**figures, "seconds": 18.45}
+    labels = [part["label"] for part in summary["machines"]]
+    row = {"dataset": "made", "model": "perceptron", "work": "training"}
+    pairs = ((figures, slower), (figures, {**figures, "status": "killed"}))
+    machines = [dict(zip(labels, pair, strict=True)) for pair in pairs]
+    summary["against"] = [{**row, "machines": found} for found in machines]
+    text = page_of(summary).text
+    assert "Machine against machine" in text
+    assert "12.3 1.0 MiB 18.4 (1.50 ×) 1.0 MiB" in text
+    assert "12.3 1.0 MiB killed" in text
