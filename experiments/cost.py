@@ -26,8 +26,6 @@ from untrained import CLASSES, untrained_model
 
 RESULT = Path(__file__).parent / "results" / "cost.json"
 SIDE, REPEATS = 2048, 3
-EXPONENTIAL = 12
-"""Operations of a sigmoid in the loop of the messages (`gnnseg/kernels/gated.py`)."""
 
 
 def main() -> None:
@@ -86,25 +84,12 @@ def measure(preset: str, step: int) -> dict[str, Any]:
 
 def count_operations(model: Any, reader: Any, slots: np.ndarray, table: Any) -> float:
     """In floating point, of the network on a whole image."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from gnnseg.models.layers import EdgeGatedConv
+    from gnnseg.models.operations import counted_operations
     from gnnseg.models.stem_window import plane_logits
 
-    messages = 0
-
-    def add(layer: Any, inputs: tuple[Any, ...], _output: Any) -> None:
-        nonlocal messages
-        edges, attributes = inputs[2].shape
-        messages += edges * layer.edge.out_features * (2 * attributes + 5 + EXPONENTIAL)
-
-    layers = [m for m in model.network.modules() if isinstance(m, EdgeGatedConv)]
-    hooks = [layer.register_forward_hook(add) for layer in layers]
-    with FlopCounterMode(display=False) as counter:
+    with counted_operations(model.network) as operations:
         plane_logits(model, reader, slots, table)
-    for hook in hooks:
-        hook.remove()
-    return float(counter.get_total_flops() + messages)
+    return float(operations.total)
 
 
 def least(work: Callable[[], Any]) -> float:

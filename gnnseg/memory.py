@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import sys
 import threading
@@ -21,6 +22,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _MOST_MAPPED = 2**25
+
+_STATM = Path("/proc/self/statm")
 
 _lock = threading.Lock()
 _users = 0
@@ -74,14 +77,28 @@ def default_budget() -> int:
     return max(1, available_memory() // 2)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; also PyTorch's errors, which are no MemoryError.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    True
+    """
+    texts = ("can't allocate memory", "CUDA out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
+
+
 def rss() -> int:
     """Bytes of memory that this process holds now."""
-    found = _status("VmRSS")
-    if found is not None:
-        return found
-    import psutil
+    try:
+        with _STATM.open("rb", buffering=0) as statm:
+            pages = int(statm.read().split()[1])
+    except OSError:
+        import psutil
 
-    return int(psutil.Process().memory_info().rss)
+        return int(psutil.Process().memory_info().rss)
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_rss() -> int:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gnnseg.cli.guard import guarded
+from gnnseg.datasets.mosaic import Mosaic
 from gnnseg.demo import run
 from gnnseg.demo.figures import blend, region_borders
-from gnnseg.demo.mosaic import Mosaic
 from gnnseg.demo.run import run_demo
 from gnnseg.demo.sample import picture, sample_classes, sample_dataset, scribbled_labels
 from gnnseg.errors import StateError, UsageError

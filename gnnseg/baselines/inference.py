@@ -9,13 +9,16 @@ import torch
 
 from gnnseg.baselines.tiles import blend
 from gnnseg.blocks import Window
+from gnnseg.counters import device_work, moved
 
 
 def tile_logits(network: Any, x: np.ndarray, device: torch.device) -> np.ndarray:
     """Logits (classes, h, w) float32 of one input (C, h, w)."""
     with torch.inference_mode():
-        batch = torch.from_numpy(np.ascontiguousarray(x))[None].to(device)
-        logits: np.ndarray = network(batch.to(memory_format=torch.channels_last))[0].cpu().numpy()
+        batch = moved(torch.from_numpy(np.ascontiguousarray(x))[None], device)
+        with device_work(device):
+            found = network(batch.to(memory_format=torch.channels_last))[0]
+        logits: np.ndarray = moved(found, torch.device("cpu")).numpy()
     return logits
 
 

@@ -12,6 +12,7 @@ import torch
 from gnnseg.baselines.crops import CropMaker, Picture, prefetched
 from gnnseg.baselines.inference import plane_logits
 from gnnseg.baselines.loss import PixelLoss
+from gnnseg.counters import device_work, moved
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
 from gnnseg.training.precision import half_pays
@@ -69,7 +70,8 @@ class PixelTrainer(Loop):
             self._tick()
             self._keep(asked)
             self._set_rate(place.epoch + batch.before / len(numbers))
-            self._step(batch)
+            with device_work(self.device):
+                self._step(batch)
 
     def _batches(self, numbers: Sequence[tuple[int, int]], done: int) -> Iterator[_Batch]:
         """The batches of an epoch in random order, without those that are done."""
@@ -86,8 +88,8 @@ class PixelTrainer(Loop):
     def _step(self, batch: _Batch) -> None:
         """One update."""
         state, kind = self.state, self.device.type
-        x = batch.x.to(self.device, memory_format=torch.channels_last)
-        labels = batch.labels.to(self.device)
+        x = moved(batch.x, self.device).to(memory_format=torch.channels_last)
+        labels = moved(batch.labels, self.device)
         # Dropout draws from the generator of all: an interrupted training draws the same.
         torch.manual_seed((self.config.seed << 32) + state.place.updates)
         with torch.autocast(kind, torch.bfloat16, enabled=half_pays(self.device)):

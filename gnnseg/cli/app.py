@@ -9,6 +9,7 @@ import typer
 
 from gnnseg import __version__
 from gnnseg.cli.ceiling import ceiling
+from gnnseg.cli.compare import compare
 from gnnseg.cli.demo import demo
 from gnnseg.cli.doctor import doctor
 from gnnseg.cli.evaluate import evaluate
@@ -33,10 +34,11 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     suggest: "gnnseg suggest slide.tif -m model.safetensors -o next.json --overlay next.png",
     info: "gnnseg info model.safetensors",
     ceiling: "gnnseg ceiling my-set/ --steps 6,8,12,16 --split val",
+    compare: "gnnseg compare compare.toml --out comparison",
     doctor: "gnnseg doctor --json",
 }
 """Every command, in the order of the help, with the example that its help shows."""
-_RESUME = (train, segment, superpixels, graph, paint, suggest)
+_RESUME = (train, segment, superpixels, graph, paint, suggest, compare)
 _STAGES = (superpixels, graph)
 _QUICK = (info, doctor)
 

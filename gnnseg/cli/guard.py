@@ -21,7 +21,7 @@ from gnnseg.cli.options import COMMON_OPTIONS, OptionTable
 from gnnseg.cli.output import say
 from gnnseg.errors import GnnsegError
 from gnnseg.log import LOGGER
-from gnnseg.memory import format_size, peak_rss
+from gnnseg.memory import format_size, is_out_of_memory, peak_rss
 
 BUG, USAGE, MEMORY, DISK, INTERRUPTED = 1, 2, 5, 6, 130
 BROKEN_PIPE = 128 + 13
@@ -138,18 +138,10 @@ def report(error: BaseException, *, resumes: bool = False) -> int:
 def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, GnnsegError):
         return error.exit_code, str(error)
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return MEMORY, f"out of memory ({error}): use a smaller --memory or fewer --workers"
     if isinstance(error, OSError) and error.errno in _FULL:
         return DISK, f"{error}: free some space and run the same command again"
     how = "" if is_verbose() else f" (run with -v or {TRACEBACK}=1 for the traceback)"
     text = " ".join(str(error).split())
     return BUG, f"unexpected {type(error).__name__}: {text}{how}; this is a bug in gnnseg"
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Also PyTorch's, which are no MemoryError."""
-    texts = ("can't allocate memory", "CUDA out of memory")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
-    )

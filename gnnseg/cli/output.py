@@ -6,10 +6,10 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from gnnseg.log import LOGGER
+from gnnseg.plain import plain
 
 
 def emit(result: Mapping[str, Any], rows: Iterable[tuple[str, str]], *, as_json: bool) -> None:
@@ -59,21 +59,6 @@ def warn(message: str) -> None:
     """A warning for the person at the terminal, and for the log."""
     say(f"warning: {message}")
     LOGGER.warning("%s", message)
-
-
-def plain(value: Any) -> Any:
-    """A value that JSON knows: NaN and infinities become null, arrays lists, paths text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    return value if value is None or isinstance(value, (str, int, bool)) else str(value)
 
 
 def percent(value: float | None) -> str:

@@ -10,18 +10,20 @@ from gnnseg.cli.output import emit, seconds, warn
 from gnnseg.execution import default_workers
 from gnnseg.memory import format_size
 from gnnseg.pipeline.estimate import estimate_seconds
-from gnnseg.pipeline.job import prepare
+from gnnseg.pipeline.job import Job
 from gnnseg.pipeline.options import SegmentOptions
+from gnnseg.pipeline.segment import prepare_any
 
 if TYPE_CHECKING:
+    from gnnseg.baselines import PixelModel
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
-    from gnnseg.pipeline.job import Job
+    from gnnseg.pipeline.pixel_job import PixelJob
 
 
 def print_plan(
     source: ImageSource,
-    model: Model,
+    model: Model | PixelModel,
     out: Path,
     *,
     mask: Path | None,
@@ -34,19 +36,25 @@ def print_plan(
         memory=memory,
         **{**given, "workers": given["workers"] or default_workers()},
     )
-    job = prepare(source, model, options, mask)
-    result = {**_figures(job), "free_disk_bytes": _free(out), "output": str(out)}
-    result["estimated_seconds"] = estimate_seconds(job)
+    job = prepare_any(source, model, options, mask)
+    about, words = _regions(job) if isinstance(job, Job) else _bands(job)
+    result = {
+        "dry_run": True,
+        "pixels": job.roi.size * job.reader.image.num_planes,
+        "memory_bytes": options.memory,
+        "projected_bytes": job.plan.projected_bytes,
+        "workers": job.plan.workers,
+        "free_disk_bytes": _free(out),
+        "output": str(out),
+        **about,
+    }
     needed, free = result["scratch_bytes"], result["free_disk_bytes"]
     if needed > free:
         warn(f"{format_size(free)} are free on the disk; the scratch may need more")
-    side = result["block"]
-    at_a_time = f"{result['workers']} at a time"
     memory_of = f"{format_size(result['projected_bytes'])} of {format_size(options.memory)}"
     rows = [
         ("pixels", f"{result['pixels']:,}"),
-        ("nodes", f"{result['nodes']:,}"),
-        ("blocks", f"{result['blocks']:,} of {side} x {side} pixels, {at_a_time}"),
+        *words,
         ("memory", memory_of),
         ("time", f"about {seconds(result['estimated_seconds'])}, judged by one piece of the image"),
         ("scratch", f"at most {format_size(needed)}, {format_size(free)} are free"),
@@ -55,20 +63,36 @@ def print_plan(
     emit(result, rows, as_json=as_json)
 
 
-def _figures(job: Job) -> dict[str, Any]:
-    step, planes = job.grid.lattice.step, job.reader.image.num_planes
-    side = job.plan.region_chunks * job.grid.chunk * step
-    return {
-        "dry_run": True,
-        "pixels": job.roi.size * planes,
+def _regions(job: Job) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Nodes and blocks of a model of regions, for JSON and in words."""
+    step, planes, plan = job.grid.lattice.step, job.reader.image.num_planes, job.plan
+    side = plan.region_chunks * job.grid.chunk * step
+    about = {
         "nodes": job.roi.coarsen(step).size * planes,
         "block": side,
         "blocks": sum(1 for _ in job.roi.split(side)) * planes,
-        "workers": job.plan.workers,
-        "memory_bytes": job.options.memory,
-        "projected_bytes": job.plan.projected_bytes,
-        "scratch_bytes": job.plan.scratch_bytes,
+        "scratch_bytes": plan.scratch_bytes,
+        "estimated_seconds": estimate_seconds(job),
     }
+    blocks = f"{about['blocks']:,} of {side} x {side} pixels, {plan.workers} at a time"
+    return about, [("nodes", f"{about['nodes']:,}"), ("blocks", blocks)]
+
+
+def _bands(job: PixelJob) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Tiles and bands of a convolutional network, likewise."""
+    from gnnseg.pipeline.pixel_job import estimate_pixel_seconds, num_tiles
+
+    side, model, planes = job.plan.band_chunks * job.chunk, job.model, job.reader.image.num_planes
+    about = {
+        "tiles": num_tiles(job),
+        "block": side,
+        "blocks": -(-job.roi.shape[1] // side) * planes,
+        "scratch_bytes": 0,
+        "estimated_seconds": estimate_pixel_seconds(job),
+    }
+    tiles = f"{about['tiles']:,} of {model.tile} pixels that share {model.overlap}"
+    bands = f"{about['blocks']:,} of {side} pixels across, {job.plan.workers} at a time"
+    return about, [("tiles", tiles), ("bands", bands)]
 
 
 def _free(out: Path) -> int:

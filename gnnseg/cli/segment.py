@@ -120,7 +120,7 @@ def segment(
     output_kind(out)
     from gnnseg.cli.plan import print_plan
     from gnnseg.cli.scale import warn_about_scale
-    from gnnseg.models import load_model
+    from gnnseg.pipeline import load_model
     from gnnseg.pipeline import segment as segment_image
 
     source, net = open_image(image), load_model(model)
@@ -189,7 +189,7 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
     rows = [
         ("output", result["output"]),
         ("pixels", f"{result['pixels']:,}"),
-        ("superpixels", f"{result['nodes']:,}"),
+        ("superpixels", f"{result['nodes']:,}" if "nodes" in result else ""),
         ("classes", shares),
         ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
         ("peak memory", format_size(result["peak_rss_bytes"])),

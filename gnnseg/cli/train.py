@@ -48,7 +48,9 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", metavar="NAME", help="Or a convolutional network to compare with: unet."
+            "--model",
+            metavar="NAME",
+            help="Or a convolutional network to compare with, such as unet or enet.",
         ),
     ] = None,
     config: Annotated[

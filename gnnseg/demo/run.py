@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Window
+from gnnseg.datasets.mosaic import Mosaic, write_mosaic
 from gnnseg.demo.figures import mosaic_figure, overlay_figure
-from gnnseg.demo.mosaic import Mosaic, write_mosaic
 from gnnseg.demo.sample import picture, sample_classes, sample_dataset, scribbled_labels
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import open_output

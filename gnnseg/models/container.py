@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gnnseg.errors import GnnsegError, InputError, MissingInputError
+from gnnseg.errors import GnnsegError, InputError, MissingInputError, UsageError
 from gnnseg.io.atomic import replacing
 
 _KEY = "gnnseg"
@@ -58,7 +58,8 @@ def read_container(
     except GnnsegError as error:
         if str(path) in str(error):
             raise
-        raise type(error)(f"{path}: {error}") from error
+        wrong = InputError if isinstance(error, UsageError) else type(error)
+        raise wrong(f"{path}: {error}") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: is no readable model of gnnseg: {error}") from error
 

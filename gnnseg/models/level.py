@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from gnnseg.counters import moved
 from gnnseg.graph import RegionGraph, nearest_graph
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class Level:
 
     def to(self, device: torch.device) -> Level:
         return Level(
-            self.edge_index.to(device),
-            self.edge_attr.to(device),
-            self.area.to(device),
-            self.parent.to(device),
+            moved(self.edge_index, device),
+            moved(self.edge_attr, device),
+            moved(self.area, device),
+            moved(self.parent, device),
             self.num_parents,
         )
 

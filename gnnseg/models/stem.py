@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gnnseg.counters import moved
 from gnnseg.kernels.slots import MASKED
 from gnnseg.models.layers import RowLinear
 from gnnseg.models.pooling import pool_pixels
@@ -53,7 +54,7 @@ class StemInput:
         return prod(part.stop - part.start for part in self.crop)
 
     def to(self, device: torch.device) -> StemInput:
-        work, slots = self.work.to(device), self.slots.to(device)
+        work, slots = moved(self.work, device), moved(self.slots, device)
         return StemInput(work, slots, self.step, self.cells, self.crop)
 
 

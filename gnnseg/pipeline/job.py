@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
     from gnnseg.pipeline.manifest import Run
+    from gnnseg.pipeline.pixel_job import PixelJob
 
 
 @dataclass(frozen=True)
@@ -59,25 +60,41 @@ class Job:
         options = replace(self.options, block=chunks * self.chunk)
         return _plan(self.reader, self.model, options, self.base)
 
+    def figures(self, run: Run) -> dict[str, int]:
+        """What a run counted of its regions."""
+        regions = run.totals("regions")
+        return {
+            "nodes": regions["regions"],
+            "edges": regions["edges"],
+            "leftover_pixels": regions["leftover"],
+        }
+
     def settings(self) -> dict[str, Any]:
         """What decides the bytes of the output: a resumed run must agree in all of it."""
-        from gnnseg import __version__
         from gnnseg.models.file import fingerprint
 
-        mask = self.reader.mask
-        return {
-            "gnnseg": __version__,
-            "input": self.reader.image.fingerprint(),
-            "mask": None if mask is None else mask.fingerprint(),
+        return run_settings(self) | {
             "model": fingerprint(self.model),
             "superpixels": asdict(self.reader.settings),
-            "roi": [self.roi.y0, self.roi.y1, self.roi.x0, self.roi.x1],
-            "probabilities": self.options.probabilities,
-            "uncertainty": self.options.uncertainty,
             "refine": self.options.band,
-            "label_offset": self.options.label_offset,
-            "ome_version": self.options.ome_version,
         }
+
+
+def run_settings(job: Job | PixelJob) -> dict[str, Any]:
+    """What decides the bytes of the output, whatever the model."""
+    from gnnseg import __version__
+
+    image, mask, roi, options = job.reader.image, job.reader.mask, job.roi, job.options
+    return {
+        "gnnseg": __version__,
+        "input": image.fingerprint(),
+        "mask": None if mask is None else mask.fingerprint(),
+        "roi": [roi.y0, roi.y1, roi.x0, roi.x1],
+        "probabilities": options.probabilities,
+        "uncertainty": options.uncertainty,
+        "label_offset": options.label_offset,
+        "ome_version": options.ome_version,
+    }
 
 
 def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any = None) -> Job:
@@ -88,7 +105,7 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     )
     grid = Grid(reader.lattice)
     check_block(options.block)
-    roi = _roi(options.roi, grid.lattice.bounds)
+    roi = check_roi(options.roi, grid.lattice.bounds)
     load_loops(reader, model, roi, options)
     base = rss() + options.held
     return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
@@ -107,7 +124,8 @@ def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int)
     )
 
 
-def _roi(roi: tuple[tuple[int, int], tuple[int, int]] | None, bounds: Window) -> Window:
+def check_roi(roi: tuple[tuple[int, int], tuple[int, int]] | None, bounds: Window) -> Window:
+    """The part of an image that is asked for; raises `UsageError` where it is none."""
     if roi is None:
         return bounds
     (y0, y1), (x0, x1) = roi

@@ -66,7 +66,7 @@ class Run:
         if not resumed:
             _create(folder, settings)
         read_manifest(folder)
-        lock = _lock(folder)
+        lock = lock_folder(folder)
         manifest = read_manifest(folder)  # now that nobody else changes it
         try:
             _check_manifest(folder, manifest, settings)
@@ -204,7 +204,7 @@ def _create(folder: Path, settings: dict[str, Any]) -> None:
         raise
 
 
-def _lock(folder: Path) -> Any:
+def lock_folder(folder: Path) -> Any:
     """Hold a run's folder until the process ends; None where the system has no such locks."""
     try:
         import fcntl
@@ -236,7 +236,7 @@ def check_run(folder: Path) -> None:
     """Raise StateError if something is there that is no run, or that a process is working on."""
     if folder.exists():
         read_manifest(folder)
-        handle = _lock(folder)
+        handle = lock_folder(folder)
         if handle is not None:
             handle.close()
 

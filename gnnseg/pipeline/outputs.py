@@ -29,6 +29,7 @@ from gnnseg.pipeline.manifest import check_inputs, check_run, is_unfinished, rem
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
     from gnnseg.pipeline.manifest import Run
+    from gnnseg.pipeline.pixel_job import PixelJob
 
 MAPS = "probabilities", "uncertainty"
 """What may be painted beside labels; options of a run have the same names."""
@@ -61,7 +62,7 @@ class Outputs:
         """Of probabilities and of uncertainty, where they are asked for."""
         return {name: self.out.with_name(f"{self.out.name}.{name}.zarr") for name in MAPS}
 
-    def check(self, job: Job) -> None:
+    def check(self, job: Job | PixelJob) -> None:
         """Raise for what this output cannot hold, or for inputs that it would replace."""
         image, mask = job.reader.image, job.reader.mask
         names = [source.name for source in (image, mask) if source is not None]
@@ -106,7 +107,7 @@ class Outputs:
         if left and not ours:
             raise StateError(f"{left[0]}: is left of another run; move it away or use --overwrite")
 
-    def open_labels(self, job: Job, run: Run) -> ZarrOutput:
+    def open_labels(self, job: Job | PixelJob, run: Run) -> ZarrOutput:
         """The label image; if it is not there, it is created and its marks are dropped."""
         if self.labels.exists():
             return _go_on(self.labels)
@@ -126,11 +127,11 @@ class Outputs:
         )
         return open_output(self.labels)
 
-    def open_maps(self, job: Job, run: Run) -> dict[str, ZarrOutput]:
+    def open_maps(self, job: Job | PixelJob, run: Run) -> dict[str, ZarrOutput]:
         """The maps that are asked for, by name; likewise."""
         return {name: self._open_map(name, job, run) for name in _wanted(job)}
 
-    def _open_map(self, name: str, job: Job, run: Run) -> ZarrOutput:
+    def _open_map(self, name: str, job: Job | PixelJob, run: Run) -> ZarrOutput:
         path = self.maps[name]
         if path.exists():
             return _go_on(path)
@@ -148,7 +149,7 @@ class Outputs:
             ome_version=job.options.ome_version,
         )
 
-    def finish(self, job: Job) -> None:
+    def finish(self, job: Job | PixelJob) -> None:
         """Turn the labels into the file that was asked for, and say that everything is whole."""
         for name in _wanted(job):
             mark_complete(self.maps[name])
@@ -159,7 +160,7 @@ class Outputs:
             export_png(self.labels, self.out, overwrite=True)
 
 
-def _wanted(job: Job) -> list[str]:
+def _wanted(job: Job | PixelJob) -> list[str]:
     """Names of the maps that a run writes."""
     return [name for name in MAPS if getattr(job.options, name)]
 

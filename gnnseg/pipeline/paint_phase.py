@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Window
-from gnnseg.io import quantise
 from gnnseg.models.group import LOGITS
 from gnnseg.paint import homes_around, paint_window
-from gnnseg.pipeline.probability import entropy, softmax
+from gnnseg.pipeline.canvas import Canvas
 from gnnseg.pipeline.refine import Mixture, refine
 
 if TYPE_CHECKING:
@@ -58,9 +55,8 @@ class _Band:
 
 @dataclass(frozen=True)
 class PaintPhase:
-    """Labels, and what else there is an array for, of an output whose first corner is `origin`.
+    """Paints a canvas whose first corner is the pixel `origin` of the image.
 
-    `labels` is (Y, X) or (Z, Y, X); `probabilities` and `uncertainty` have channels before that.
     Borders are refined `width` pixels to each side, with 0 not at all.
     """
 
@@ -68,27 +64,22 @@ class PaintPhase:
     reader: PixelReader
     scratch: Scratch
     model: Model
-    label_offset: int
     width: int
     origin: tuple[int, int]
-    labels: Any
-    probabilities: Any = None
-    uncertainty: Any = None
+    canvas: Canvas
 
     def __call__(self, task: Task) -> dict[str, Any]:
         """Arg-max at the nodes, gather at the pixels, refine the borders, count the classes."""
-        block = self._read(task)
-        painted = block.paint(self._best(block.logits), self._unlabelled)
+        block, canvas, write = self._read(task), self.canvas, task.block.write
+        painted = block.paint(canvas.best(block.logits), canvas.unlabelled)
         band = self._refine(task, block, painted)
         labels = painted[block.inside.slices]
         labels[band.places] = band.labels
-        _write(self.labels, task, labels)
-        maps = self._maps(block.logits)
-        for column, (array, channel) in enumerate(self._targets()):
-            values = block.paint(maps[:, column], 0)[block.inside.slices]
+        for column, map_of in enumerate(canvas.maps(block.logits).T):
+            values = block.paint(np.ascontiguousarray(map_of), 0)[block.inside.slices]
             values[band.places] = band.maps[:, column]
-            _write(array, task, values, channel=channel)
-        return self._counted(labels)
+            canvas.write_map(column, task.plane, write, values)
+        return canvas.write_labels(task.plane, write, labels)
 
     def _read(self, task: Task) -> _Block:
         """Slots and logits around a block of the output."""
@@ -107,34 +98,6 @@ class PaintPhase:
             logits=self.scratch.read_state(LOGITS, task.plane, homes),
         )
 
-    @property
-    def _unlabelled(self) -> int:
-        return int(np.iinfo(self.labels.dtype).max)
-
-    def _best(self, logits: np.ndarray) -> np.ndarray:
-        """Labels (N,) from logits."""
-        labels: np.ndarray = (logits.argmax(axis=1) + self.label_offset).astype(self.labels.dtype)
-        return labels
-
-    def _targets(self) -> Iterator[tuple[Any, int]]:
-        """Array and channel of each column of the maps."""
-        if self.uncertainty is not None:
-            yield self.uncertainty, 0
-        if self.probabilities is not None:
-            for channel in range(self.model.classes.num_classes):
-                yield self.probabilities, channel
-
-    def _maps(self, logits: np.ndarray) -> np.ndarray:
-        """Uncertainty and probabilities from logits, as far as wanted, (N, columns) uint8."""
-        columns = [np.empty((len(logits), 0), np.uint8)]
-        if self.uncertainty is not None or self.probabilities is not None:
-            chances = softmax(logits, self.model.temperature)
-            if self.uncertainty is not None:
-                columns.append(quantise(entropy(chances))[:, None])
-            if self.probabilities is not None:
-                columns.append(quantise(chances))
-        return np.concatenate(columns, axis=1)
-
     def _refine(self, task: Task, block: _Block, painted: np.ndarray) -> _Band:
         """Labels and maps along the borders within a block."""
         nowhere = np.zeros(0, np.int32)
@@ -145,7 +108,7 @@ class PaintPhase:
                 block.slots,
                 block.inside,
                 width=self.width,
-                unlabelled=self._unlabelled,
+                unlabelled=self.canvas.unlabelled,
                 load=partial(self._load, task, block),
             )
             found += [(*places, *self._values(logits)) for places, logits in mixed]
@@ -153,7 +116,7 @@ class PaintPhase:
         return _Band((rows, columns), labels, maps)
 
     def _values(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._best(logits), self._maps(logits)
+        return self.canvas.best(logits), self.canvas.maps(logits)
 
     def _load(self, task: Task, block: _Block) -> tuple[Mixture, np.ndarray]:
         """What refinement looks at: regions and channels."""
@@ -161,19 +124,3 @@ class PaintPhase:
         table = self.scratch.tables[0].read(task.plane, block.homes, names)
         mixture = Mixture.of(table, block.logits, self.reader.scaling, block.first)
         return mixture, self.reader.read(block.covered, task.plane).work
-
-    def _counted(self, labels: np.ndarray) -> dict[str, Any]:
-        counts = np.bincount(labels.ravel(), minlength=self._unlabelled + 1)
-        first, number = self.label_offset, self.model.classes.num_classes
-        return {
-            "pixels": counts[first : first + number].tolist(),
-            "unlabelled": int(counts[-1]),
-            "crc32": zlib.crc32(np.ascontiguousarray(labels).tobytes()),
-        }
-
-
-def _write(array: Any, task: Task, values: np.ndarray, *, channel: int | None = None) -> None:
-    """Write a block of a plane, of one channel where there are some."""
-    channels = () if channel is None else (channel,)
-    planes = (task.plane,) if array.ndim > len(channels) + 2 else ()
-    array[(*channels, *planes, *task.block.write.slices)] = values

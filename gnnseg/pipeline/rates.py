@@ -15,6 +15,7 @@ from gnnseg.blocks import Block, Window
 from gnnseg.execution import one_torch_thread
 from gnnseg.io import label_dtype
 from gnnseg.memory import reused_memory
+from gnnseg.pipeline.canvas import Canvas
 from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.phases import (
     GroupPhase,
@@ -123,15 +124,20 @@ def _painter(
         chunks = (*(1 for _ in channels), *shape)
         return arrays.create_array(name, shape=(*channels, *shape), chunks=chunks, dtype=dtype)
 
+    canvas = Canvas(
+        classes,
+        model.temperature,
+        options.label_offset,
+        make("labels", label_dtype(classes, options.label_offset)),
+        make("probabilities", np.uint8, classes) if options.probabilities else None,
+        make("uncertainty", np.uint8, 1) if options.uncertainty else None,
+    )
     return PaintPhase(
         grid=Grid(reader.lattice),
         reader=reader,
         scratch=scratch,
         model=model,
-        label_offset=options.label_offset,
         width=options.band,
         origin=(0, 0),
-        labels=make("labels", label_dtype(classes, options.label_offset)),
-        probabilities=make("probabilities", np.uint8, classes) if options.probabilities else None,
-        uncertainty=make("uncertainty", np.uint8, 1) if options.uncertainty else None,
+        canvas=canvas,
     )

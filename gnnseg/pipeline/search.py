@@ -17,13 +17,13 @@ from gnnseg.pipeline.candidates import CandidatePhase, Pool, choose, pool_bytes
 from gnnseg.pipeline.job import SegmentOptions, prepare
 from gnnseg.pipeline.manifest import Run, check_inputs, remove_run
 from gnnseg.pipeline.outlines import Outline, outlines
-from gnnseg.pipeline.segment import stream_logits
+from gnnseg.pipeline.stream import stream_logits
 from gnnseg.progress import progress_bar
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
-    from gnnseg.pipeline.segment import Stream
+    from gnnseg.pipeline.stream import Stream
 
 KIND = "suggestions"
 LEAST_SHARE = 0.25

@@ -1,7 +1,7 @@
 """Superpixels: settings, scaling to working channels, and the stage itself."""
 
 from gnnseg.superpixels.box import Box, BoxBlock, VolumeLattice
-from gnnseg.superpixels.reader import PixelReader, Pixels
+from gnnseg.superpixels.reader import PixelReader, Pixels, check_mask
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
 from gnnseg.superpixels.stage import (
@@ -25,6 +25,7 @@ __all__ = [
     "Supervoxels",
     "VolumeLattice",
     "VolumeReader",
+    "check_mask",
     "compute_slots",
     "fit_scaling",
     "make_reader",

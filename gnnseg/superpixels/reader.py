@@ -30,6 +30,23 @@ MARGIN = 4
 """Pixels around a window that textures and the filter of the clustering look at."""
 
 
+def check_mask(image: ImageSource, mask: ImageSource | None) -> None:
+    """Raise `InputError` for a mask that does not fit an image."""
+    size = image.height, image.width
+    if mask is None:
+        return
+    if (mask.height, mask.width) != size:
+        raise InputError(
+            f"the mask is {mask.height} x {mask.width} pixels and the image "
+            f"{size[0]} x {size[1]}: give a mask of the image's size"
+        )
+    if mask.num_channels != 1 or mask.num_planes not in (1, image.num_planes):
+        raise InputError(
+            f"the mask has {mask.num_channels} channels and {mask.num_planes} planes: give one "
+            f"channel, and one plane or the {image.num_planes} of the image"
+        )
+
+
 @dataclass(frozen=True)
 class Pixels:
     """One window as the stages see it, in memory or on the GPU where the image lies.
@@ -61,20 +78,7 @@ class PixelReader:
                 f"{self.image.name} has {self.scaling.num_channels} channels, and the kernels of a "
                 f"GPU take at most {MAX_CHANNELS}: bring it to memory"
             )
-        mask = self.mask
-        size = self.image.height, self.image.width
-        if mask is None:
-            return
-        if (mask.height, mask.width) != size:
-            raise InputError(
-                f"the mask is {mask.height} x {mask.width} pixels and the image "
-                f"{size[0]} x {size[1]}: give a mask of the image's size"
-            )
-        if mask.num_channels != 1 or mask.num_planes not in (1, self.image.num_planes):
-            raise InputError(
-                f"the mask has {mask.num_channels} channels and {mask.num_planes} planes: give one "
-                f"channel, and one plane or the {self.image.num_planes} of the image"
-            )
+        check_mask(self.image, self.mask)
 
     @property
     def lattice(self) -> Lattice:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gnnseg.counters import moved
 from gnnseg.models.group import FEATURES, STEM, run_groups
 from gnnseg.models.level import Level, concatenate
 from gnnseg.training.precision import half_pays
@@ -38,7 +39,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         levels = tuple(level.to(device) for level in self.levels)
         images = tuple(image.to(device) for image in self.images)
-        return Batch(self.x.to(device), levels, self.counts.to(device), images)
+        return Batch(moved(self.x, device), levels, moved(self.counts, device), images)
 
 
 def make_batch(model: Model, sample: Sample) -> Batch:

@@ -66,7 +66,7 @@ Config = TypeVar("Config", bound=LearningConfig)
 
 def gather_settings(file: str | Path | None, given: dict[str, Any]) -> dict[str, Any]:
     """What a TOML file says, and over it the arguments that are not None."""
-    values = _read_toml(Path(file)) if file is not None else {}
+    values = read_toml(Path(file)) if file is not None else {}
     return values | {name: value for name, value in given.items() if value is not None}
 
 
@@ -83,7 +83,8 @@ def check_settings(kind: type[Config], values: dict[str, Any]) -> Config:
         ) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file; raises `InputError` where it is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

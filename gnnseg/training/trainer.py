@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from gnnseg.counters import device_work
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix, count_regions
 from gnnseg.models.layers import random_from
@@ -86,7 +87,8 @@ class Trainer(Loop):
                 self._keep(asked)
                 self._set_rate(place.epoch + seen / nodes)
                 parts = shards(chosen, SHARDS * ranks.size, own)
-                self._step([part.to(self.device) for part in parts])
+                with device_work(self.device):
+                    self._step([part.to(self.device) for part in parts])
             seen += sum(batch.num_nodes for batch in chosen)
 
     def _pick(self, group: Sequence[Batch]) -> Batch:

@@ -19,7 +19,7 @@ from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
 
 STEP = 8
-segmenting = importlib.import_module("gnnseg.pipeline.segment")
+streaming = importlib.import_module("gnnseg.pipeline.stream")
 
 
 class StoppedError(Exception):
@@ -232,7 +232,7 @@ def test_probabilities_of_another_run_are_left_alone(model, image, tmp_path):
 
 def counted_regions(monkeypatch, stop_after=None):
     """Numbers of the region blocks that are computed; the one after `stop_after` stops the run."""
-    seen, work = [], segmenting.regions_phase
+    seen, work = [], streaming.regions_phase
 
     def noted(reader, scratch, task):
         if len(seen) == stop_after:
@@ -240,7 +240,7 @@ def counted_regions(monkeypatch, stop_after=None):
         seen.append(task.index)
         return work(reader, scratch, task)
 
-    monkeypatch.setattr(segmenting, "regions_phase", noted)
+    monkeypatch.setattr(streaming, "regions_phase", noted)
     return seen
 
 
@@ -254,7 +254,7 @@ def test_a_resumed_run_uses_the_plan_it_had_if_it_fits(model, pixels, tmp_path, 
     def stopped(stop_after, **options):
         with monkeypatch.context() as patch:
             seen = counted_regions(patch, stop_after)
-            patch.setattr(segmenting, "coarsen_phase", stop)
+            patch.setattr(streaming, "coarsen_phase", stop)
             with pytest.raises(StoppedError):
                 gnnseg.segment(image, model, out, workers=1, **options)
         return seen, read_manifest(folder)["plan"]

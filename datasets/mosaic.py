@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ PIXEL_SIZE = 0.5
 
 @dataclass(frozen=True)
 class Mosaic:
-    """A (Y, X, 3) picture repeated by mirroring over `side` x `side` pixels.
+    """A (Y, X, C) picture repeated by mirroring over `side` x `side` pixels.
 
     >>> mosaic = Mosaic(np.arange(12, dtype=np.uint8).reshape(2, 2, 3), 4)
     >>> mosaic.read(Window(0, 1, 0, 4))[0, :, 0].tolist()
@@ -29,7 +30,7 @@ class Mosaic:
     side: int
 
     def read(self, window: Window) -> np.ndarray:
-        """The pixels of a window, (h, w, 3)."""
+        """The pixels of a window, (h, w, C)."""
         rows = _mirrored(window.y0, window.y1, self.picture.shape[0])
         cols = _mirrored(window.x0, window.x1, self.picture.shape[1])
         return self.picture[np.ix_(rows, cols)]
@@ -37,21 +38,33 @@ class Mosaic:
 
 def write_mosaic(mosaic: Mosaic, path: Path) -> None:
     """Write a mosaic as OME-Zarr chunk by chunk; an earlier one is replaced."""
+    shape = (mosaic.picture.shape[2], mosaic.side, mosaic.side)
+    write_square(mosaic.read, path, shape=shape, dtype=mosaic.picture.dtype)
+
+
+def write_square(
+    read: Callable[[Window], np.ndarray], path: Path, *, shape: tuple[int, int, int], dtype: Any
+) -> None:
+    """Write an image of `shape` (C, side, side) as OME-Zarr; an earlier one is replaced.
+
+    `read` gives the pixels of a window, (h, w, C): never more than a chunk is held.
+    """
     import zarr
 
     remove_output(path)
-    chunk = min(CHUNK, mosaic.side)
-    about = {"format_version": 1, "kind": "demo_image", "complete": False}
+    side = shape[1]
+    chunk = min(CHUNK, side)
+    about = {"format_version": 1, "kind": "image", "complete": False}
     group = zarr.create_group(str(path), attributes={"ome": _ome(), "gnnseg": about})
     array = group.create_array(
         "0",
-        shape=(3, mosaic.side, mosaic.side),
+        shape=shape,
         chunks=(1, chunk, chunk),
-        dtype=np.uint8,
+        dtype=dtype,
         dimension_names=["c", "y", "x"],
     )
-    for window in Window(0, mosaic.side, 0, mosaic.side).split(chunk):
-        array[(slice(None), *window.slices)] = np.moveaxis(mosaic.read(window), -1, 0)
+    for window in Window(0, side, 0, side).split(chunk):
+        array[(slice(None), *window.slices)] = np.moveaxis(read(window), -1, 0)
     mark_complete(path)
 
 

@@ -1,0 +1,105 @@
+"""The pieces of a comparison, each of which is one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gnnseg.compare.config import CompareConfig, DatasetConfig, ModelConfig
+from gnnseg.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One piece of work: its name, its kind, and all that decides what comes out.
+
+    `needs` names the cell whose result this one uses.
+    """
+
+    name: str
+    kind: str
+    configuration: dict[str, Any]
+    needs: str | None = None
+
+
+def list_cells(config: CompareConfig) -> list[Cell]:
+    """All pieces in the order in which they are done: accuracy first, small images before large.
+
+    >>> sets, models = [{"name": "camvid"}], [{"name": "ours", "preset": "default"}]
+    >>> config = CompareConfig(datasets=sets, models=models, segment={"sizes": [512]})
+    >>> [cell.name for cell in list_cells(config)][-2:]
+    ['image-camvid-512', 'segment-camvid-ours-512-1GiB']
+    """
+    cells = [*_accuracy(config), *_segmentations(config)]
+    names = [cell.name for cell in cells]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two pieces of work would be named {twice[0]}: choose other names")
+    return cells
+
+
+def _accuracy(config: CompareConfig) -> Iterator[Cell]:
+    for seed in config.seeds:
+        for dataset, model in _pairs(config):
+            base = _training(dataset, model, seed)
+            name = f"{dataset.name}-{model.name}-{seed}"
+            yield Cell(f"train-{name}", "train", base)
+            about = {
+                **base,
+                "split": config.split,
+                "refine": model.refine,
+                "pictures": config.pictures if seed == config.seeds[0] else 0,
+                "workers": config.workers,
+            }
+            yield Cell(f"evaluate-{name}", "evaluate", about, f"train-{name}")
+
+
+def _segmentations(config: CompareConfig) -> Iterator[Cell]:
+    wanted = config.segment.datasets
+    for size in sorted(config.segment.sizes):
+        for dataset in config.datasets:
+            if wanted is None or dataset.name in wanted:
+                about = {"dataset": dataset.model_dump(), "size": size, "split": config.split}
+                image = Cell(f"image-{dataset.name}-{size}", "image", about)
+                yield image
+                yield from _on_image(config, dataset, image)
+
+
+def _on_image(config: CompareConfig, dataset: DatasetConfig, image: Cell) -> Iterator[Cell]:
+    seed, size = config.seeds[0], image.configuration["size"]
+    for memory in config.segment.memory:
+        for other, model in _pairs(config):
+            if other.name != dataset.name:
+                continue
+            about = {
+                **_training(dataset, model, seed),
+                "size": size,
+                "split": config.split,
+                "memory": memory,
+                "refine": model.refine,
+                "workers": config.workers,
+            }
+            name = f"segment-{dataset.name}-{model.name}-{size}-{memory.replace(' ', '')}"
+            yield Cell(name, "segment", about, f"train-{dataset.name}-{model.name}-{seed}")
+
+
+def _pairs(config: CompareConfig) -> Iterator[tuple[DatasetConfig, ModelConfig]]:
+    for dataset in config.datasets:
+        for model in config.models:
+            if model.datasets is None or dataset.name in model.datasets:
+                yield dataset, model
+
+
+def _training(dataset: DatasetConfig, model: ModelConfig, seed: int) -> dict[str, Any]:
+    settings = {**model.training, **model.training_on.get(dataset.name, {})}
+    return {
+        "dataset": dataset.model_dump(),
+        "model": {
+            "name": model.name,
+            "preset": model.preset,
+            "model": model.model,
+            "options": model.options,
+            "training": settings,
+        },
+        "seed": seed,
+    }

@@ -1,0 +1,35 @@
+"""Whether a training had flattened when it ended, told by its val mIoU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MARGIN = 0.005
+"""What the last quarter of the epochs may still gain: half a point of mIoU."""
+FEWEST = 8
+"""Epochs below which nothing can be told."""
+
+
+def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:
+    """Whether val mIoU by epoch has flattened, and why it is taken to have or not.
+
+    It has where the training ended because `patience` epochs brought nothing better, or where the
+    best of the last quarter of the epochs is less than half a point above the best before.
+
+    >>> flattened([0.1, 0.3, 0.5, 0.6, 0.62, 0.62, 0.62, 0.62], patience=20)
+    (True, 'the last 2 of 8 epochs gained 0.00 points')
+    >>> flattened([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], patience=20)
+    (False, 'the last 2 of 8 epochs gained 20.00 points')
+    """
+    number = len(val_miou)
+    if number == 0:
+        return False, "there is no epoch"
+    waited = number - 1 - max(range(number), key=lambda epoch: val_miou[epoch])
+    if waited >= patience:
+        return True, f"{waited} epochs brought nothing better"
+    if number < FEWEST:
+        return False, f"{number} epochs are too few to tell"
+    last = max(1, number // 4)
+    gain = max(val_miou[-last:]) - max(val_miou[:-last])
+    said = f"gained {100 * gain:.2f} points" if gain >= 0 else "gained nothing"
+    return gain < MARGIN, f"the last {last} of {number} epochs {said}"

@@ -1,0 +1,68 @@
+"""What a result was measured on: processor, memory, GPU and versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from gnnseg.execution import default_workers
+
+PACKAGES = (
+    *("gnnseg", "numpy", "numba", "torch", "torch_geometric"),
+    *("zarr", "tifffile", "scikit-image"),
+)
+
+
+def machine_record() -> dict[str, Any]:
+    """Processor, cores, memory, GPU, Python and package versions.
+
+    >>> machine_record()["cores"] >= 1
+    True
+    """
+    import psutil
+
+    return {
+        "processor": _processor(),
+        "cores": default_workers(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpu": _gpu(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def machine_name(record: dict[str, Any]) -> str:
+    """A machine in a few words.
+
+    >>> machine_name({"processor": "AMD EPYC", "cores": 2, "gpu": None})
+    'AMD EPYC, 2 cores'
+    """
+    cores = f"{record['cores']} core{'s' if record['cores'] > 1 else ''}"
+    return ", ".join(filter(None, (record["processor"], cores, record["gpu"])))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,97 @@
+"""Results of several machines side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gnnseg.compare.cells import list_cells
+from gnnseg.compare.config import make_config
+from gnnseg.compare.folder import FORMAT_VERSION, MARKER, Folder, read_json, write_json
+from gnnseg.compare.summary import Results, Row, summarise
+from gnnseg.errors import StateError, UsageError
+from gnnseg.io.atomic import disk_errors
+
+KIND_MERGED = "merged comparisons"
+
+
+def load(folder: str | Path) -> Results:
+    """The results of a folder, by the configuration that it keeps.
+
+    Raises `InputError` where it is no folder of a comparison.
+    """
+    there = Folder(Path(folder))
+    return Results.of(there, list_cells(make_config(there.configuration())))
+
+
+def merge(folders: Sequence[str | Path]) -> dict[str, Any]:
+    """The tables of several comparisons, and one of machine against machine.
+
+    Parameters
+    ----------
+    folders : sequence of paths
+        Two or more folders that `compare` wrote; they stay as they are.
+
+    Returns
+    -------
+    dict
+        As `compare` returns, and `against`: a row for every piece of work, with the figures of
+        each machine by its label.
+
+    Raises
+    ------
+    UsageError, InputError
+        There are fewer than two folders, or one holds no comparison.
+    """
+    if len(folders) < 2:
+        raise UsageError("to merge, name at least two folders: --merge DIR1 --merge DIR2")
+    results = [load(folder) for folder in folders]
+    summary = summarise(results, Folder(Path(folders[0])).configuration())
+    return {**summary, "against": against(summary)}
+
+
+def against(summary: dict[str, Any]) -> list[Row]:
+    """Seconds and peaks of the same work on several machines; work of one machine is left out."""
+    rows: dict[tuple[str, ...], Row] = {}
+    for row in summary["accuracy"]:
+        training = 60 * row["training_minutes"], row["training_peak_above_bytes"]
+        measuring = row["seconds"], row["peak_above_bytes"]
+        _put(rows, row, "training", _figures("done", *training))
+        _put(rows, row, f"measuring on {row['split']}", _figures("done", *measuring))
+    for row in summary["large"]:
+        work = f"{row['size']} x {row['size']} within {row['memory']}"
+        found = _figures(row["status"], row.get("seconds"), row.get("peak_above_bytes"))
+        _put(rows, row, work, found)
+    return [row for row in rows.values() if len(row["machines"]) > 1]
+
+
+def _figures(status: str, seconds: float | None, peak: int | None) -> Row:
+    return {"status": status, "seconds": seconds, "peak_above_bytes": peak}
+
+
+def _put(rows: dict[tuple[str, ...], Row], row: Row, work: str, figures: Row) -> None:
+    about = {"dataset": row["dataset"], "model": row["model"], "work": work}
+    kept = rows.setdefault(tuple(about.values()), {**about, "machines": {}})
+    kept["machines"][row["machine"]] = figures
+
+
+def claim_merged(out: str | Path, folders: Sequence[str | Path]) -> None:
+    """Make the folder of a merged report, or take over an earlier one.
+
+    Raises `StateError` where it is something else, such as a folder that is merged.
+    """
+    path = Path(out)
+    about = read_json(path / MARKER)
+    ours = about is not None and about.get("kind") == KIND_MERGED
+    if path.exists() and not ours and (not path.is_dir() or any(path.iterdir())):
+        raise StateError(
+            f"{path}: exists and is no earlier merge of comparisons; choose another folder"
+        )
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    names = [str(folder) for folder in folders]
+    write_json(
+        path / MARKER,
+        {"format_version": FORMAT_VERSION, "kind": KIND_MERGED, "folders": names},
+    )

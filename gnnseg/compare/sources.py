@@ -1,0 +1,61 @@
+"""Data sets and large images of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnseg.blocks import Window
+from gnnseg.datasets import open_dataset
+from gnnseg.datasets.base import Dataset
+from gnnseg.datasets.item import Item
+from gnnseg.datasets.mosaic import Mosaic, write_mosaic, write_square
+from gnnseg.datasets.synthetic import SyntheticSource, synthetic_dataset
+from gnnseg.errors import UsageError
+
+_TEST_SEED = 1000
+_LARGE_SEED = 2000
+
+
+def open_set(about: dict[str, Any]) -> Dataset:
+    """The data set that a comparison describes."""
+    made = about["synthetic"]
+    if made is None:
+        return open_dataset(about["path"] or about["name"])
+    size = {"height": made["height"], "width": made["width"], "num_classes": made["classes"]}
+    known = synthetic_dataset(made["images"], **size, val=0.25)
+    test = synthetic_dataset(made["test"], **size, seed=_TEST_SEED, val=0.0)
+    splits = {name: tuple(known.split(name)) for name in ("train", "val")}
+    return Dataset(
+        name=about["name"],
+        classes=known.classes,
+        items={**splits, "test": tuple(map(_renamed, test.split("train")))},
+    )
+
+
+def _renamed(item: Item) -> Item:
+    return Item(f"test_{item.stem}", item.image, item.label, item.classes)
+
+
+def write_large(about: dict[str, Any], path: Path) -> None:
+    """Write the image of a comparison, `size` x `size` pixels, chunk by chunk.
+
+    It repeats the first image of the split by mirroring it; a synthetic one repeats nothing.
+    """
+    size, made = about["size"], about["dataset"]["synthetic"]
+    if made is not None:
+        source = SyntheticSource(size, size, _LARGE_SEED, made["classes"])
+
+        def read(window: Window) -> np.ndarray:
+            return np.moveaxis(source.read(window), 0, -1)
+
+        write_square(read, path, shape=(3, size, size), dtype=np.uint8)
+        return
+    items = open_set(about["dataset"]).split(about["split"])
+    if not items:
+        raise UsageError(f"{about['dataset']['name']} has no images in the split {about['split']}")
+    image = items[0].open_image()
+    picture = np.ascontiguousarray(np.moveaxis(image.read(image.bounds), 0, -1))
+    write_mosaic(Mosaic(picture, size), path)

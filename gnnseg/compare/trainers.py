@@ -1,0 +1,39 @@
+"""The two kinds of models that are compared: their settings, their training and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gnnseg.baselines import CnnConfig, make_cnn_config, save_pixel_model
+from gnnseg.baselines import train as train_pixels
+from gnnseg.errors import UsageError
+from gnnseg.models import save_model
+from gnnseg.training import TrainConfig, make_config, train
+
+if TYPE_CHECKING:
+    from gnnseg.datasets.base import Dataset
+
+
+def settings_of(configuration: dict[str, Any]) -> TrainConfig | CnnConfig:
+    """The settings of a cell's training; raises `UsageError` where one is wrong."""
+    model = configuration["model"]
+    kind = "model" if model["preset"] is None else "preset"
+    given = {kind: model[kind], "seed": configuration["seed"], "options": model["options"]}
+    if twice := [name for name in given if name in model["training"]]:
+        raise UsageError(f"{twice[0]!r} stands beside the settings of a training, not among them")
+    make = make_cnn_config if kind == "model" else make_config
+    return make(None, **given, **model["training"])
+
+
+def train_model(
+    dataset: Dataset, settings: TrainConfig | CnnConfig, *, checkpoint: Path, out: Path
+) -> Any:
+    """Train a model with what `settings_of` gave, going on from its checkpoint, and write it."""
+    if isinstance(settings, CnnConfig):
+        network = train_pixels(dataset, config=settings, checkpoint=checkpoint)
+        save_pixel_model(network, out)
+        return network
+    model = train(dataset, config=settings, checkpoint=checkpoint)
+    save_model(model, out)
+    return model

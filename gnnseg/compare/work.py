@@ -1,0 +1,160 @@
+"""What the cells of a comparison do, each in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnseg.blocks import Window
+from gnnseg.compare.cells import Cell
+from gnnseg.compare.convergence import flattened
+from gnnseg.compare.folder import Folder
+from gnnseg.compare.pictures import draw_pictures
+from gnnseg.compare.sources import open_set, write_large
+from gnnseg.compare.trainers import settings_of, train_model
+from gnnseg.io import ImageSource, open_image
+from gnnseg.ledger import Ledger
+from gnnseg.memory import parse_size
+
+_WARM = 256
+"""Pixels on a side of the image that loads what the first call of all loads."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came out of a cell: figures, the stages of the work, and by which model."""
+
+    result: dict[str, Any]
+    stages: dict[str, Any]
+    sampler: dict[str, float]
+    base: int
+    model_id: str | None = None
+
+
+def do_cell(cell: Cell, folder: Folder) -> Done:
+    """Carry out one cell in this process."""
+    return _KINDS[cell.kind](cell, folder)
+
+
+def _train(cell: Cell, folder: Folder) -> Done:
+    # First: what is resident from imports is no cost of the work.
+    settings = settings_of(cell.configuration)
+    dataset = open_set(cell.configuration["dataset"])
+    path, checkpoint = folder.model(cell), folder.checkpoint(cell)
+    resumed = checkpoint.exists()
+    ledger = Ledger(reset_peak=True)
+    with ledger.stage("train"):
+        model = train_model(dataset, settings, checkpoint=checkpoint, out=path)
+    checkpoint.unlink(missing_ok=True)
+    record = model.training
+    curve = record["history"]["val_miou"]
+    is_flat, why = flattened(curve, record["config"]["patience"])
+    result = {
+        "parameters": model.num_parameters,
+        "minutes": record["seconds"] / 60,
+        "epochs": record["epochs"],
+        "best_epoch": record["best_epoch"],
+        "val_miou": record["val_miou"],
+        "history": record["history"],
+        "flattened": is_flat,
+        "flattened_why": why,
+        "resumed": resumed,
+        "config": record["config"],
+        "file_bytes": path.stat().st_size,
+    }
+    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, _identity(path))
+
+
+def _evaluate(cell: Cell, folder: Folder) -> Done:
+    from gnnseg.pipeline import evaluate, load_model
+
+    about, path = cell.configuration, folder.model(cell)
+    dataset, model = open_set(about["dataset"]), load_model(path)
+    options = {"split": about["split"], "workers": about["workers"], "refine": about["refine"]}
+    ledger = Ledger(reset_peak=True)
+    with ledger.stage("evaluate"):
+        figures = evaluate(dataset, model, **options)
+    items = dataset.split(about["split"])
+    result = {
+        **figures,
+        "parameters": model.num_parameters,
+        "operations_per_pixel": _operations_per_pixel(model, items[0]),
+        "classes": dataset.classes.to_dict()["classes"],
+        "pictures": draw_pictures(cell, folder, model, items),
+    }
+    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, _identity(path))
+
+
+def _operations_per_pixel(model: Any, item: Any) -> float:
+    """Floating-point operations of the network on a whole image of the data set."""
+    from gnnseg.models.operations import counted_operations
+    from gnnseg.pipeline import evaluate
+
+    image, labels = item.load()
+    with counted_operations(model.network) as operations:
+        evaluate([item.image], model, [labels], workers=1)
+    return operations.total / (image.height * image.width)
+
+
+def _image(cell: Cell, folder: Folder) -> Done:
+    path = folder.image(cell)
+    ledger = Ledger(reset_peak=True)
+    with ledger.stage("image"):
+        write_large(cell.configuration, path)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    result = {"pixels": cell.configuration["size"] ** 2, "file_bytes": size}
+    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base)
+
+
+def _segment(cell: Cell, folder: Folder) -> Done:
+    from gnnseg.pipeline import load_model, segment
+
+    about, path = cell.configuration, folder.model(cell)
+    model: Any = load_model(path)
+    image = open_image(folder.image(cell))
+    out = folder.path / "work" / cell.name
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    options = {"workers": about["workers"], "refine": about["refine"]}
+    try:
+        segment(_corner(image), model, out / "warm.zarr", **options)
+        ledger = Ledger(reset_peak=True)
+        with ledger.stage("segment"):
+            found = segment(image, model, out / "labels.zarr", memory=about["memory"], **options)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    whole = ledger.as_dict()["segment"]
+    result = {
+        "pixels": found["pixels"],
+        "seconds": whole["seconds"],
+        "memory_bytes": parse_size(about["memory"]),
+        "kept_promise": whole["peak_rss_bytes"] <= parse_size(about["memory"]),
+        "plan": found.get("plan"),
+    }
+    stages = {**ledger.as_dict(), **found["stages"]}
+    return Done(result, stages, ledger.sampler(), ledger.base, _identity(path))
+
+
+def _corner(image: ImageSource) -> np.ndarray:
+    """A first few pixels, (h, w, C)."""
+    window = Window(0, min(_WARM, image.height), 0, min(_WARM, image.width))
+    return np.ascontiguousarray(np.moveaxis(image.read(window), 0, -1))
+
+
+def _identity(path: Path) -> str:
+    """Of a model file: which one a result was made with."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+_KINDS: dict[str, Callable[[Cell, Folder], Done]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "image": _image,
+    "segment": _segment,
+}

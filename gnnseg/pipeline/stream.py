@@ -1,0 +1,138 @@
+"""The phases of a model of regions, from pixels to labels, as streams of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gnnseg.execution import one_torch_thread
+from gnnseg.graph.stage import SUM_HALO
+from gnnseg.models.group import STEM
+from gnnseg.pipeline.output_arrays import open_canvas, write_pyramid
+from gnnseg.pipeline.paint_phase import PaintPhase
+from gnnseg.pipeline.phases import (
+    GroupPhase,
+    StemPhase,
+    coarsen_phase,
+    regions_phase,
+)
+from gnnseg.pipeline.scratch import Scratch, open_scratch
+from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
+from gnnseg.pipeline.windows import Required, required
+
+if TYPE_CHECKING:
+    from gnnseg.blocks import Window
+    from gnnseg.ledger import Ledger
+    from gnnseg.pipeline.job import Job
+    from gnnseg.pipeline.manifest import Run
+    from gnnseg.pipeline.outputs import Outputs
+
+
+def stream_logits(job: Job, progress: Run, ledger: Ledger) -> Stream:
+    """The phases from pixels to the logits of the regions."""
+    image = job.reader.image
+    scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
+    need = required(job.model.network, job.grid, job.sight)
+    stream = Stream(job, progress, ledger, scratch, need)
+    stream.regions()
+    stream.levels()
+    stream.stem()
+    stream.network()
+    return stream
+
+
+COARSE_CHUNKS = 2
+"""Chunks on a side of a block whose tables are pooled; small enough for any budget."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The phases of one run, in order; each skips the blocks that are done."""
+
+    job: Job
+    progress: Run
+    ledger: Ledger
+    scratch: Scratch
+    need: Required
+
+    def regions(self) -> None:
+        """Pixels to slots and the tables of the two finest levels."""
+        job = self.job
+        chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
+        self.progress.remember("regions", chunks)
+        work = partial(regions_phase, job.reader, self.scratch)
+        with self.ledger.stage("regions"):
+            self._phase("regions", self._tiling(self.need.tables[0], 0, chunks, halo), work)
+
+    def levels(self) -> None:
+        """Tables of the other levels, each from the one below."""
+        job = self.job
+        with self.ledger.stage("levels"):
+            for level in range(2, job.model.num_levels):
+                tiling = self._tiling(self.need.tables[level], level, COARSE_CHUNKS, 0)
+                work = partial(coarsen_phase, level, job.grid, self.scratch)
+                self._phase(f"level_{level}", tiling, work)
+
+    def stem(self) -> None:
+        """What a learned stem makes of the pixels; by chunks, whatever the blocks of a run are."""
+        job, stem = self.job, self.job.model.network.stem
+        if stem is None:
+            return
+        tiling = self._tiling(self.need.states[STEM], 0, 1, 0)
+        workers = job.plan.stem_workers
+        with self.ledger.stage(STEM), one_torch_thread():
+            phase = StemPhase(stem, job.reader, self.scratch)
+            self._phase(STEM, tiling, phase, workers=workers)
+
+    def network(self) -> None:
+        """The groups of layers."""
+        with one_torch_thread():
+            for group in self.job.model.network.groups:
+                self._group(group)
+
+    def _group(self, group: Any) -> None:
+        job, name = self.job, f"network_{group.name}"
+        density = self.progress.totals("regions")["max_density"]
+        kept = self.progress.plan.get(name)
+        chunks = job.plan.group_chunks(job.model, group, job.grid, density, kept)
+        self.progress.remember(name, chunks)
+        tiling = self._tiling(self.need.states[group.output], group.level, chunks, group.halo)
+        with self.ledger.stage(name):
+            self._phase(name, tiling, GroupPhase(job.model, group, job.grid, self.scratch))
+
+    def paint(self, outputs: Outputs) -> None:
+        """Labels at the pixels, then their pyramid."""
+        job = self.job
+        with self.ledger.stage("paint"):
+            labels, canvas = open_canvas(outputs, job, self.progress)
+            phase = PaintPhase(
+                grid=job.grid,
+                reader=job.reader,
+                scratch=self.scratch,
+                model=job.model,
+                width=job.options.band,
+                origin=(job.roi.y0, job.roi.x0),
+                canvas=canvas,
+            )
+            planes = job.reader.image.num_planes
+            self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)
+        with self.ledger.stage("pyramid"):
+            plan = job.plan
+            write_pyramid(labels, self.progress, workers=plan.workers, most_kept=plan.most_kept)
+
+    def _tiling(self, window: Window, level: int, chunks: int, halo: int) -> Tiling:
+        planes = self.job.reader.image.num_planes
+        return self.job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=planes)
+
+    def _phase(
+        self,
+        name: str,
+        tiling: Tiling,
+        work: Callable[[Task], dict[str, Any]],
+        workers: int | None = None,
+    ) -> None:
+        plan = self.job.plan
+        number = workers or plan.workers
+        self.progress.phase(name, tiling, work, workers=number, most_kept=plan.most_kept)

@@ -1,0 +1,204 @@
+"""The figures of the report, each made of rows of the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from gnnseg.memory import format_size, parse_size
+from gnnseg.report.theme import COLORS, MARKERS, Picture, ink, picture
+
+Row = dict[str, Any]
+_MIB = 2**20
+_DASHES = ("-", "--", ":", "-.")
+
+
+def accuracy_against_memory(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
+    """Accuracy against the peak of training, and of measuring, with the spread over seeds."""
+    draw = partial(_draw_accuracy, rows=rows, models=models)
+    said = "; ".join(
+        f"{r['model']} {100 * r['miou']:.1f} with {format_size(r['training_peak_above_bytes'])}"
+        for r in rows
+    )
+    text = f"mIoU in per cent against peak memory of training: {said}"
+    return picture(
+        draw,
+        f"{dataset}: accuracy against memory. Hollow: measuring; full: training; *: not converged",
+        text,
+    )
+
+
+def _draw_accuracy(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> None:
+    axis = figure.subplots()
+    for row in rows:
+        number = models.index(row["model"])
+        y, spread = 100 * row["miou"], 100 * (row["miou_spread"] or 0)
+        style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+        ends = [row["peak_above_bytes"] / _MIB, row["training_peak_above_bytes"] / _MIB]
+        axis.plot(ends, [y, y], color=style["color"], linewidth=1, alpha=0.6)
+        axis.plot(ends[:1], [y], **style, markersize=6, fillstyle="none", linestyle="none")
+        bar = {"yerr": spread, "capsize": 3} if spread else {}
+        axis.errorbar(ends[1:], [y], **bar, **style, markersize=7, linestyle="none")
+        note = row["model"] + ("" if row["converged"] else " *")
+        axis.annotate(
+            note, (ends[1], y), (0, 7), textcoords="offset points", ha="center", fontsize=8
+        )
+    axis.set_xscale("log", base=4)
+    axis.xaxis.set_major_formatter(_sizes)
+    axis.margins(x=0.18, y=0.2)
+    axis.set_xlabel("peak memory above imports")
+    axis.set_ylabel("mIoU in %")
+
+
+def _sizes(value: float, _position: int) -> str:
+    return format_size(value * _MIB).replace(".0 ", " ")
+
+
+def curves(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
+    """Accuracy on val against the minutes of each training."""
+    draw = partial(_draw_curves, rows=rows, models=models)
+    ends = "; ".join(f"{r['model']} seed {r['seed']}: {r['why']}" for r in rows)
+    return picture(
+        draw,
+        f"{dataset}: training. A hollow end had not flattened",
+        f"val mIoU against minutes of training. {ends}",
+    )
+
+
+def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> None:
+    axis, named = figure.subplots(), set()
+    for row in rows:
+        number, curve = models.index(row["model"]), row["val_miou"]
+        minutes = [row["minutes"] * (epoch + 1) / len(curve) for epoch in range(len(curve))]
+        label = None if row["model"] in named else row["model"]
+        named.add(row["model"])
+        color = COLORS[number % len(COLORS)]
+        values = [float("nan") if value is None else 100 * value for value in curve]
+        axis.plot(minutes, values, color=color, linewidth=1.3, label=label)
+        full = {"markerfacecolor": color if row["flattened"] else "none"}
+        marker = MARKERS[number % len(MARKERS)]
+        axis.plot(minutes[-1:], values[-1:], marker, color=color, markersize=6, **full)
+    axis.set_xlabel("minutes of training")
+    axis.set_ylabel("val mIoU in %")
+    axis.set_ylim(bottom=0)
+    axis.legend(loc="lower right", fontsize=8)
+
+
+def memory_against_size(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
+    """Peak memory against the side of the image, both logarithmic, with what did not fit."""
+    draw = partial(_draw_memory, rows=rows, models=models)
+    failed = [r for r in rows if r["status"] != "done"]
+    text = f"peak resident memory against the side of the image; {len(failed)} runs did not fit"
+    return picture(draw, f"{dataset}: memory against image size. A cross did not fit", text)
+
+
+def _draw_memory(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> None:
+    axis = figure.subplots()
+    budgets = list(dict.fromkeys(row["memory"] for row in rows))
+    sides = sorted({row["size"] for row in rows})
+    for number, budget in enumerate(budgets):
+        axis.axhline(
+            parse_size(budget) / _MIB,
+            color=ink(),
+            linewidth=0.8,
+            alpha=0.6,
+            linestyle=_DASHES[number % len(_DASHES)],
+        )
+        axis.annotate(
+            f"--memory {budget}",
+            (sides[0], parse_size(budget) / _MIB),
+            (0, 3),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    for index, model in enumerate(models):
+        for number, budget in enumerate(budgets):
+            own = [r for r in rows if r["model"] == model and r["memory"] == budget]
+            _draw_line(axis, own, index, number)
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log", base=2)
+    axis.set_xticks(sides, [f"{side:,}²" for side in sides], minor=False)
+    axis.yaxis.set_major_formatter(_sizes)
+    axis.margins(x=0.08, y=0.15)
+    axis.set_xlabel("image, in pixels")
+    axis.set_ylabel("peak resident memory")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+
+
+def _draw_line(axis: Any, rows: Sequence[Row], index: int, number: int) -> None:
+    """One model within one memory: its peaks, and a cross where there is none."""
+    color, dash = COLORS[index % len(COLORS)], _DASHES[number % len(_DASHES)]
+    marker = MARKERS[index % len(MARKERS)]
+    good = [row for row in rows if row["status"] == "done"]
+    label = rows[0]["model"] if rows and number == 0 else None
+    axis.plot(
+        [row["size"] for row in good],
+        [row["peak_rss_bytes"] / _MIB for row in good],
+        marker=marker, markersize=4.5, linestyle=dash, color=color, linewidth=1.4, label=label,
+    )  # fmt: skip
+    bad = [row for row in rows if row["status"] != "done"]
+    # Side by side where several did not fit the same.
+    axis.plot(
+        [row["size"] * 1.07**index for row in bad],
+        [parse_size(row["memory"]) / _MIB for row in bad],
+        "x", color=color, markersize=8, markeredgewidth=2.2,
+    )  # fmt: skip
+
+
+def stage_bars(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
+    """Seconds of the stages of each model on one image."""
+    ordered = sorted(rows, key=lambda row: -models.index(row["model"]))
+    draw = partial(_draw_stages, rows=ordered)
+    totals = "; ".join(f"{row['model']} {row['seconds']:.1f} s" for row in rows)
+    first = rows[0]
+    title = f"{dataset}: stages on {first['size']:,}² pixels within {first['memory']}"
+    return picture(draw, title, f"seconds of the stages: {totals}", height=1.9 + 0.38 * len(rows))
+
+
+def _draw_stages(figure: Any, *, rows: Sequence[Row]) -> None:
+    """Models of regions and those of pixels have axes of their own: one may take far longer."""
+    names = list(dict.fromkeys(name for row in reversed(rows) for name in row["stages"]))
+    groups = [
+        [row for row in rows if ("regions" in row["stages"]) == kind] for kind in (True, False)
+    ]
+    groups = [group for group in groups if group]
+    ratios = [len(group) for group in groups]
+    axes = figure.subplots(len(groups), 1, height_ratios=ratios, squeeze=False)[:, 0]
+    for axis, group in zip(axes, groups, strict=True):
+        _draw_bars(axis, group, names)
+    axes[-1].set_xlabel("seconds")
+    found = {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    labels = [name for name in names if name in found]
+    handles = [found[name] for name in labels]
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+
+
+def _draw_bars(axis: Any, rows: Sequence[Row], names: Sequence[str]) -> None:
+    labels = [row["model"] for row in rows]
+    left = [0.0] * len(rows)
+    for number, name in enumerate(names):
+        widths = [row["stages"].get(name, {}).get("seconds", 0.0) for row in rows]
+        if any(widths):
+            axis.barh(labels, widths, left=left, height=0.62, label=name, **_bar_style(number))
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    for y, (row, end) in enumerate(zip(rows, left, strict=True)):
+        note = f"{row['seconds']:.1f} s"
+        axis.annotate(note, (end, y), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axis.grid(visible=False, axis="y")
+    axis.margins(x=0.18)
+
+
+def _bar_style(number: int) -> dict[str, Any]:
+    """Colours, with hatches from the second round on."""
+    hatch = ("", "///", "...")[number // len(COLORS) % 3]
+    return {
+        "color": COLORS[number % len(COLORS)],
+        "hatch": hatch,
+        "edgecolor": ink(),
+        "linewidth": 0.4,
+    }

@@ -1,0 +1,208 @@
+"""From the summary of a comparison to a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gnnseg.io.atomic import replacing
+from gnnseg.memory import format_size, parse_size
+from gnnseg.report import figures
+from gnnseg.report.theme import Picture, data_uri
+
+Row = dict[str, Any]
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """What fits: a row for each model within each memory, a column for each size."""
+
+    sizes: list[int]
+    rows: list[tuple[str, str, list[Row | None]]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """All that the page shows of one data set."""
+
+    dataset: str
+    accuracy: list[Row]
+    trainings: list[Row]
+    large: list[Row]
+    frontier: Frontier
+    pictures: list[Row]
+    classes: list[Row]
+    figures: list[Picture]
+    training_figures: list[Picture]
+    large_figures: list[Picture]
+
+
+def write_report(summary: dict[str, Any], path: str | Path) -> None:
+    """Write the page of a comparison: one file with all its pictures in it.
+
+    Parameters
+    ----------
+    summary : dict
+        As `gnnseg.compare.compare` and `gnnseg.compare.merge` return it.
+    path : path
+        `*.html`; replaced where it exists.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=percent, size=size, count=count, seconds=seconds, spread=spread
+    )
+    text = environment.get_template("report.html.j2").render(**content(summary))
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def content(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the template fills in."""
+    first = summary["machines"][0]["label"] if summary["machines"] else ""
+    datasets = list(dict.fromkeys(row["dataset"] for row in _all_rows(summary)))
+    machines = [part for part in summary["machines"] if part["machine"]]
+    return {
+        "parts": [_part(summary, dataset, first) for dataset in datasets],
+        "failures": summary["failures"],
+        "machines": machines,
+        "several": len(summary["machines"]) > 1,
+        "against": summary.get("against", []),
+        "models": _models(summary),
+        "configuration": json.dumps(summary["configuration"], indent=1, ensure_ascii=False),
+        "sampler": summary["samplers"],
+        "version": version("gnnseg"),
+        "split": summary["configuration"]["split"],
+        "seeds": summary["configuration"]["seeds"],
+    }
+
+
+def _all_rows(summary: dict[str, Any]) -> list[Row]:
+    return [*summary["accuracy"], *summary["trainings"], *summary["large"]]
+
+
+def _models(summary: dict[str, Any]) -> list[str]:
+    """Names in the order of the configuration, then those that only other folders have."""
+    named = [model["name"] for model in summary["configuration"]["models"]]
+    return list(dict.fromkeys([*named, *(row["model"] for row in _all_rows(summary))]))
+
+
+def _part(summary: dict[str, Any], dataset: str, machine: str) -> Part:
+    """The tables of a data set, and figures of the first machine."""
+    accuracy, trainings, large, pictures = (
+        [row for row in summary[key] if row["dataset"] == dataset]
+        for key in ("accuracy", "trainings", "large", "pictures")
+    )
+    for row in pictures:
+        row["shown"] = [(name, _inlined(row[name])) for name in ("image", "truth")]
+        row["shown"] += [(model, _inlined(file)) for model, file in row["labels"].items()]
+    own = [[r for r in rows if r["machine"] == machine] for rows in (accuracy, trainings, large)]
+    models = _models(summary)
+    return Part(
+        dataset=dataset,
+        accuracy=accuracy,
+        trainings=trainings,
+        large=large,
+        frontier=_frontier(own[2]),
+        pictures=pictures,
+        classes=summary["classes"].get(dataset, []),
+        figures=[figures.accuracy_against_memory(own[0], models, dataset)] if own[0] else [],
+        training_figures=[figures.curves(own[1], models, dataset)] if own[1] else [],
+        large_figures=_large_figures(own[2], models, dataset),
+    )
+
+
+def _frontier(rows: Sequence[Row]) -> Frontier:
+    sizes = sorted({row["size"] for row in rows})
+    found = {(row["model"], row["memory"], row["size"]): row for row in rows}
+    pairs = list(dict.fromkeys((row["model"], row["memory"]) for row in rows))
+    return Frontier(
+        sizes,
+        [
+            (*pair, [found.get((*pair, size)) for size in sizes])
+            for pair in sorted(pairs, key=_memory_of)
+        ],
+    )
+
+
+def _memory_of(pair: tuple[str, str]) -> int:
+    return parse_size(pair[1])
+
+
+def _large_figures(rows: Sequence[Row], models: list[str], dataset: str) -> list[Picture]:
+    if not rows:
+        return []
+    found = [figures.memory_against_size(rows, models, dataset)]
+    done = [row for row in rows if row["status"] == "done"]
+    if done:
+        # The image and the memory that most models managed; of equal ones the largest.
+        pairs = [(row["size"], row["memory_bytes"]) for row in done]
+        chosen = max(pairs, key=lambda pair: (pairs.count(pair), pair))
+        same = [row for row in done if (row["size"], row["memory_bytes"]) == chosen]
+        found.append(figures.stage_bars(same, models, dataset))
+    return found
+
+
+def _inlined(file: str) -> str:
+    return data_uri(Path(file).read_bytes(), "image/png")
+
+
+def percent(value: float | None) -> str:
+    """A share in per cent, a dash where there is none.
+
+    >>> percent(0.51234), percent(None)
+    ('51.2', '–')
+    """
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def spread(value: float | None) -> str:
+    """A spread in per cent; nothing where there is none.
+
+    >>> spread(0.004)
+    ' ± 0.4'
+    """
+    return "" if value is None else f" ± {100 * value:.1f}"
+
+
+def size(value: float | None) -> str:
+    """Bytes, a dash where there is none."""
+    return "–" if value is None else format_size(value)
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with as many digits as matter; a dash where there is none.
+
+    >>> seconds(0.123), seconds(12.34), seconds(1234.5)
+    ('0.12', '12.3', '1,234')
+    """
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def count(value: float | None) -> str:
+    """A number in thousands, millions and so on.
+
+    >>> count(433_803), count(31_037_633), count(224.0)
+    ('434 k', '31.0 M', '224')
+    """
+    if value is None:
+        return "–"
+    for unit, mark in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            number = value / unit
+            return f"{number:.1f} {mark}" if number < 100 else f"{number:.0f} {mark}"
+    return f"{value:.0f}"

@@ -1,0 +1,171 @@
+"""Tiles through a network, blended and written band by band: always the same labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import zarr
+
+import gnnseg
+from gnnseg.baselines.inference import plane_logits
+from gnnseg.datasets.synthetic import SyntheticSource
+from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
+from gnnseg.io import open_image
+from gnnseg.pipeline import bands
+from gnnseg.pipeline.options import SegmentOptions
+from gnnseg.pipeline.pixel_job import PixelJob
+from gnnseg.pipeline.segment import prepare_any
+
+HEIGHT, WIDTH = 230, 300
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Bands of 48 pixels or more, in an image of several."""
+    monkeypatch.setattr(PixelJob, "chunk", 48)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    source = SyntheticSource(HEIGHT, WIDTH, 3)
+    return source.read(source.bounds)
+
+
+def image_of(pixels):
+    return open_image(pixels, axes="CYX")
+
+
+def labels_of(path):
+    return zarr.open_group(path, mode="r")["0"][:]
+
+
+def whole(model, pixels):
+    """Logits (classes, Y, X) without bands, files or masks."""
+    x, _ = model.standardise(pixels)
+    given = {"tile": model.tile, "overlap": model.overlap, "device": torch.device("cpu")}
+    return plane_logits(model.network, x, **given)
+
+
+@pytest.mark.parametrize("block", [1024, 2048, 4096, 99_999])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_labels_depend_neither_on_bands_nor_on_threads(model, pixels, tmp_path, block, workers):
+    out = tmp_path / "labels.zarr"
+    result = gnnseg.segment(image_of(pixels), model, out, block=block, workers=workers)
+    np.testing.assert_array_equal(labels_of(out), whole(model, pixels).argmax(axis=0))
+    assert result["pixels"] == HEIGHT * WIDTH
+    assert sum(row["pixels"] for row in result["classes"]) == HEIGHT * WIDTH
+    assert result["stages"]["paint"]["tiles"] >= 30
+
+
+@pytest.mark.parametrize("size", [(5, 7), (64, 64), (65, 48), (48, 300), (230, 49)])
+@pytest.mark.parametrize("overlap", [0, 31])
+def test_images_of_all_sizes(make_model, pixels, tmp_path, size, overlap):
+    model, part = make_model(overlap=overlap), pixels[:, : size[0], : size[1]]
+    out = tmp_path / "labels.zarr"
+    gnnseg.segment(image_of(part), model, out, block=1024)
+    np.testing.assert_array_equal(labels_of(out), whole(model, part).argmax(axis=0))
+
+
+def test_maps_are_those_of_the_blended_logits(model, pixels, tmp_path):
+    out = tmp_path / "labels.zarr"
+    gnnseg.segment(image_of(pixels), model, out, block=1024, probabilities=True, uncertainty=True)
+    logits = whole(model, pixels).astype(np.float64) / model.temperature
+    chances = np.exp(logits - logits.max(axis=0))
+    chances /= chances.sum(axis=0)
+    found = labels_of(f"{out}.probabilities.zarr") / 255
+    assert np.abs(found - chances).max() < 0.51 / 255
+    doubt = -(chances * np.log(chances)).sum(axis=0) / np.log(3)
+    assert np.abs(labels_of(f"{out}.uncertainty.zarr")[0] / 255 - doubt).max() < 0.51 / 255
+
+
+@pytest.mark.parametrize("roi", [((0, 50), (0, 60)), ((70, 200), (33, 290)), ((229, 230), (7, 8))])
+def test_a_part_is_the_crop_of_the_whole(model, pixels, tmp_path, roi):
+    out = tmp_path / "part.zarr"
+    gnnseg.segment(image_of(pixels), model, out, roi=roi, block=1024)
+    expected = whole(model, pixels).argmax(axis=0)[slice(*roi[0]), slice(*roi[1])]
+    np.testing.assert_array_equal(labels_of(out), expected)
+
+
+def test_masked_pixels_and_those_that_are_not_finite_are_unlabelled(model, pixels, tmp_path):
+    holes = pixels.astype(np.float32)
+    holes[1, 30:60, 40:90] = np.nan
+    mask = np.ones((HEIGHT, WIDTH), np.uint8)
+    mask[:, 200:210] = 0
+    out = tmp_path / "labels.zarr"
+    result = gnnseg.segment(
+        image_of(holes), model, out, mask=open_image(mask, axes="YX"), block=1024,
+        probabilities=True,
+    )  # fmt: skip
+    expected = whole(model, holes).argmax(axis=0)
+    expected[30:60, 40:90] = expected[:, 200:210] = 255
+    np.testing.assert_array_equal(labels_of(out), expected)
+    assert (labels_of(f"{out}.probabilities.zarr")[:, expected == 255] == 0).all()
+    assert result["classes"][-1]["pixels"] == (expected == 255).sum()
+
+
+def test_a_stack_is_its_planes_and_grey_is_colour(model, pixels, tmp_path):
+    stack = np.stack([pixels[0], pixels[1]])
+    gnnseg.segment(open_image(stack, axes="ZYX"), model, tmp_path / "stack.zarr")
+    labels = labels_of(tmp_path / "stack.zarr")
+    for plane, grey in enumerate(stack):
+        expected = whole(model, np.repeat(grey[None], 3, axis=0)).argmax(axis=0)
+        np.testing.assert_array_equal(labels[plane], expected)
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("tiles_before", [0, 3, 11, 20])
+def test_the_same_call_goes_on_after_a_kill(
+    model, make_model, pixels, tmp_path, monkeypatch, tiles_before
+):
+    out, count, real = tmp_path / "labels.tif", iter(range(1000)), bands.tile_logits
+
+    def dies(network, x, device):
+        if next(count) == tiles_before:
+            raise KilledError
+        return real(network, x, device)
+
+    given = {"block": 1024, "workers": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(bands, "tile_logits", dies)
+        with pytest.raises(KilledError):
+            gnnseg.segment(image_of(pixels), model, out, **given)
+    assert not out.exists()
+    with pytest.raises(StateError, match="model"):
+        gnnseg.segment(image_of(pixels), make_model(temperature=2.0), out, **given)
+    result = gnnseg.segment(image_of(pixels), model, out, **given)
+    assert result["resumed"]
+    straight = tmp_path / "straight.tif"
+    gnnseg.segment(image_of(pixels), model, straight, **given)
+    assert out.read_bytes() == straight.read_bytes()
+
+
+def test_what_is_about_regions_is_refused(model, pixels, tmp_path):
+    for option in ("refine", "keep"):
+        with pytest.raises(UsageError, match=f"--{option} is about regions"):
+            gnnseg.segment(image_of(pixels), model, tmp_path / "o.zarr", **{option: True})
+    with pytest.raises(InputError, match="channel"):
+        gnnseg.segment(image_of(pixels[:2]), model, tmp_path / "o.zarr")
+    mask = open_image(np.ones((3, 3), np.uint8), axes="YX")
+    with pytest.raises(InputError, match="mask is 3 x 3"):
+        gnnseg.segment(image_of(pixels), model, tmp_path / "o.zarr", mask=mask)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_that_is_too_small_is_refused_before_work(model, pixels, tmp_path):
+    with pytest.raises(MemoryBudgetError, match=r"tiles of 64 pixels through unet .* use --memory"):
+        gnnseg.segment(image_of(pixels), model, tmp_path / "o.zarr", memory="100MiB")
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_memory_makes_wider_bands_and_more_threads(model, pixels):
+    def plan(memory):
+        options = SegmentOptions(memory=memory, workers=2)
+        return prepare_any(image_of(pixels), model, options).plan
+
+    plans = [plan(4 * 2**30 + n * 2**30) for n in range(2)]
+    assert plans[0].workers == plans[1].workers == 2
+    assert plans[0].projected_bytes <= 4 * 2**30

@@ -1,0 +1,181 @@
+"""Trainings on pixels: they learn, go on where they were stopped, and end up in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, safe_open, save_file
+
+import gnnseg
+from gnnseg import baselines
+from gnnseg.baselines import load_pixel_model, make_cnn_config, save_pixel_model
+from gnnseg.baselines import model as models
+from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.errors import InputError, StateError, UsageError
+from gnnseg.io import ClassInfo
+from gnnseg.models import load_model
+
+SETTINGS = {
+    "crop": 40, "batch": 3, "epochs": 3, "tile": 64, "overlap": 16, "device": "cpu",
+    "average": 0.9, "learning_rate": 5e-3,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, tiny_net):
+    """In place of the network that a name stands for."""
+    monkeypatch.setattr(
+        models,
+        "build_network",
+        lambda _name, channels, classes, _options: tiny_net(channels, classes),
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "m.safetensors.checkpoint"
+
+
+def run(dataset, **more):
+    return baselines.train(dataset, **{**SETTINGS, **more})
+
+
+def assert_same(model, expected):
+    for name, tensor in expected.network.state_dict().items():
+        torch.testing.assert_close(model.network.state_dict()[name], tensor, rtol=0, atol=0)
+    ignored = ("seconds", "config")
+    records = [{k: v for k, v in m.training.items() if k not in ignored} for m in (model, expected)]
+    assert records[0] == records[1]
+    assert model.temperature == expected.temperature
+
+
+def test_it_learns(dataset):
+    model = run(dataset, epochs=15, learning_rate=0.02)
+    history = model.training["history"]
+    assert history["loss"][-1] < 0.7 * history["loss"][0]
+    figures = gnnseg.evaluate(dataset, model, split="val")
+    assert figures["miou"] == pytest.approx(model.training["val_miou"], abs=1e-6)
+    assert figures["miou"] > 0.5
+    assert figures["ceiling_miou"] is None
+    assert figures["ece"] <= figures["ece_uncalibrated"] + 0.02
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("update", [0, 2, 5])
+def test_ctrl_c_at_any_update_changes_nothing(dataset, path, monkeypatch, optimiser, update):
+    expected = run(dataset, optimiser=optimiser)
+    step, count = PixelTrainer._step, iter(range(1000))
+
+    def interrupted(self, batch):
+        if next(count) == update:
+            os.kill(os.getpid(), signal.SIGINT)
+        step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PixelTrainer, "_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataset, optimiser=optimiser, checkpoint=path)
+    assert_same(run(dataset, optimiser=optimiser, checkpoint=path), expected)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(dataset, path):
+    run(dataset, epochs=1, checkpoint=path)
+    with pytest.raises(StateError, match="crop 40, now 48"):
+        run(dataset, epochs=1, crop=48, checkpoint=path)
+
+
+def test_images_without_a_split_are_held_out(dataset):
+    items = [*dataset.split("train"), *dataset.split("val")]
+    images, labels = [i.image for i in items], [i.read_labels() for i in items]
+    pictures = [i.open_image().read(i.open_image().bounds) for i in items]
+    assert len(images) == len(labels)
+    model = baselines.train(
+        [np.moveaxis(p, 0, -1) for p in pictures], labels, val=0.5, **{**SETTINGS, "epochs": 1}
+    )
+    assert model.classes.num_classes == 3
+    single = baselines.train(
+        [np.moveaxis(pictures[0], 0, -1)], labels[:1], **{**SETTINGS, "epochs": 1}
+    )
+    assert np.isfinite(single.training["val_miou"])
+
+
+def test_labels_of_nothing_are_refused():
+    nothing = [np.full((80, 96), 255, np.uint8)]
+    with pytest.raises(InputError, match="no pixel of the training images has a label"):
+        baselines.train([np.zeros((80, 96, 3), np.uint8)], nothing, classes=3, **SETTINGS)
+
+
+def test_the_minutes_bound_a_training(dataset):
+    model = run(dataset, epochs=100_000, max_minutes=0.01)
+    assert 1 <= model.training["epochs"] < 100
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "resnet"}, "no network is named 'resnet': choose one of"),
+        ({"step": 8}, "'step'"),
+        ({"crop": 8}, "'crop'"),
+        ({"optimiser": "adam"}, "'optimiser'"),
+    ],
+)
+def test_wrong_settings_are_named(given, message):
+    with pytest.raises(UsageError, match=message):
+        make_cnn_config(**given)
+
+
+def test_a_file_holds_the_whole_model(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_pixel_model(model, path)
+    found = load_pixel_model(path)
+    assert (found.tile, found.overlap, found.temperature) == (64, 16, 0.5)
+    assert found.classes == model.classes
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 9), np.uint8)
+    np.testing.assert_array_equal(found.standardise(pixels)[0], model.standardise(pixels)[0])
+    assert isinstance(gnnseg.load_model(path), baselines.PixelModel)
+    with pytest.raises(InputError, match=r"m\.safetensors: is a convolutional network"):
+        load_model(path)
+
+
+def test_a_file_of_regions_is_no_network(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"gnnseg": json.dumps({"format_version": 3})})
+    with pytest.raises(InputError, match="is a model of regions"):
+        load_pixel_model(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("format_version", 99, "update gnnseg"),
+        ("temperature", 0, "temperature must be above 0"),
+        ("model", "resnet", "no network is named"),
+        ("overlap", 60, "overlap by 0 to 32"),
+        ("classes", None, "class"),
+        ("scaling", {}, "no readable model"),
+    ],
+)
+def test_damaged_files_are_refused(model, tmp_path, key, value, message, monkeypatch):
+    monkeypatch.undo()
+    path = tmp_path / "m.safetensors"
+    save_pixel_model(model, path)
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["gnnseg"])
+    save_file(load_file(path), path, {"gnnseg": json.dumps({**header, key: value})})
+    with pytest.raises(InputError, match=message):
+        load_pixel_model(path)
+
+
+def test_classes_of_other_data_are_refused(dataset, model):
+    other = replace(model, classes=ClassInfo(("a", "b", "c")))
+    with pytest.raises(InputError, match="evaluate on the kind of data"):
+        gnnseg.evaluate(dataset, other)
+    named = replace(model, classes=dataset.classes)
+    with pytest.raises(UsageError, match="a convolutional network has none"):
+        gnnseg.evaluate(dataset, named, split="val", refine=True)
