@@ -24,6 +24,16 @@ def test_operations_of_u_nets(name, options, thousands):
     assert found == pytest.approx(thousands, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "published", "share"), [("segnet", 286.03, 1e-3), ("enet", 3.83, 0.07)]
+)
+def test_operations_are_as_many_as_published(name, published, share):
+    """In 10^9, of 640 x 360 pixels: arXiv:1606.02147, hardware requirements; ENet's count has more
+    than convolutions."""
+    found = operations_per_pixel(build_network(name, 3, 19), 3) * 640 * 360 / 1e9
+    assert found == pytest.approx(published, rel=share)
+
+
 def test_operations_of_the_classic_u_net_by_hand():
     total, inner = 0.0, 3
     for level in range(5):
