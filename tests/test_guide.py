@@ -73,7 +73,7 @@ def run_command(arguments, folder, root):
 
 
 def run(command, folder, root):
-    env = {"PYTHONPATH": str(root), "PATH": "", "HOME": str(folder)}
+    env = {"PYTHONPATH": str(root), "PATH": "", "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=280
     )

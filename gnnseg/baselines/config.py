@@ -15,6 +15,8 @@ class CnnConfig(LearningConfig):
     """Settings of a training on pixels; an unknown key is an error."""
 
     model: str = "unet"
+    vgg16: Path | None = None
+    """File of VGG-16 weights that the encoder of `segnet` starts from, *.safetensors."""
     batch: int = Field(8, ge=1)
     """Crops in a batch."""
     crop: int = Field(256, ge=32, le=4096)

@@ -12,7 +12,7 @@ from gnnseg.baselines.config import CnnConfig, make_cnn_config
 from gnnseg.baselines.crops import Picture, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
-from gnnseg.errors import InputError
+from gnnseg.errors import InputError, UsageError
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.checkpoint import Checkpoint, Clock
@@ -99,6 +99,8 @@ def train(
     scaling = fit_scaling(sources)
     pictures, val_pictures = _pictures(dataset, scaling.num_channels, val)
     model = _new_model(dataset, pictures, scaling, config)
+    if config.vgg16 is not None:
+        _start_from(model, config.vgg16)
     limit = config.max_minutes
     minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
     trainer = PixelTrainer(model, pictures, val_pictures, config, minutes=minutes)
@@ -163,6 +165,13 @@ def _new_model(
         overlap=config.overlap,
         pixel_size=dataset.pixel_size,
     )
+
+
+def _start_from(model: PixelModel, weights: Path) -> None:
+    """Give the encoder weights that were trained on other images."""
+    if not hasattr(model.network, "load_vgg16"):
+        raise UsageError(f"vgg16: {model.name} has no encoder of VGG-16; segnet does")
+    model.network.load_vgg16(weights)
 
 
 def _statistics(pictures: Sequence[Picture], scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:

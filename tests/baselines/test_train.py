@@ -130,6 +130,18 @@ def test_wrong_settings_are_named(given, message):
         make_cnn_config(**given)
 
 
+def test_an_encoder_may_start_from_weights_in_a_file(dataset, tmp_path, monkeypatch, tiny_net):
+    given = tmp_path / "vgg16.safetensors"
+    with pytest.raises(UsageError, match="unet has no encoder of VGG-16"):
+        run(dataset, vgg16=given)
+    loaded = []
+    monkeypatch.setattr(
+        tiny_net, "load_vgg16", lambda _self, path: loaded.append(path), raising=False
+    )
+    run(dataset, vgg16=given, epochs=1)
+    assert loaded == [given]
+
+
 def test_a_file_holds_the_whole_model(model, tmp_path):
     path = tmp_path / "m.safetensors"
     save_pixel_model(model, path)
