@@ -26,6 +26,7 @@ from gnnseg.io import open_image, read_rgb, write_rgb_png
 from gnnseg.models import load_model
 from gnnseg.models.layers import LANES, ROWS
 from gnnseg.pipeline import evaluate
+from gnnseg.pipeline import load_model as load_any
 from gnnseg.plain import plain
 
 NAMES = [
@@ -191,6 +192,25 @@ def test_errors_inside_a_cell_are_its_result(again, settings, execute):
     assert execute.names == [NAMES[3]]
     assert record(again, NAMES[3])["status"] == "failed"
     assert "safetensors" in record(again, NAMES[3])["reason"]
+
+
+def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
+    network = {"name": "net", "model": "unet", "options": {"width": 2}}
+    training = {"epochs": 1, "crop": 64, "batch": 4, "tile": 64, "overlap": 16}
+    segment = {"sizes": [96], "memory": ["3GiB"]}
+    config = make_config(settings(models=[{**network, "training": training}], segment=segment))
+    summary = compare(config, tmp_path / "out", execute=execute)
+    assert summary["failures"] == []
+    (row,), (large,) = summary["accuracy"], summary["large"]
+    assert row["ceiling_miou"] is None
+    model = load_any(tmp_path / "out" / "models" / "made-net-0.safetensors")
+    assert row["parameters"] == model.num_parameters
+    assert row["miou"] == evaluate(open_set(config.datasets[0].model_dump()), model)["miou"]
+    # Every pixel of a map passes at least the last convolution.
+    assert row["operations_per_pixel"] > 2 * model.classes.num_classes
+    assert large["pixels"] == 96 * 96
+    assert "paint" in large["stages"]
+    assert list(summary["pictures"][0]["labels"]) == ["net"]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(6, DiskError), (4, StateError)])
