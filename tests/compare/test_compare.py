@@ -195,7 +195,7 @@ def test_errors_inside_a_cell_are_its_result(again, settings, execute):
 
 
 def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
-    network = {"name": "net", "model": "unet", "options": {"width": 2}}
+    network = {"name": "net", "model": "enet"}
     training = {"epochs": 1, "crop": 64, "batch": 4, "tile": 64, "overlap": 16}
     segment = {"sizes": [96], "memory": ["3GiB"]}
     config = make_config(settings(models=[{**network, "training": training}], segment=segment))
