@@ -20,7 +20,7 @@ from gnnseg.compare.folder import Folder
 from gnnseg.compare.merge import claim_merged, load
 from gnnseg.compare.run import plan, run_process
 from gnnseg.compare.sources import open_set
-from gnnseg.compare.summary import accuracy_rows
+from gnnseg.compare.summary import accuracy_rows, summarise
 from gnnseg.errors import DiskError, InputError, StateError, UsageError
 from gnnseg.io import open_image, read_rgb, write_rgb_png
 from gnnseg.models import load_model
@@ -67,7 +67,8 @@ def test_figures_are_those_of_the_models(finished):
     data = open_set(about)
     for row in summary["accuracy"]:
         model = load_model(folder / "models" / f"made-{row['model']}-0.safetensors")
-        expected = evaluate(data, model, split="test")
+        expected = evaluate(data, model, split="test", refine=row["model"] == "published")
+        assert row["boundary_f1"] == plain(expected.get("boundary_f1"))
         assert row["miou"] == expected["miou"]
         assert row["per_class_iou"] == plain(expected["per_class_iou"])
         assert row["parameters"] == model.num_parameters
@@ -118,6 +119,16 @@ def test_pictures_show_image_truth_and_labels(finished):
     assert read_rgb(row["labels"]["published"]).shape == read_rgb(row["image"]).shape == (64, 96, 3)
 
 
+def test_pictures_that_did_not_come_along_are_left_out(again):
+    for path in (again / "pictures").glob("made-published-*"):
+        path.unlink()
+    for path in (again / "cells").glob("evaluate-made-perceptron*"):
+        found = json.loads(path.read_text())
+        found["result"]["pictures"][0]["labels"] = "../comparison.json"
+        path.write_text(json.dumps(found))
+    assert summarise([load(again)], {})["pictures"] == []
+
+
 def test_the_same_comparison_again_does_nothing(again, settings, execute):
     summary = compare(make_config(settings()), again, execute=execute)
     assert execute.names == []
@@ -127,9 +138,10 @@ def test_the_same_comparison_again_does_nothing(again, settings, execute):
 
 def test_what_is_lost_or_cut_off_is_done_again(again, settings, execute):
     (again / "cells" / f"{NAMES[1]}.json").unlink()
+    (again / "cells" / f"{NAMES[7]}.json").write_text('{"format_version": 1}')
     (again / "cells" / f"{NAMES[8]}.json").write_text('{"status": "do')
     compare(make_config(settings()), again, execute=execute)
-    assert execute.names == [NAMES[1], NAMES[8]]
+    assert execute.names == [NAMES[1], *NAMES[7:]]
 
 
 def test_other_settings_are_done_anew_with_all_that_follows(again, settings, execute):
