@@ -3,8 +3,8 @@
     python experiments/comparison.py experiments/configs/jain_table.toml DIR
 
 The folder DIR holds every piece of work and the report; an interrupted comparison goes on. Writes
-`experiments/results/<name of the configuration>.json`: rows of accuracy, trainings, large images and
-failures, the configuration, machines and versions. What to expect is told by the configurations.
+`experiments/results/<name of the configuration>.json`: rows of accuracy, trainings, large images
+and failures, the configuration, machines and versions. What to expect is told by configurations.
 """
 
 from __future__ import annotations
