@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 MARGIN = 0.005
 """What the last quarter of the epochs may still gain: half a point of mIoU."""
@@ -21,15 +22,16 @@ def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:
     >>> flattened([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], patience=20)
     (False, 'the last 2 of 8 epochs gained 20.00 points')
     """
-    number = len(val_miou)
+    curve = [0.0 if isnan(value) else value for value in val_miou]
+    number = len(curve)
     if number == 0:
         return False, "there is no epoch"
-    waited = number - 1 - max(range(number), key=lambda epoch: val_miou[epoch])
+    waited = number - 1 - curve.index(max(curve))
     if waited >= patience:
         return True, f"{waited} epochs brought nothing better"
     if number < FEWEST:
         return False, f"{number} epochs are too few to tell"
     last = max(1, number // 4)
-    gain = max(val_miou[-last:]) - max(val_miou[:-last])
+    gain = max(curve[-last:]) - max(curve[:-last])
     said = f"gained {100 * gain:.2f} points" if gain >= 0 else "gained nothing"
     return gain < MARGIN, f"the last {last} of {number} epochs {said}"

@@ -17,6 +17,7 @@ from gnnseg.plain import plain
 FORMAT_VERSION = 1
 KIND = "comparison"
 MARKER = "comparison.json"
+_REQUIRED = {"cell", "kind", "configuration", "status", "machine"}
 PARTS = ("cells", "models", "images", "pictures", "logs", "work")
 
 
@@ -61,8 +62,9 @@ class Folder:
     def read(self, name: str) -> dict[str, Any] | None:
         """The result of a cell, None where there is none that is whole."""
         found = read_json(self.path / "cells" / f"{name}.json")
-        whole = found is not None and found.get("format_version") == FORMAT_VERSION
-        return found if whole else None
+        if found is None or found.get("format_version") != FORMAT_VERSION:
+            return None
+        return found if found.keys() >= _REQUIRED else None
 
     def write(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep the result of a cell, whole or not at all."""

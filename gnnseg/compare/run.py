@@ -18,7 +18,7 @@ from gnnseg.compare.folder import Folder
 from gnnseg.compare.machine import machine_record
 from gnnseg.compare.sources import open_set
 from gnnseg.compare.summary import Results, summarise
-from gnnseg.compare.trainers import settings_of
+from gnnseg.compare.trainers import check_options, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.log import LOGGER
 from gnnseg.pipeline.manifest import lock_folder
@@ -87,12 +87,17 @@ def check(config: CompareConfig) -> None:
             raise UsageError(
                 f"the data set {dataset.name} has no images in the split {config.split}"
             )
+    checked = set()
     for cell in list_cells(config):
         if cell.kind == "train":
+            name = cell.configuration["model"]["name"]
             try:
                 settings_of(cell.configuration)
+                if name not in checked:
+                    check_options(cell.configuration)
             except UsageError as error:
-                raise UsageError(f"model {cell.configuration['model']['name']}: {error}") from error
+                raise UsageError(f"model {name}: {error}") from error
+            checked.add(name)
 
 
 def plan(config: CompareConfig, out: str | Path) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gnnseg.compare.cells import Cell
@@ -186,12 +187,17 @@ def _machine(part: Results) -> Row:
 def _pictures(part: Results) -> list[Row]:
     """A row for every image, with the labels of each model."""
     rows: dict[tuple[str, str], Row] = {}
+    folder = part.folder.path / "pictures"
     for record in part.of_kind("evaluate"):
         dataset, model, _ = _key(record)
         for about in record["result"]["pictures"]:
-            files = {name: str(part.folder.path / "pictures" / about[name]) for name in _PICTURES}
-            row = {"dataset": dataset, "stem": about["stem"], **files, "labels": {}}
-            rows.setdefault((dataset, about["stem"]), row)["labels"][model] = files["labels"]
+            # Names only: results may come from elsewhere.
+            files = {name: folder / Path(about[name]).name for name in _PICTURES}
+            if not all(file.is_file() for file in files.values()):
+                continue
+            shown = {name: str(file) for name, file in files.items()}
+            row = {"dataset": dataset, "stem": about["stem"], **shown, "labels": {}}
+            rows.setdefault((dataset, about["stem"]), row)["labels"][model] = shown["labels"]
     return list(rows.values())
 
 

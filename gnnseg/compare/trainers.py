@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from gnnseg.baselines import CnnConfig, make_cnn_config, save_pixel_model
 from gnnseg.baselines import train as train_pixels
+from gnnseg.baselines.networks import build_network as build_pixel_network
 from gnnseg.errors import UsageError
-from gnnseg.models import save_model
+from gnnseg.models import get_preset, save_model
+from gnnseg.models.presets import build_network
+from gnnseg.superpixels import Scaling
 from gnnseg.training import TrainConfig, make_config, train
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ def settings_of(configuration: dict[str, Any]) -> TrainConfig | CnnConfig:
         raise UsageError(f"{twice[0]!r} stands beside the settings of a training, not among them")
     make = make_cnn_config if kind == "model" else make_config
     return make(None, **given, **model["training"])
+
+
+def check_options(configuration: dict[str, Any]) -> None:
+    """Raise `UsageError` where a network has other options, or lacks a package it needs."""
+    model = configuration["model"]
+    if model["preset"] is None:
+        build_pixel_network(model["model"], 3, 2, model["options"])
+        return
+    scaling = Scaling(low=(0.0,), high=(1.0,), rgb=False)
+    build_network(get_preset(model["preset"]), 1, 2, scaling, model["options"])
 
 
 def train_model(

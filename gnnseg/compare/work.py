@@ -51,6 +51,7 @@ def _train(cell: Cell, folder: Folder) -> Done:
     ledger = Ledger(reset_peak=True)
     with ledger.stage("train"):
         model = train_model(dataset, settings, checkpoint=checkpoint, out=path)
+    ledger.add("train", parameters=model.num_parameters)
     checkpoint.unlink(missing_ok=True)
     record = model.training
     curve = record["history"]["val_miou"]
@@ -81,10 +82,14 @@ def _evaluate(cell: Cell, folder: Folder) -> Done:
     with ledger.stage("evaluate"):
         figures = evaluate(dataset, model, **options)
     items = dataset.split(about["split"])
+    operations = _operations_per_pixel(model, items[0])
+    pixels = sum(image.height * image.width for image in (item.open_image() for item in items))
+    counts = {"pixels": pixels, "operations": round(operations * pixels)}
+    ledger.add("evaluate", parameters=model.num_parameters, **counts)
     result = {
         **figures,
         "parameters": model.num_parameters,
-        "operations_per_pixel": _operations_per_pixel(model, items[0]),
+        "operations_per_pixel": operations,
         "classes": dataset.classes.to_dict()["classes"],
         "pictures": draw_pictures(cell, folder, model, items),
     }

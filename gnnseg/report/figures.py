@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,11 +12,13 @@ from gnnseg.report.theme import COLORS, MARKERS, Picture, ink, picture
 
 Row = dict[str, Any]
 _MIB = 2**20
+REST, REST_STYLE = "between stages", {"color": "#8c8c8c", "alpha": 0.35, "linewidth": 0.4}
 _DASHES = ("-", "--", ":", "-.")
 
 
 def accuracy_against_memory(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
     """Accuracy against the peak of training, and of measuring, with the spread over seeds."""
+    rows = [row for row in rows if row["miou"] is not None]
     draw = partial(_draw_accuracy, rows=rows, models=models)
     said = "; ".join(
         f"{r['model']} {100 * r['miou']:.1f} with {format_size(r['training_peak_above_bytes'])}"
@@ -35,7 +38,8 @@ def _draw_accuracy(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -
         number = models.index(row["model"])
         y, spread = 100 * row["miou"], 100 * (row["miou_spread"] or 0)
         style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
-        ends = [row["peak_above_bytes"] / _MIB, row["training_peak_above_bytes"] / _MIB]
+        peaks = row["peak_above_bytes"], row["training_peak_above_bytes"]
+        ends = [max(1.0, peak / _MIB) for peak in peaks]
         axis.plot(ends, [y, y], color=style["color"], linewidth=1, alpha=0.6)
         axis.plot(ends[:1], [y], **style, markersize=6, fillstyle="none", linestyle="none")
         bar = {"yerr": spread, "capsize": 3} if spread else {}
@@ -82,7 +86,7 @@ def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("val mIoU in %")
     axis.set_ylim(bottom=0)
-    axis.legend(loc="lower right", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
 
 
 def memory_against_size(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
@@ -119,11 +123,22 @@ def _draw_memory(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
     axis.set_xscale("log", base=2)
     axis.set_yscale("log", base=2)
     axis.set_xticks(sides, [f"{side:,}²" for side in sides], minor=False)
+    axis.set_xlim(sides[0] / 1.5, sides[-1] * 1.9)
+    low, high = (math.log2(edge / _MIB) for edge in _edges(rows))
+    ticks = [2.0**power for power in range(math.floor(low), math.ceil(high + 0.2) + 1)]
+    axis.set_yticks(ticks, minor=False)
+    axis.set_ylim(ticks[0], ticks[-1])
     axis.yaxis.set_major_formatter(_sizes)
-    axis.margins(x=0.08, y=0.15)
     axis.set_xlabel("image, in pixels")
     axis.set_ylabel("peak resident memory")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+
+
+def _edges(rows: Sequence[Row]) -> tuple[int, int]:
+    """The least and the most bytes that are drawn."""
+    peaks = [row["peak_rss_bytes"] for row in rows if row["status"] == "done"]
+    drawn = [*peaks, *(parse_size(row["memory"]) for row in rows)]
+    return min(drawn), max(drawn)
 
 
 def _draw_line(axis: Any, rows: Sequence[Row], index: int, number: int) -> None:
@@ -173,7 +188,7 @@ def _draw_stages(figure: Any, *, rows: Sequence[Row]) -> None:
         for axis in axes
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    labels = [name for name in names if name in found]
+    labels = [name for name in (*names, REST) if name in found]
     handles = [found[name] for name in labels]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
 
@@ -186,7 +201,10 @@ def _draw_bars(axis: Any, rows: Sequence[Row], names: Sequence[str]) -> None:
         if any(widths):
             axis.barh(labels, widths, left=left, height=0.62, label=name, **_bar_style(number))
         left = [start + width for start, width in zip(left, widths, strict=True)]
-    for y, (row, end) in enumerate(zip(rows, left, strict=True)):
+    rest = [max(0.0, row["seconds"] - end) for row, end in zip(rows, left, strict=True)]
+    axis.barh(labels, rest, left=left, height=0.62, label=REST, **REST_STYLE)
+    ends = [start + width for start, width in zip(left, rest, strict=True)]
+    for y, (row, end) in enumerate(zip(rows, ends, strict=True)):
         note = f"{row['seconds']:.1f} s"
         axis.annotate(note, (end, y), (4, 0), textcoords="offset points", va="center", fontsize=8)
     axis.grid(visible=False, axis="y")

@@ -32,9 +32,11 @@ class Part:
 
     dataset: str
     accuracy: list[Row]
+    best: float | None
     trainings: list[Row]
     large: list[Row]
     frontier: Frontier
+    staged: list[Row]
     pictures: list[Row]
     classes: list[Row]
     figures: list[Picture]
@@ -112,18 +114,20 @@ def _part(summary: dict[str, Any], dataset: str, machine: str) -> Part:
         row["shown"] = [(name, _inlined(row[name])) for name in ("image", "truth")]
         row["shown"] += [(model, _inlined(file)) for model, file in row["labels"].items()]
     own = [[r for r in rows if r["machine"] == machine] for rows in (accuracy, trainings, large)]
-    models = _models(summary)
+    models, staged = _models(summary), _staged(own[2])
     return Part(
         dataset=dataset,
         accuracy=accuracy,
+        best=max((row["miou"] for row in accuracy if row["miou"] is not None), default=None),
         trainings=trainings,
         large=large,
         frontier=_frontier(own[2]),
+        staged=staged,
         pictures=pictures,
         classes=summary["classes"].get(dataset, []),
         figures=[figures.accuracy_against_memory(own[0], models, dataset)] if own[0] else [],
         training_figures=[figures.curves(own[1], models, dataset)] if own[1] else [],
-        large_figures=_large_figures(own[2], models, dataset),
+        large_figures=_large_figures(own[2], staged, models, dataset),
     )
 
 
@@ -144,18 +148,19 @@ def _memory_of(pair: tuple[str, str]) -> int:
     return parse_size(pair[1])
 
 
-def _large_figures(rows: Sequence[Row], models: list[str], dataset: str) -> list[Picture]:
-    if not rows:
-        return []
-    found = [figures.memory_against_size(rows, models, dataset)]
+def _staged(rows: Sequence[Row]) -> list[Row]:
+    """Those of the image and the memory that most models managed; of equal ones the largest."""
     done = [row for row in rows if row["status"] == "done"]
-    if done:
-        # The image and the memory that most models managed; of equal ones the largest.
-        pairs = [(row["size"], row["memory_bytes"]) for row in done]
-        chosen = max(pairs, key=lambda pair: (pairs.count(pair), pair))
-        same = [row for row in done if (row["size"], row["memory_bytes"]) == chosen]
-        found.append(figures.stage_bars(same, models, dataset))
-    return found
+    pairs = [(row["size"], row["memory_bytes"]) for row in done]
+    chosen = max(pairs, key=lambda pair: (pairs.count(pair), pair), default=None)
+    return [row for row, pair in zip(done, pairs, strict=True) if pair == chosen]
+
+
+def _large_figures(
+    rows: Sequence[Row], staged: Sequence[Row], models: list[str], dataset: str
+) -> list[Picture]:
+    found = [figures.memory_against_size(rows, models, dataset)] if rows else []
+    return found + ([figures.stage_bars(staged, models, dataset)] if staged else [])
 
 
 def _inlined(file: str) -> str:

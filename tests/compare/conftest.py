@@ -15,7 +15,12 @@ def _settings(**changes):
         "datasets": [{"name": "made", "synthetic": {"images": 4, "height": 64, "width": 96}}],
         "models": [
             {"name": "perceptron", "preset": "mlp", "training": {"epochs": 2, "variants": 0}},
-            {"name": "published", "preset": "jain2023", "training": {"epochs": 1, "variants": 0}},
+            {
+                "name": "published",
+                "preset": "jain2023",
+                "training": {"epochs": 1, "variants": 0},
+                "refine": True,
+            },
         ],
         "pictures": 1,
         "workers": 1,

@@ -20,12 +20,13 @@ from gnnseg.compare.folder import Folder
 from gnnseg.compare.merge import claim_merged, load
 from gnnseg.compare.run import plan, run_process
 from gnnseg.compare.sources import open_set
-from gnnseg.compare.summary import accuracy_rows
+from gnnseg.compare.summary import accuracy_rows, summarise
 from gnnseg.errors import DiskError, InputError, StateError, UsageError
 from gnnseg.io import open_image, read_rgb, write_rgb_png
 from gnnseg.models import load_model
 from gnnseg.models.layers import LANES, ROWS
 from gnnseg.pipeline import evaluate
+from gnnseg.pipeline import load_model as load_any
 from gnnseg.plain import plain
 
 NAMES = [
@@ -66,13 +67,17 @@ def test_figures_are_those_of_the_models(finished):
     data = open_set(about)
     for row in summary["accuracy"]:
         model = load_model(folder / "models" / f"made-{row['model']}-0.safetensors")
-        expected = evaluate(data, model, split="test")
+        expected = evaluate(data, model, split="test", refine=row["model"] == "published")
+        assert row["boundary_f1"] == plain(expected.get("boundary_f1"))
         assert row["miou"] == expected["miou"]
         assert row["per_class_iou"] == plain(expected["per_class_iou"])
         assert row["parameters"] == model.num_parameters
         assert row["miou_spread"] is None
         assert row["training_peak_above_bytes"] > 0
         assert not row["converged"]
+        stage = record(folder, f"evaluate-made-{row['model']}-0")["stages"]["evaluate"]
+        assert (stage["pixels"], stage["parameters"]) == (2 * 64 * 96, model.num_parameters)
+        assert stage["operations"] == round(row["operations_per_pixel"] * stage["pixels"])
 
 
 def test_operations_are_those_of_the_layers(finished):
@@ -114,6 +119,16 @@ def test_pictures_show_image_truth_and_labels(finished):
     assert read_rgb(row["labels"]["published"]).shape == read_rgb(row["image"]).shape == (64, 96, 3)
 
 
+def test_pictures_that_did_not_come_along_are_left_out(again):
+    for path in (again / "pictures").glob("made-published-*"):
+        path.unlink()
+    for path in (again / "cells").glob("evaluate-made-perceptron*"):
+        found = json.loads(path.read_text())
+        found["result"]["pictures"][0]["labels"] = "../comparison.json"
+        path.write_text(json.dumps(found))
+    assert summarise([load(again)], {})["pictures"] == []
+
+
 def test_the_same_comparison_again_does_nothing(again, settings, execute):
     summary = compare(make_config(settings()), again, execute=execute)
     assert execute.names == []
@@ -123,9 +138,10 @@ def test_the_same_comparison_again_does_nothing(again, settings, execute):
 
 def test_what_is_lost_or_cut_off_is_done_again(again, settings, execute):
     (again / "cells" / f"{NAMES[1]}.json").unlink()
+    (again / "cells" / f"{NAMES[7]}.json").write_text('{"format_version": 1}')
     (again / "cells" / f"{NAMES[8]}.json").write_text('{"status": "do')
     compare(make_config(settings()), again, execute=execute)
-    assert execute.names == [NAMES[1], NAMES[8]]
+    assert execute.names == [NAMES[1], *NAMES[7:]]
 
 
 def test_other_settings_are_done_anew_with_all_that_follows(again, settings, execute):
@@ -188,6 +204,25 @@ def test_errors_inside_a_cell_are_its_result(again, settings, execute):
     assert execute.names == [NAMES[3]]
     assert record(again, NAMES[3])["status"] == "failed"
     assert "safetensors" in record(again, NAMES[3])["reason"]
+
+
+def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
+    network = {"name": "net", "model": "enet"}
+    training = {"epochs": 1, "crop": 64, "batch": 4, "tile": 64, "overlap": 16}
+    segment = {"sizes": [96], "memory": ["3GiB"]}
+    config = make_config(settings(models=[{**network, "training": training}], segment=segment))
+    summary = compare(config, tmp_path / "out", execute=execute)
+    assert summary["failures"] == []
+    (row,), (large,) = summary["accuracy"], summary["large"]
+    assert row["ceiling_miou"] is None
+    model = load_any(tmp_path / "out" / "models" / "made-net-0.safetensors")
+    assert row["parameters"] == model.num_parameters
+    assert row["miou"] == evaluate(open_set(config.datasets[0].model_dump()), model)["miou"]
+    # Every pixel of a map passes at least the last convolution.
+    assert row["operations_per_pixel"] > 2 * model.classes.num_classes
+    assert large["pixels"] == 96 * 96
+    assert "paint" in large["stages"]
+    assert list(summary["pictures"][0]["labels"]) == ["net"]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(6, DiskError), (4, StateError)])
@@ -324,6 +359,7 @@ def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.602, 0.606], 20, False),
         ([0.6, 0.1, 0.1, 0.1], 3, True),
         ([0.6, 0.1, 0.1, 0.1], 4, False),
+        ([float("nan"), 0.6, float("nan"), 0.1, 0.1], 3, True),
         ([0.6, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.5], 20, True),
     ],
 )

@@ -54,6 +54,8 @@ def test_a_file_that_is_no_toml_is_an_input_error(tmp_path):
         ({"preset": "mlp", "training": {"epoch": 3}}, "model x: training setting 'epoch'"),
         ({"preset": "nonsense"}, "model x: .*nonsense"),
         ({"model": "unet", "training": {"step": 8}}, "model x: training setting 'step'"),
+        ({"model": "enet", "options": {"widht": 8}}, "model x: enet has no option widht"),
+        ({"preset": "default", "options": {"widht": 8}}, "model x: .*widht"),
         ({"model": "nonsense"}, "model x: .*nonsense"),
         ({"preset": "mlp", "training": {"seed": 8}}, "model x: 'seed' stands beside"),
     ],

@@ -108,6 +108,13 @@ def test_what_has_not_converged_is_marked(summary, page_of):
     assert before - after == len(summary["accuracy"]) + len(summary["trainings"])
 
 
+def test_a_model_without_an_accuracy_has_a_row(summary, page_of):
+    summary["accuracy"][0]["miou"] = None
+    text = page_of(summary).text
+    assert "perceptron –" in text
+    assert f"published {percent(summary['accuracy'][1]['miou'])}" in text
+
+
 def test_names_are_text_and_no_markup(summary, page_of):
     name = '<script>alert("$x$")</script>'
     summary["accuracy"][0]["model"] = summary["large"][-1]["model"] = name
