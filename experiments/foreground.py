@@ -1,9 +1,10 @@
 """Nuclei against background on test of dsb2018: IoU of what is nucleus or boundary.
 
-    python experiments/foreground.py MODEL.safetensors
+    python experiments/foreground.py MODEL.safetensors ...
 
-The model is that of `experiments/accuracy.py`, with three classes. Expected: at least 0.84, what a
-U-Net on 96 x 96 pixels is published to reach. Writes `experiments/results/foreground.json`.
+Models are those of `experiments/accuracy.py` and `experiments/networks.py`, with three classes.
+Expected: at least 0.84, what a U-Net on 96 x 96 pixels is published to reach. Adds to
+`experiments/results/foreground.json`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -19,22 +21,24 @@ from machine import machine_record
 
 import gnnseg
 from gnnseg.datasets import find
-from gnnseg.models import Model, load_model
+from gnnseg.models import Model
 
 RESULT = Path(__file__).parent / "results" / "foreground.json"
 
 
 def main(path: str) -> None:
     """Count pixels over all test images, without and with refined borders."""
-    model = load_model(path)
-    ious = {name: foreground_iou(model, refine=name == "refined") for name in ("plain", "refined")}
-    result = {"model": Path(path).name, "step": model.settings.step, "iou": ious}
-    print(result)
-    text = json.dumps({**result, "machine": machine_record()}, indent=1)
+    model = gnnseg.load_model(path)
+    ways = ("plain", "refined") if isinstance(model, Model) else ("plain",)
+    ious = {name: foreground_iou(model, refine=name == "refined") for name in ways}
+    print(path, ious)
+    kept = json.loads(RESULT.read_text(encoding="utf-8"))["models"] if RESULT.exists() else {}
+    kept[Path(path).stem] = {"title": model.title, "iou": ious}
+    text = json.dumps({"models": kept, "machine": machine_record()}, indent=1)
     RESULT.write_text(text + "\n", encoding="utf-8")
 
 
-def foreground_iou(model: Model, *, refine: bool) -> float:
+def foreground_iou(model: Any, *, refine: bool) -> float:
     """Of all that is no background."""
     both = either = 0
     for item in find("dsb2018").split("test"):
@@ -51,4 +55,5 @@ def foreground_iou(model: Model, *, refine: bool) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for model_path in sys.argv[1:]:
+        main(model_path)

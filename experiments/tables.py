@@ -31,6 +31,7 @@ def main() -> None:
     fill(
         DETAILS,
         of_accuracy.costs(results.get("cost")),
+        of_accuracy.networks(results),
         of_accuracy.refinement(results.get("refine")),
         of_accuracy.calibration(results.get("calibration")),
         of_kernels.stages(results.get("bench_kernels")),

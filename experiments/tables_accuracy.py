@@ -6,6 +6,8 @@ from typing import Any
 
 from sections import section
 
+from gnnseg.compare.convergence import flattened
+
 PRESETS = ("default", "large", "jain2023", "mlp")
 
 
@@ -45,6 +47,52 @@ def accuracy_row(row: dict[str, Any]) -> str:
         f"{test['ceiling_miou']:.3f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def networks(results: dict[str, dict[str, Any]]) -> str:
+    """Convolutional networks beside the default preset."""
+    rows = [r for name, r in results.items() if name.startswith("network_")]
+    if not rows:
+        return ""
+    return section(
+        "Beside a U-Net",
+        "MONAI's `BasicUNet` of some width (channels of its first level), trained on the pixels of "
+        "the same images with the same losses, schedule and choice by val "
+        "(`experiments/networks.py`), and the default preset of the tables here, without and with "
+        "`--refine`. A curve that had not flattened proves nothing. Test mIoU, one seed each:",
+        (
+            "dataset",
+            "network",
+            "parameters",
+            "minutes",
+            "epochs",
+            "flattened",
+            "val",
+            "test",
+            "default",
+            "refined",
+        ),
+        [_network_row(row, results) for row in rows],
+    )
+
+
+def _network_row(row: dict[str, Any], results: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+    dataset, training = row["run"]["dataset"], row["training"]
+    is_flat, why = flattened(training["history"]["val_miou"], training["config"]["patience"])
+    own = results.get(f"accuracy_{dataset}_default")
+    refined = results.get("refine", {"datasets": {}})["datasets"].get(dataset)
+    return (
+        dataset,
+        row["run"]["name"],
+        f"{row['parameters']:,}",
+        f"{training['seconds'] / 60:.0f}",
+        str(training["epochs"]),
+        "yes" if is_flat else f"no: {why}",
+        f"{training['val_miou']:.3f}",
+        f"**{row['test']['miou']:.3f}**",
+        f"{own['test']['miou']:.3f}" if own else "",
+        f"{refined['test']['miou']:.3f}" if refined else "",
+    )
 
 
 def gigapixel(result: dict[str, Any] | None) -> str:

@@ -32,6 +32,23 @@ def paint_window(slots: Any, step: int, values: Any, first: tuple[int, int], fil
     return out
 
 
+def paint_box(
+    slots: np.ndarray,
+    steps: tuple[int, int],
+    values: np.ndarray,
+    first: tuple[int, int, int],
+    fill: Any,
+) -> np.ndarray:
+    """Paint a box of slots (Z, H, W) that starts at a corner of a cell of `steps` (z, yx) voxels.
+
+    `values` and `first` are as for a window, with layers of homes first.
+    """
+    out = np.empty(slots.shape, values.dtype)
+    slots, values = np.ascontiguousarray(slots), np.ascontiguousarray(values)
+    paint_volume(slots, steps, values, first, values.dtype.type(fill), out)
+    return out
+
+
 def paint(
     superpixels: Superpixels | Supervoxels | np.ndarray,
     values: Any,
@@ -138,8 +155,8 @@ def _paint_volume(regions: Supervoxels, values: Any, fill: Any, out: Any) -> Any
         raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
     target = _target(regions.slots, values, out)
     table = np.ascontiguousarray(values).reshape(lattice.shape)
-    steps = lattice.step_z, lattice.step
-    paint_volume(regions.slots, steps, table, values.dtype.type(_fill(values, fill)), target)
+    steps, fill = lattice.steps[:2], values.dtype.type(_fill(values, fill))
+    paint_volume(regions.slots, steps, table, (0, 0, 0), fill, target)
     return target if out is None else out
 
 

@@ -1,4 +1,4 @@
-"""Pool the tables of a lattice by 2 x 2 cells."""
+"""Pool the tables of a lattice by 2 x 2 cells, those of a volume by layers too."""
 
 from __future__ import annotations
 
@@ -39,3 +39,45 @@ def coarsen(
                     coarse = 3 * (dy + 1) + dx + 1
                     out_contact[py, px, coarse] += contact[y, x, code]
                     out_contrast[py, px, coarse] += contrast[y, x, code]
+
+
+@njit(nogil=True, cache=True)
+def coarsen_volume(tables, reach, cell, layers, out, out_reach):
+    """The same of a volume: pool 2 x 2 cells of `layers` layers (1 or 2).
+
+    Parameters
+    ----------
+    tables : area, moment, contact, contrast
+        As for planes, (layers d, 2 h, 2 w, ...), with moments of z, y and x; the box starts at a
+        corner of a coarse cell.
+    reach, out_reach : int
+        Reach of the fine and of the coarse edges, in cells of their own.
+    cell : (z, y, x) int
+        Size of a fine cell.
+    out : area, moment, contact, contrast
+        (d, h, w, ...), zeroed by the caller.
+    """
+    area, moment, contact, contrast = tables
+    out_area, out_moment, out_contact, out_contrast = out
+    side, out_side = 2 * reach + 1, 2 * out_reach + 1
+    factors = layers, 2, 2
+    for z in range(area.shape[0]):
+        for y in range(area.shape[1]):
+            for x in range(area.shape[2]):
+                here, parent = (z, y, x), (z // layers, y // 2, x // 2)
+                out_area[parent] += area[here]
+                for axis in range(3):
+                    away = here[axis] % factors[axis] * cell[axis]
+                    total = moment[z, y, x, axis] + area[here] * away
+                    out_moment[parent[0], parent[1], parent[2], axis] += total
+                for code in range(side**3):
+                    if contact[z, y, x, code] == 0:
+                        continue
+                    dz = (z + code // side**2 - reach) // layers - parent[0]
+                    dy = (y + code // side % side - reach) // 2 - parent[1]
+                    dx = (x + code % side - reach) // 2 - parent[2]
+                    if dz != 0 or dy != 0 or dx != 0:
+                        row = (dz + out_reach) * out_side + dy + out_reach
+                        to = parent[0], parent[1], parent[2], row * out_side + dx + out_reach
+                        out_contact[to] += contact[z, y, x, code]
+                        out_contrast[to] += contrast[z, y, x, code]

@@ -59,8 +59,9 @@ def connect_volume(
     _grow_trees(slots, steps, parents)
     main = np.full(homes, -1, index)
     _choose_main(slots, steps, parents, main)
-    waiting = np.empty((_mark_orphans(slots, steps, parents, main), 3), np.int64)
-    del parents, main
+    number = _mark_orphans(slots, steps, parents, main)
+    del parents, main  # most of what this takes: the list comes in its place
+    waiting = np.empty(number, index)
     _list_orphans(slots, waiting)
     new = np.empty(len(waiting), np.uint8)
     for round_ in range(rounds):
@@ -69,8 +70,9 @@ def connect_volume(
         if left == len(waiting) and first == 0:
             break
         waiting = waiting[:left]
-    slots[tuple(waiting.T)] -= _ORPHAN
-    return waiting.copy()
+    places = np.stack(np.unravel_index(waiting, slots.shape), axis=1)
+    slots[tuple(places.T)] -= _ORPHAN
+    return places
 
 
 @njit(nogil=True, cache=True)
@@ -151,14 +153,12 @@ def _mark_orphans(slots, steps, parents, main):
 
 @njit(nogil=True, cache=True)
 def _list_orphans(slots, listed):
-    """List the orphans (z, y, x) in raster order."""
-    count = 0
-    for z in range(slots.shape[0]):
-        for y in range(slots.shape[1]):
-            for x in range(slots.shape[2]):
-                if _ORPHAN <= slots[z, y, x] < MASKED:
-                    listed[count, 0], listed[count, 1], listed[count, 2] = z, y, x
-                    count += 1
+    """List the places of the orphans in raster order, counted through the window."""
+    count, flat = 0, slots.reshape(-1)
+    for at in range(flat.size):
+        if _ORPHAN <= flat[at] < MASKED:
+            listed[count] = at
+            count += 1
 
 
 @njit(nogil=True, cache=True)
@@ -186,8 +186,10 @@ def _adopt(slots, steps, faces, first, waiting, new):
     Sides before `first` are not looked at.
     """
     seen = np.full(6, _NONE)
+    height, width = slots.shape[1:]
     for n in range(len(waiting)):
-        z, y, x = waiting[n]
+        row, x = divmod(waiting[n], width)
+        z, y = divmod(row, height)
         for side in range(first, 6):
             seen[side] = _seen_from(slots, steps, z, y, x, side)
         most = 0
@@ -199,11 +201,10 @@ def _adopt(slots, steps, faces, first, waiting, new):
                     same += faces[int(side < _IN_PLANE)]
             if slot != _NONE and (same > most or (same == most and slot < new[n])):
                 most, new[n] = same, slot
-    left = 0
+    left, flat = 0, slots.reshape(-1)
     for n in range(len(waiting)):
-        z, y, x = waiting[n]
-        slots[z, y, x] = new[n]
+        flat[waiting[n]] = new[n]
         if new[n] >= _ORPHAN:
-            waiting[left] = z, y, x
+            waiting[left] = waiting[n]
             left += 1
     return left

@@ -107,22 +107,26 @@ def _gather(slots, near, fill, out):
 
 
 @njit(nogil=True, cache=True)
-def paint_volume(slots, steps, values, fill, out):
-    """Paint a whole volume.
+def paint_volume(slots, steps, values, first, fill, out):
+    """Paint a window of a volume.
 
     Parameters
     ----------
     slots : (Z, H, W) uint8
+        The window starts at a corner of a cell.
     steps : (z, yx) int
-    values : (cells_z, cells_y, cells_x) any
+    values : (layers, rows, columns) any
+        Value of each home around the window, two cells wider where the volume goes on.
+    first : (z, y, x) int
+        Where the window's first cell lies in `values`.
     fill : same type as `values`
         Value of masked voxels.
     out : (Z, H, W), same type as `values`
     """
-    columns = np.arange(slots.shape[2]) // steps[1] - 2
+    columns = np.arange(slots.shape[2]) // steps[1] + first[2] - 2
     for z in range(slots.shape[0]):
         for y in range(slots.shape[1]):
-            cell_z, cell_y = z // steps[0] - 2, y // steps[1] - 2
+            cell_z, cell_y = z // steps[0] + first[0] - 2, y // steps[1] + first[1] - 2
             for x in range(slots.shape[2]):
                 slot = np.int64(slots[z, y, x])
                 if slot == MASKED:

@@ -8,6 +8,7 @@ one after the other by the loops for planes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -25,25 +26,32 @@ Sides = tuple[tuple[bool, bool], tuple[bool, bool], tuple[bool, bool]]
 _CLOSED: Sides = ((False, False), (False, False), (False, False))
 
 
+class Planes(Protocol):
+    """Gives a plane of a window by its number, any number of times."""
+
+    def __call__(self, z: int) -> tuple[np.ndarray, np.ndarray]:
+        """Working channels (C, H', W') int16, and (H, W) uint8: `MASKED` where no part is taken."""
+
+
 @dataclass(frozen=True)
 class Volume:
     """A window of a volume, and its lattice.
 
     Attributes
     ----------
-    work : (Z, C, H', W') int16
-        Working channels of each plane.
+    planes : Planes
+        What the window is read from, plane by plane: never are all of its channels held.
     slots : (Z, H, W) uint8
-        `MASKED` where a voxel takes no part. The window starts at a corner of a cell.
+        Written. The window starts at a corner of a cell.
     corner : (y, x)
-        Where in `work` the window starts.
+        Where in the channels the window starts.
     steps : (z, yx)
         Cell size in voxels.
     weights : (z, yx)
         What a distance of one voxel along an axis costs.
     """
 
-    work: np.ndarray
+    planes: Planes
     slots: np.ndarray
     corner: tuple[int, int]
     steps: tuple[int, int]
@@ -66,14 +74,11 @@ def slic_volume(
 
     `n_iter`, `stride` (of rows and columns; all planes are looked at) and `open_sides` (at both
     ends of each axis) are as for a plane. A cell of a volume starts with the mean of its voxels, as
-    that of a plane does.
+    that of a plane does. Planes are read twice: what the rounds look at is kept of the first time.
     """
     stride = stride if n_iter > 0 else 1
     ruler = make_ruler(volume.steps[1], volume.weights[1])
-    samples = [
-        take_sample(volume.work[z], volume.corner, taken, volume.steps[1], stride)
-        for z, taken in enumerate(volume.slots)
-    ]
+    samples = [_take_sample(volume, z, stride) for z in range(len(volume.slots))]
     centres = _seed(volume, samples, stride)
     for round_ in range(n_iter):
         planes, part = _inner_part(volume, 2 * round_ + 1, open_sides)
@@ -89,15 +94,22 @@ def slic_volume(
                     sums[cz] += found[layer]
                     depth[cz] += found[layer, ..., 0] * (z - (cz - 1) * volume.steps[0])
         centres.move(sums, depth, update_shift(stride))
+    samples.clear()
     planes, part = _inner_part(volume, 2 * n_iter + 1, open_sides)
     nothing = np.zeros((0, 0, 0, 0), np.int64)
     for z in planes:
         homes, _ = centres.homes_of(z)
-        plane = volume.work[z], volume.slots[z], volume.corner, volume.steps[1], 1, ruler
+        plane = volume.planes(z)[0], volume.slots[z], volume.corner, volume.steps[1], 1, ruler
         assign(*plane, homes, _FIRST, nothing, part)
 
 
 _FIRST = FIRST + LAYER
+
+
+def _take_sample(volume: Volume, z: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read a plane, and keep what rounds look at; of the rest only which voxels take part."""
+    channels, volume.slots[z] = volume.planes(z)
+    return take_sample(channels, volume.corner, volume.slots[z], volume.steps[1], stride)
 
 
 def _inner_part(
@@ -153,7 +165,7 @@ def _seed(volume: Volume, samples: list[tuple[np.ndarray, np.ndarray]], stride: 
     cells, (step_z, step) = volume.cells, volume.steps
     centres = _Centres(
         steps=volume.steps,
-        colour=np.zeros((*cells, volume.work.shape[1]), np.int32),
+        colour=np.zeros((*cells, len(samples[0][0])), np.int32),
         place=np.zeros((*cells, 2), np.int32),
         height=np.zeros(cells, np.int32),
         active=np.zeros(cells, np.bool_),
@@ -170,8 +182,10 @@ def _seed(volume: Volume, samples: list[tuple[np.ndarray, np.ndarray]], stride: 
         more, depth = centres.no_sums()
         for z, slots in enumerate(volume.slots):
             cz = z // step_z
+            if not rest[cz].any():
+                continue
             before = more[cz, ..., 0].copy()
-            add_rest(volume.work[z], volume.corner, slots, step, rest[cz], more[cz])
+            add_rest(volume.planes(z)[0], volume.corner, slots, step, rest[cz], more[cz])
             depth[cz] += (more[cz, ..., 0] - before) * (step_z + z % step_z)
         centres.move(more, depth, 0)
         sums += more

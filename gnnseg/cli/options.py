@@ -22,6 +22,17 @@ def whole(low: int, high: int | None = None) -> Callable[[str | int], int]:
     return parse
 
 
+def lengths(given: str | tuple[float, ...]) -> tuple[float, ...]:
+    """Three numbers (z, y, x); whether they are positive is asked where they are used."""
+    if isinstance(given, tuple):
+        return given
+    try:
+        z, y, x = (float(part) for part in given.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"got {given!r}, but it must be like 50,4,4 (z,y,x)") from None
+    return z, y, x
+
+
 ImagePath = Annotated[
     Path,
     typer.Argument(
@@ -106,6 +117,19 @@ Iterations = Annotated[
 Sigma = Annotated[
     float, typer.Option("--sigma", min=0, metavar="S", help="Smoothing before, in pixels.")
 ]
+Volume = Annotated[
+    bool,
+    typer.Option("--volume", help="Treat a stack as one volume, in place of plane by plane."),
+]
+Spacing = Annotated[
+    Any,
+    typer.Option(
+        "--spacing",
+        parser=lengths,
+        metavar="Z,Y,X",
+        help="Size of a voxel of a volume; default: the file's, else as long as wide.",
+    ),
+]
 LogFile = Annotated[
     Path | None,
     typer.Option("--log-file", metavar="FILE", help="Append a line for every event to this file."),
@@ -122,6 +146,8 @@ STAGE_OPTIONS: OptionTable = (
     ("n_iter", Iterations, 2),
     ("sigma", Sigma, 0.0),
     ("mask", MaskPath, None),
+    ("volume", Volume, False),
+    ("spacing", Spacing, None),
     ("memory", Memory, None),
     ("block", BlockSize, None),
     ("workers", Workers, None),

@@ -12,7 +12,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import InputError, MissingInputError, StateError, UsageError
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import COARSE_REACH, FINE_REACH, RegionTable, VolumeTable
-from gnnseg.superpixels.box import Box
+from gnnseg.superpixels.box import Box, VolumeLattice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +27,8 @@ _PATHS = {
     "contrast": "edges/contrast",
 }
 _SPARSE = ("contact", "contrast")
-_CHUNK = 64
-"""Cells on a side of a chunk of a graph that lies in memory."""
+_CHUNK = 1, 64, 64
+"""Cells of a chunk of a graph that lies in memory."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,55 @@ def create_tables(
     """Create the arrays of one level in a zarr group; `num_features` 0 makes a coarse level."""
     reach = FINE_REACH if num_features else COARSE_REACH
     blank = RegionTable.empty(Window(0, 1, 0, 1), cell, num_features, reach)
-    return TableStore(_create_arrays(group, blank, (planes, *cells), chunk), cell)
+    return TableStore(_create_arrays(group, blank, (planes, *cells), (1, chunk, chunk)), cell)
+
+
+@dataclass(frozen=True)
+class VolumeStore:
+    """The table of a volume on disk: arrays (cells_z, cells_y, cells_x, ...)."""
+
+    arrays: dict[str, Any]
+    cell: tuple[int, int, int]
+
+    @classmethod
+    def create(
+        cls,
+        group: Any,
+        lattice: VolumeLattice,
+        *,
+        chunk: tuple[int, int, int],
+        contrast_top: int,
+        names: tuple[str, ...],
+    ) -> VolumeStore:
+        """Create the arrays of a volume in a zarr group; the graph is then incomplete."""
+        blank = VolumeTable.empty(Box(0, 1, Window(0, 1, 0, 1)), lattice.steps, len(names))
+        steps = {"step_z": lattice.step_z, "step": lattice.step}
+        _describe(group, VOLUME_KIND, steps, contrast_top, names)
+        return cls(_create_arrays(group, blank, lattice.shape, chunk), lattice.steps)
+
+    @classmethod
+    def open(cls, group: Any, cell: tuple[int, int, int]) -> VolumeStore:
+        """The arrays of a group; KeyError if one is missing."""
+        return cls(open_tables(group, cell[-1]).arrays, cell)
+
+    def write(self, table: VolumeTable) -> None:
+        """Write a table whose box covers whole chunks."""
+        for name, array in table.arrays().items():
+            self.arrays[name][table.window.slices] = array
+
+    def read(self) -> VolumeTable:
+        """The table of the whole volume."""
+        arrays = {name: array[:] for name, array in self.arrays.items()}
+        depth, height, width = arrays["area"].shape
+        window = Box(0, depth, Window(0, height, 0, width))
+        return VolumeTable(window=window, cell=self.cell, **arrays)
 
 
 def _create_arrays(
-    group: Any, like: RegionTable | VolumeTable, shape: tuple[int, int, int], chunk: int
+    group: Any,
+    like: RegionTable | VolumeTable,
+    shape: tuple[int, int, int],
+    chunk: tuple[int, int, int],
 ) -> dict[str, Any]:
     """Create the arrays of a table over (planes or layers, rows, columns) of cells."""
     from zarr.codecs import ZstdCodec
@@ -93,7 +137,7 @@ def _create_arrays(
         arrays[name] = group.create_array(
             _PATHS[name],
             shape=(*shape, *rest),
-            chunks=(1, chunk, chunk, *rest),
+            chunks=(*chunk, *rest),
             dtype=array.dtype,
             fill_value=0,
             compressors=ZstdCodec(level=1, checksum=True) if level else None,
@@ -154,7 +198,9 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
             raise UsageError(f"{path} has planes 0 to {planes - 1}, got {plane}")
         table: RegionTable | VolumeTable
         if volume:
-            table = _read_volume(store, _positive(about, "step_z"))
+            table = VolumeStore(
+                store.arrays, (_positive(about, "step_z"), *2 * (store.cell,))
+            ).read()
         else:
             table = store.read(plane, store.cells)
         top, names = _positive(about, "contrast_top"), tuple(about["feature_names"])
@@ -171,13 +217,6 @@ def _positive(about: dict[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
     return value
-
-
-def _read_volume(store: TableStore, step_z: int) -> VolumeTable:
-    """The table of a whole volume, whose layers lie where a stack has its planes."""
-    arrays = {name: array[:] for name, array in store.arrays.items()}
-    window = Box(0, arrays["area"].shape[0], store.cells)
-    return VolumeTable(window=window, cell=(step_z, store.cell, store.cell), **arrays)
 
 
 def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False) -> None:
@@ -197,8 +236,7 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
         steps = {"step_z": table.cell[0], "step": table.cell[1]}
         _describe(group, VOLUME_KIND, steps, *about_it)
         arrays = _create_arrays(group, table, table.window.shape, _CHUNK)
-        for name, array in table.arrays().items():
-            arrays[name][:] = array
+        VolumeStore(arrays, table.cell).write(table)
     else:
         _describe(group, KIND, {"step": table.cell}, *about_it)
         arrays = _create_arrays(group, table, (1, *table.window.shape), _CHUNK)

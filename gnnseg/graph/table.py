@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.kernels.coarsen import coarsen as coarsen_kernel
+from gnnseg.kernels.coarsen import coarsen_volume
 from gnnseg.superpixels.box import Box
 
 FINE_REACH = 2
@@ -44,6 +46,21 @@ class _Table:
     def reach(self) -> int:
         """How many cells an edge may span on an axis."""
         return (round(self.contact.shape[-1] ** (1 / self.area.ndim)) - 1) // 2
+
+    def pad(self, window: Any) -> Self:
+        """The same for a window around this one, with empty regions there."""
+        if window == self.window:
+            return self
+        padded = self.empty(window, self.cell, self.x.shape[-1], self.reach)
+        part = self.window.relative_to(window).slices
+        for name, array in padded.arrays().items():
+            array[part] = getattr(self, name)
+        return padded
+
+    @classmethod
+    def empty(cls, window: Any, cell: Any, num_features: int, reach: int = FINE_REACH) -> Self:
+        """A table of empty regions."""
+        return cls(window=window, cell=cell, **_blank(window.shape, num_features, reach))
 
     def pos(self) -> np.ndarray:
         """Float64 centroids, (y, x) or (z, y, x) in pixels of the image; a cell's middle if empty.
@@ -93,26 +110,11 @@ class RegionTable(_Table):
     window: Window
     cell: int
 
-    @classmethod
-    def empty(cls, window: Window, cell: int, num_features: int, reach: int) -> RegionTable:
-        """A table of empty regions."""
-        return cls(window=window, cell=cell, **_blank(window.shape, num_features, reach))
-
     def crop(self, window: Window) -> RegionTable:
         """The same for a window inside this one."""
         part = window.relative_to(self.window).slices
         arrays = {name: array[part] for name, array in self.arrays().items()}
         return RegionTable(window=window, cell=self.cell, **arrays)
-
-    def pad(self, window: Window) -> RegionTable:
-        """The same for a window around this one, with empty regions there."""
-        if window == self.window:
-            return self
-        padded = RegionTable.empty(window, self.cell, self.x.shape[-1], self.reach)
-        part = self.window.relative_to(window).slices
-        for name, array in padded.arrays().items():
-            array[part] = getattr(self, name)
-        return padded
 
     def coarsen(self) -> RegionTable:
         """Pool 2 x 2 cells, aligned to the lattice of the whole image."""
@@ -151,7 +153,21 @@ class VolumeTable(_Table):
     window: Box
     cell: tuple[int, int, int]
 
-    @classmethod
-    def empty(cls, window: Box, cell: tuple[int, int, int], num_features: int) -> VolumeTable:
-        """A table of empty regions."""
-        return cls(window=window, cell=cell, **_blank(window.shape, num_features, FINE_REACH))
+    def coarsen(self, ratio: float) -> VolumeTable:
+        """Pool 2 x 2 cells, and pairs of layers unless cells are deeper than wide.
+
+        A voxel is `ratio` times as long along z as across. Layers are pooled where that leaves
+        cells nearer to cubes: up to 1.41 times as deep as wide. Where they are not, edges reach two
+        layers still, and so two cells in the table; else one.
+        """
+        layers = 2 if (self.cell[0] * ratio) ** 2 <= 2 * self.cell[1] ** 2 else 1
+        fine = self.pad(self.window.align(layers))
+        reach = COARSE_REACH if layers == 2 else max(self.reach, COARSE_REACH)
+        cell = self.cell[0] * layers, 2 * self.cell[1], 2 * self.cell[2]
+        coarse = VolumeTable.empty(fine.window.coarsen(layers), cell, 0, reach)
+        tables, out = (
+            tuple(map(np.ascontiguousarray, (t.area, t.moment, t.contact, t.contrast)))
+            for t in (fine, coarse)
+        )
+        coarsen_volume(tables, self.reach, self.cell, layers, out, reach)
+        return coarse

@@ -22,7 +22,7 @@ from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels import Box, BoxBlock, PixelReader, Pixels, SlicSettings, VolumeReader
 from gnnseg.superpixels.reader import MARGIN
-from gnnseg.superpixels.volume import box_cells, compute_slots, read_volume
+from gnnseg.superpixels.volume import box_cells, read_volume, supervoxel_map
 
 _BEFORE = 2
 """The first layer of homes that a plane's voxels may have lies so many before its own."""
@@ -44,7 +44,7 @@ def supervoxel_graph(
     """The region adjacency graph of a volume's supervoxels, in memory; the same for any `block`.
 
     Arguments are those of `supervoxels`, and nodes are numbered as its `ids()`. A graph takes some
-    1500 bytes a supervoxel, a block of voxels twice what slots take. A face between
+    1500 bytes a supervoxel, those of a block 2500 while it is worked on. A face between
     voxels counts by its size in `contact`, in the edges and in the features; features of colour
     and texture look at pixels within their plane.
 
@@ -71,7 +71,7 @@ def supervoxel_graph(
     table = whole_volume_table(volume, block=block, workers=workers or default_workers())
     scaling = volume.planes.scaling
     return RegionGraph.from_table(
-        table, contrast_top=scaling.top, feature_names=_names(volume.planes)
+        table, contrast_top=scaling.top, feature_names=volume_features(volume)
     )
 
 
@@ -80,27 +80,25 @@ def whole_volume_table(
 ) -> VolumeTable:
     """The table of a whole volume, in memory."""
     lattice = volume.lattice
-    whole = VolumeTable.empty(lattice.cells, lattice.steps, len(_names(volume.planes)))
+    slots = supervoxel_map(volume, block=block, workers=workers).slots
+    whole = VolumeTable.empty(lattice.cells, lattice.steps, len(volume_features(volume)))
 
     def done(_block: BoxBlock, part: VolumeTable) -> None:
         for name, array in whole.arrays().items():
             array[part.window.slices] = getattr(part, name)
 
-    along_z, across = lattice.slot_halo(volume.planes.settings)
-    size = box_cells(lattice, block, workers)
-    tasks = lattice.blocks(size, (along_z + SUM_HALO, across + SUM_HALO))
-    run_tasks(lambda task: compute_volume_regions(volume, task), tasks, workers=workers, done=done)
+    tasks = lattice.blocks(box_cells(lattice, block, workers), (SUM_HALO, SUM_HALO))
+    run_tasks(lambda task: sum_up_volume(volume, slots, task), tasks, workers=workers, done=done)
     return whole
 
 
-def compute_volume_regions(volume: VolumeReader, block: BoxBlock) -> VolumeTable:
-    """The regions of one block of cells. Its planes are read twice: for slots, and for sums."""
-    lattice = volume.lattice
-    made = compute_slots(volume, block.read)
-    near = block.write.grow((SUM_HALO, SUM_HALO)).clip(lattice.cells)
-    part = lattice.voxels(near).relative_to(lattice.voxels(made.cells))
-    totals = add_up_volume(volume, np.ascontiguousarray(made.slots[part.slices]), near)
-    return describe_volume(volume, totals, block.write)
+def sum_up_volume(volume: VolumeReader, slots: Any, block: BoxBlock) -> VolumeTable:
+    """The regions of one block of cells, from `slots` (Z, Y, X) uint8 in memory or on disk.
+
+    The block reads `SUM_HALO` cells on all sides within the volume.
+    """
+    near = np.ascontiguousarray(slots[volume.lattice.voxels(block.read).slices])
+    return describe_volume(volume, add_up_volume(volume, near, block.read), block.write)
 
 
 def add_up_volume(volume: VolumeReader, slots: np.ndarray, near: Box) -> Totals:
@@ -190,7 +188,7 @@ def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeT
     table = VolumeTable(
         window=write,
         cell=volume.lattice.steps,
-        x=np.empty((*write.shape, len(_names(volume.planes))), np.float32),
+        x=np.empty((*write.shape, len(volume_features(volume))), np.float32),
         area=sums[..., 0].copy(),
         moment=np.concatenate([totals.depth.sums[part][..., :1], sums[..., 1:3]], axis=-1),
         contact=totals.contact[part],
@@ -200,5 +198,7 @@ def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeT
     return table
 
 
-def _names(reader: PixelReader) -> tuple[str, ...]:
-    return feature_names(reader.scaling.num_channels, rgb=reader.scaling.rgb, volume=True)
+def volume_features(volume: VolumeReader) -> tuple[str, ...]:
+    """Names of the features of a volume's regions."""
+    scaling = volume.planes.scaling
+    return feature_names(scaling.num_channels, rgb=scaling.rgb, volume=True)

@@ -17,7 +17,7 @@ from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.log import LOGGER
 from gnnseg.memory import trim
 from gnnseg.pipeline.marks import SUFFIX, Marks
-from gnnseg.pipeline.tiling import Task, Tiling
+from gnnseg.pipeline.tiling import Tiles, Unit
 from gnnseg.progress import progress_bar
 
 FORMAT_VERSION = 3
@@ -97,8 +97,8 @@ class Run:
     def phase(
         self,
         name: str,
-        tiling: Tiling,
-        work: Callable[[Task], dict[str, Any]],
+        tiling: Tiles[Unit],
+        work: Callable[[Unit], dict[str, Any]],
         *,
         workers: int,
         most_kept: int | None = None,
@@ -115,7 +115,7 @@ class Run:
             with progress_bar(name, marks.size) as bar:
                 bar.advance(marks.count)
 
-                def done(task: Task, result: dict[str, Any]) -> None:
+                def done(task: Unit, result: dict[str, Any]) -> None:
                     marks.add(task.index, result)
                     if most_kept is not None:
                         trim(above=most_kept)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnseg.io.atomic import disk_errors, replacing
-from gnnseg.pipeline.tiling import Tiling
+from gnnseg.pipeline.tiling import Numbered, Tiles
 
 SUFFIX = ".jsonl"
 _NOT_FOLDED = ("block", "crc32")
@@ -33,7 +33,7 @@ class Marks:
     _file: FileIO | None = None
 
     @classmethod
-    def open(cls, path: Path, tiling: Tiling) -> Marks:
+    def open(cls, path: Path, tiling: Tiles[Numbered]) -> Marks:
         """The marks of a phase, ready for more.
 
         Marks of blocks of another size are dropped, unless these were all done.
@@ -88,7 +88,7 @@ class Marks:
         if self._file is not None:
             self._file.close()
 
-    def fit(self, tiling: Tiling) -> bool:
+    def fit(self, tiling: Tiles[Numbered]) -> bool:
         """Whether what is marked is done for blocks of a tiling too."""
         *area, size = tiling.key
         return self.key[:-1] == area and (self.key[-1] == size or self.complete)

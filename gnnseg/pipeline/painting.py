@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from gnnseg.blocks import Lattice
 from gnnseg.errors import InputError, MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
+from gnnseg.io.slabs import in_slabs, slab_bytes
 from gnnseg.io.values import open_values
+from gnnseg.kernels.slic_volume import OWN as VOLUME_OWN
 from gnnseg.kernels.slots import OWN
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reused_memory, rss
-from gnnseg.paint import homes_around, paint_window
+from gnnseg.paint import PAINT_HALO, homes_around, paint_box, paint_window
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY
 from gnnseg.pipeline.scratch import SLOTS
-from gnnseg.pipeline.single import SLOT_KIND, start_single
-from gnnseg.pipeline.tiling import Task, chunk_tiling
+from gnnseg.pipeline.single import SLOT_KIND, VOLUME_SLOT_KIND, start_single
+from gnnseg.pipeline.tiling import BoxTask, BoxTiling, Task, chunk_tiling
+from gnnseg.superpixels import VolumeLattice
 
 KIND = "painted"
 FORMAT_VERSION = 1
@@ -44,10 +48,10 @@ def paint_file(
     Parameters
     ----------
     slots : path
-        Written by `write_superpixels`.
+        Written by `write_superpixels`, of planes or of a volume.
     values : path
-        `.npy` with (planes *) cells_y * cells_x values of an integer or float type, or a zarr
-        array of that shape.
+        `.npy` with (planes *) cells_y * cells_x values of an integer or float type, of a volume
+        cells_z * cells_y * cells_x, or a zarr array of that shape.
     out : path
         A zarr array (Z, Y, X) of the same type; masked pixels hold the type's highest value, or
         NaN. The same call again goes on where an interrupted one stopped.
@@ -69,13 +73,16 @@ def paint_file(
     """
     started = time.monotonic()
     array, lattice = _open_slots(Path(slots))
-    table = open_values(values, (array.shape[0], *lattice.shape))
-    _load_loops(table.dtype)
+    if isinstance(lattice, VolumeLattice):
+        table = in_slabs(open_values(values, lattice.shape))
+    else:
+        table = open_values(values, (array.shape[0], *lattice.shape))
+    _load_loops(lattice, table.dtype)
     budget = default_budget() if memory is None else parse_size(memory)
     threads = _fitting(array, table, lattice, budget, workers or default_workers())
     settings = {
         "slots": open_image(array, axes="ZYX").fingerprint(),
-        "step": lattice.step,
+        **_steps(lattice),
         "values": table.fingerprint(),
     }
     inputs = (str(slots), str(values))
@@ -120,10 +127,36 @@ class _Painter:
         return {}
 
 
-def _paint(run: Run, slots: Any, table: ImageSource, lattice: Lattice, workers: int) -> None:
+@dataclass(frozen=True)
+class _BoxPainter:
+    """The same of a volume."""
+
+    slots: Any
+    table: ImageSource
+    lattice: VolumeLattice
+    target: Any
+
+    def __call__(self, task: BoxTask) -> dict[str, Any]:
+        write, homes = task.block.write, task.block.read
+        part = self.lattice.voxels(write).slices
+        near = [self.table.read(homes.window, z)[0] for z in range(homes.z0, homes.z1)]
+        steps, first = self.lattice.steps[:2], write.relative_to(homes).corner
+        slots, fill = np.asarray(self.slots[part]), self.target.fill_value
+        self.target[part] = paint_box(slots, steps, np.stack(near), first, fill)
+        return {}
+
+
+def _paint(
+    run: Run, slots: Any, table: ImageSource, lattice: Lattice | VolumeLattice, workers: int
+) -> None:
     target = _open_target(run, slots, table.dtype)
-    tiling = chunk_tiling(slots.shape, slots.chunks[-1], planes=slots.shape[0])
-    run.phase("paint", tiling, _Painter(slots, table, lattice, target), workers=workers)
+    if isinstance(lattice, VolumeLattice):
+        boxes = BoxTiling(lattice, slots.chunks[-1] // lattice.step, (PAINT_HALO, PAINT_HALO))
+        box_painter = _BoxPainter(slots, table, lattice, target)
+        run.phase("paint", boxes, box_painter, workers=workers)
+    else:
+        tiling = chunk_tiling(slots.shape, slots.chunks[-1], planes=slots.shape[0])
+        run.phase("paint", tiling, _Painter(slots, table, lattice, target), workers=workers)
     target.attrs["gnnseg"] = {**dict(target.attrs["gnnseg"]), "complete": True}
 
 
@@ -153,17 +186,29 @@ def _open_target(run: Run, slots: Any, dtype: Any) -> Any:
     return array.with_config({"write_empty_chunks": True})
 
 
-def _load_loops(dtype: Any) -> None:
+def _load_loops(lattice: Lattice | VolumeLattice, dtype: Any) -> None:
     """Load, or compile, the loops for values of a type: before the plan, which counts them."""
-    own_cell = np.full((2, 2), OWN, np.uint8)
-    paint_window(own_cell, 2, np.zeros((1, 1), dtype), (0, 0), 0)
+    if isinstance(lattice, VolumeLattice):
+        own_cell = np.full((2, 2, 2), VOLUME_OWN, np.uint8)
+        paint_box(own_cell, (2, 2), np.zeros((1, 1, 1), dtype), (0, 0, 0), 0)
+    else:
+        own_cell = np.full((2, 2), OWN, np.uint8)
+        paint_window(own_cell, 2, np.zeros((1, 1), dtype), (0, 0), 0)
 
 
-def _fitting(slots: Any, table: ImageSource, lattice: Lattice, budget: int, workers: int) -> int:
+def _fitting(
+    slots: Any, table: ImageSource, lattice: Lattice | VolumeLattice, budget: int, workers: int
+) -> int:
     """As many threads as fit the budget."""
     side, itemsize = slots.chunks[-1], table.dtype.itemsize
-    homes = (side // lattice.step + 6) ** 2
-    each = 2.3 * (side + 2 * lattice.step) ** 2 * (1 + itemsize) + 2 * homes * itemsize
+    if isinstance(lattice, VolumeLattice):
+        around = side // lattice.step + 2 * PAINT_HALO
+        pixels, homes = prod(slots.chunks), around**3
+        slabs = slab_bytes(table, around**2)
+    else:
+        pixels, homes = (side + 2 * lattice.step) ** 2, (side // lattice.step + 6) ** 2
+        slabs = 0
+    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + slabs
     base = rss() + RUNTIME_BYTES
     need = int((each + table.resident_bytes) * SAFETY)
     if base + need > budget:
@@ -174,18 +219,36 @@ def _fitting(slots: Any, table: ImageSource, lattice: Lattice, budget: int, work
     return min(workers, (budget - base) // need)
 
 
-def _open_slots(path: Path) -> tuple[Any, Lattice]:
+def _steps(lattice: Lattice | VolumeLattice) -> dict[str, int]:
+    """What a slot map tells of its cells."""
+    deep = {"step_z": lattice.step_z} if isinstance(lattice, VolumeLattice) else {}
+    return {"step": lattice.step, **deep}
+
+
+def _open_slots(path: Path) -> tuple[Any, Lattice | VolumeLattice]:
     import zarr
 
     try:
         group = zarr.open_group(path, mode="r")
         about: Any = group.attrs["gnnseg"]
-        if about.get("kind") != SLOT_KIND or not about.get("complete"):
+        if about.get("kind") not in (SLOT_KIND, VOLUME_SLOT_KIND) or not about.get("complete"):
             raise InputError(f"{path}: is no complete slot map; `gnnseg superpixels` makes one")
         array: Any = group[SLOTS]
         _, height, width = array.shape
-        return array, Lattice(height, width, int(about["step"]))
+        plane = Lattice(height, width, int(about["step"]))
+        if about["kind"] == SLOT_KIND:
+            return array, plane
+        return array, _volume_lattice(array, int(about["step_z"]), plane)
     except (KeyError, OSError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: is no readable slot map of gnnseg: {error}") from error
+
+
+def _volume_lattice(slots: Any, step_z: int, plane: Lattice) -> VolumeLattice:
+    """The lattice of a volume's slots; ValueError if their chunks do not hold whole cells."""
+    lattice = VolumeLattice(slots.shape[0], step_z, plane)
+    side = slots.chunks[-1] // lattice.step
+    if side < 1 or step_z < 1 or slots.chunks != tuple(side * step for step in lattice.steps):
+        raise ValueError(f"chunks of {slots.chunks} voxels and cells of {lattice.steps}")
+    return lattice

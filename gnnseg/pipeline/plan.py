@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnnseg.models.group import Group
     from gnnseg.pipeline.options import PaintOptions
     from gnnseg.pipeline.windows import Grid
-    from gnnseg.superpixels import PixelReader
+    from gnnseg.superpixels import PixelReader, SlicSettings
 
 MAX_CHUNKS = 4
 """Chunks on a side of a block: beyond, the halo saves little more."""
@@ -80,17 +80,19 @@ class Plan:
         def size(chunks: int) -> int:
             return group_bytes(model, group, grid, chunks, density)
 
+        return self.chunks_within(size, MAX_GROUP_CELLS // grid.chunk_at(group.level), kept)
+
+    def chunks_within(self, size: Callable[[int], int], most: int, kept: int | None = None) -> int:
+        """The most chunks on a side, up to `most`, whose `size` fits; those `kept` if they do."""
         if kept is not None and size(kept) <= self.share_bytes:
             return kept
-        return _largest(size, self.share_bytes, MAX_GROUP_CELLS // grid.chunk_at(group.level))
+        return _largest(size, self.share_bytes, most)
 
 
 def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     """Peak of one block of pixels on its way to slots and tables: the largest of its moments."""
     settings, scaling = reader.settings, reader.scaling
-    channels, area = scaling.num_channels, settings.step**2
-    stride = settings.stride if settings.n_iter > 0 else 1
-    thin = (-(-settings.step // stride)) ** 2
+    channels, area, thin = scaling.num_channels, settings.step**2, sampled_pixels(settings)
     halos = (settings.slot_halo + SUM_HALO, settings.slot_halo - settings.slic_halo + SUM_HALO)
     read, pieces, near, write = (
         _cells(grid, chunks * grid.chunk + 2 * halo) for halo in (*halos, SUM_HALO, 0)
@@ -102,7 +104,7 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     held = read * area * (2 * channels + smoothed + mean + 1)  # channels, grey, slots
     tables = near * ((6 + 2 * num_planes) * 8 + NUM_BINS * 4 + 2 * 25 * 4 + 4)
     moments = (
-        read * area * _native_bytes(reader),
+        read * area * native_bytes(reader),
         # The channels once more without the filter's margin, and what makes grey of them.
         read * area * (2 * channels + 2 * smoothed + 4 * mean + 1),
         held + read * (area + thin * (2 * channels + 1) + 16 * channels + 48),
@@ -113,7 +115,13 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     return int(max(moments) + SCRATCH_BYTES + channels * CHANNEL_BYTES)
 
 
-def _native_bytes(reader: PixelReader) -> int:
+def sampled_pixels(settings: SlicSettings) -> int:
+    """Pixels of a cell that the rounds look at."""
+    stride = settings.stride if settings.n_iter > 0 else 1
+    return (-(-settings.step // stride)) ** 2
+
+
+def native_bytes(reader: PixelReader) -> int:
     """Bytes that a pixel takes while it is read, put in order of channels, and scaled."""
     size = reader.image.dtype.itemsize
     wide = 4 if reader.image.dtype == "float16" else 0
@@ -181,7 +189,7 @@ def _refine_bytes(reader: PixelReader, grid: Grid, num_classes: int, maps: int) 
     channels, cells = scaling.num_channels, (grid.chunk + 6) ** 2
     features = len(feature_names(channels, rgb=scaling.rgb))
     smoothed = 2 * channels if reader.settings.sigma > 0 else 0
-    read = _native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
+    read = native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
     found = 4 + 2 * (10 + maps)  # flags; places, labels and maps in parts, then in one piece
     regions = 8 * features + 60 * channels + 8 * num_classes
     pixels = ((grid.chunk + 2) * grid.lattice.step) ** 2
@@ -206,22 +214,61 @@ def make_plan(
     MemoryBudgetError
         Even the smallest blocks on one thread do not fit; the message says what would.
     """
+    costs = Costs(
+        size=lambda chunks: region_bytes(reader, grid, chunks),
+        kept=lambda chunks: _yield(reader, grid, chunks),
+        least=lambda chunks: _least(reader, grid, model, chunks, paint),
+        scratch=scratch_bytes(reader, grid, model),
+        chunk=grid.chunk,
+        stem=0 if model is None else stem_bytes(model, grid),
+    )
+    return plan_blocks(reader, costs, budget=budget, base=base, workers=workers, block=block)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What blocks of so many chunks on a side take, and how much of what they read they keep.
+
+    `size` and `least` are bytes of a thread, `least` those of the smallest blocks of all phases
+    where that is the size of the first ones; `kept` is a share of the pixels; `chunk` is in cells,
+    and `stem` what a learned stem takes for a chunk.
+    """
+
+    size: Callable[[int], int]
+    kept: Callable[[int], float]
+    least: Callable[[int], int]
+    scratch: int
+    chunk: int
+    stem: int = 0
+    most: int = MAX_CHUNKS
+
+
+def plan_blocks(
+    reader: PixelReader,
+    costs: Costs,
+    *,
+    budget: int,
+    base: int,
+    workers: int,
+    block: int | None = None,
+) -> Plan:
+    """As `make_plan`, for work of any kind."""
     sources = [source for source in (reader.image, reader.mask) if source is not None]
     base = int(base + RUNTIME_BYTES + sum(source.resident_bytes for source in sources))
-    side = grid.chunk * grid.lattice.step
+    side = costs.chunk * reader.settings.step
     fixed = None if block is None else max(1, round(block / side))
-    least = _least(reader, grid, model, fixed or 1, paint)
-    stem = 0 if model is None else stem_bytes(model, grid)
+    least, stem = costs.least(fixed or 1), costs.stem
     if max(least, stem) > (budget - base) / SAFETY:
-        raise _too_small(base + int(max(least, stem) * SAFETY), budget, grid, block)
+        need = base + int(max(least, stem) * SAFETY)
+        raise _too_small(need, budget, reader.settings.step, block or side)
     plans = []
     for threads in range(1, workers + 1):
         share = int((budget - base) / (threads * SAFETY))
         if least > share:
             break
-        chunks = fixed or _largest(lambda n: region_bytes(reader, grid, n), share)
+        chunks = fixed or _largest(costs.size, share, costs.most)
         stem_workers = max(1, min(threads, threads * share // max(1, stem)))
-        held = max(stem_workers * stem, threads * max(least, region_bytes(reader, grid, chunks)))
+        held = max(stem_workers * stem, threads * max(least, costs.size(chunks)))
         plan = Plan(
             budget_bytes=budget,
             workers=threads,
@@ -229,16 +276,15 @@ def make_plan(
             share_bytes=share,
             region_chunks=chunks,
             projected_bytes=base + int(held * SAFETY),
-            scratch_bytes=scratch_bytes(reader, grid, model),
+            scratch_bytes=costs.scratch,
         )
         plans.append(plan)
-    return max(plans, key=lambda plan: plan.workers * _yield(reader, grid, plan.region_chunks))
+    return max(plans, key=lambda plan: plan.workers * costs.kept(plan.region_chunks))
 
 
-def _too_small(need: int, budget: int, grid: Grid, block: int | None) -> MemoryBudgetError:
-    step = grid.lattice.step
+def _too_small(need: int, budget: int, step: int, side: int) -> MemoryBudgetError:
     return MemoryBudgetError(
-        f"blocks of {block or grid.chunk * step} pixels at step {step} need about "
+        f"blocks of {side} pixels at step {step} need about "
         f"{format_size(need)} and the budget is {format_size(budget)}: "
         f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
     )

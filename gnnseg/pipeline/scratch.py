@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import Scaling
 
+Arrays = TypeVar("Arrays")
 SLOTS = "slots"
 _CONFIG = {"write_empty_chunks": True}
 
@@ -52,7 +54,16 @@ def mark_graphs_complete(path: Path, levels: int) -> None:
 def open_scratch(
     run: Run, grid: Grid, planes: int, scaling: Scaling, model: Model | None = None
 ) -> Scratch:
-    """Open a run's arrays, without a model slots and tables only.
+    """Open a run's arrays, without a model slots and tables only."""
+    return open_arrays(
+        run,
+        lambda root: _create(root, grid, planes, scaling, model),
+        lambda root: _open(root, grid, model),
+    )
+
+
+def open_arrays(run: Run, create: Callable[[Any], None], open_: Callable[[Any], Arrays]) -> Arrays:
+    """Open what a run keeps in its scratch: `open_` raises KeyError if an array is missing.
 
     Arrays that are not there (any more) are created, and the marks of what was in them dropped.
     """
@@ -62,13 +73,13 @@ def open_scratch(
         run.forget("")
         partial = run.scratch.with_name("scratch.partial")
         shutil.rmtree(partial, ignore_errors=True)
-        _create(zarr.open_group(partial, mode="w-"), grid, planes, scaling, model)
+        create(zarr.open_group(partial, mode="w-"))
         partial.rename(run.scratch)
     try:
-        return _open(zarr.open_group(run.scratch, mode="r+"), grid, model)
+        return open_(zarr.open_group(run.scratch, mode="r+"))
     except KeyError:
         shutil.rmtree(run.scratch)
-        return open_scratch(run, grid, planes, scaling, model)
+        return open_arrays(run, create, open_)
 
 
 def scratch_in_memory(grid: Grid, scaling: Scaling, model: Model | None = None) -> Scratch:
@@ -87,7 +98,7 @@ def _open(root: Any, grid: Grid, model: Model | None) -> Scratch:
     """The arrays; KeyError if one is missing."""
     levels = 1 if model is None else model.num_levels
     return Scratch(
-        root[SLOTS].with_config(_CONFIG),
+        open_slots(root),
         [open_tables(root[f"graph_{n}"], grid.lattice.step << n) for n in range(levels)],
         {s.name: root[f"state_{s.name}"].with_config(_CONFIG) for s in _states(model)},
     )
@@ -116,13 +127,23 @@ def _states(model: Model | None) -> tuple[State, ...]:
 
 
 def _create_slots(root: Any, grid: Grid, planes: int) -> None:
+    lattice, side = grid.lattice, grid.chunk * grid.lattice.step
+    create_slots(root, (planes, lattice.height, lattice.width), (1, side, side))
+
+
+def open_slots(root: Any) -> Any:
+    """The array of slots; empty chunks are written too. KeyError if it is missing."""
+    return root[SLOTS].with_config(_CONFIG)
+
+
+def create_slots(root: Any, shape: tuple[int, int, int], chunks: tuple[int, int, int]) -> None:
+    """Create the array of slots (Z, Y, X)."""
     from zarr.codecs import ZstdCodec
 
-    lattice, side = grid.lattice, grid.chunk * grid.lattice.step
     root.create_array(
         SLOTS,
-        shape=(planes, lattice.height, lattice.width),
-        chunks=(1, side, side),
+        shape=shape,
+        chunks=chunks,
         dtype=np.uint8,
         fill_value=MASKED + 1,
         compressors=ZstdCodec(level=1, checksum=True),

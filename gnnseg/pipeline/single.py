@@ -10,7 +10,7 @@ from gnnseg.errors import StateError, UsageError
 from gnnseg.io import is_complete, remove_output
 from gnnseg.pipeline.manifest import Run, check_inputs, check_run, is_unfinished, remove_run
 
-SLOT_KIND = "slot_map"
+SLOT_KIND, VOLUME_SLOT_KIND = "slot_map", "supervoxel_slot_map"
 
 
 def start_single(

@@ -4,8 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from math import prod
+from typing import Protocol, TypeVar
 
 from gnnseg.blocks import Block, Window, blocks
+from gnnseg.superpixels import BoxBlock, VolumeLattice
+
+
+class Numbered(Protocol):
+    """A unit of work, and its number within the phase."""
+
+    @property
+    def index(self) -> int: ...
+
+
+Unit = TypeVar("Unit", bound=Numbered)
+_Unit_co = TypeVar("_Unit_co", bound=Numbered, covariant=True)
+
+
+class Tiles(Protocol[_Unit_co]):
+    """The blocks of a phase, whatever they are."""
+
+    @property
+    def count(self) -> int:
+        """How many blocks there are."""
+
+    @property
+    def key(self) -> list[int]:
+        """What the numbers of the blocks depend on; their size comes last."""
+
+    def tasks(self, done: Container[int] = ()) -> Iterator[_Unit_co]:
+        """The blocks whose numbers are not in `done`, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +97,42 @@ def chunk_tiling(shape: tuple[int, ...], chunk: int, *, planes: int = 1) -> Tili
     """A block for each chunk of an array (..., Y, X)."""
     height, width = shape[-2:]
     return Tiling(Window(0, height, 0, width), chunk, planes=planes)
+
+
+@dataclass(frozen=True)
+class BoxTask:
+    """A block of a volume, and its number within the phase."""
+
+    index: int
+    block: BoxBlock
+
+
+@dataclass(frozen=True)
+class BoxTiling:
+    """Blocks of `size` cells along each axis that tile a volume, numbered in raster order.
+
+    `halo` is what they read around them, in cells along z, and along y and x.
+
+    >>> from gnnseg.blocks import Lattice
+    >>> tiling = BoxTiling(VolumeLattice(10, 2, Lattice(100, 70, 16)), size=4, halo=(1, 1))
+    >>> tiling.count, next(tiling.tasks(done=range(7))).block.write.slices
+    (8, (slice(4, 5, None), slice(4, 7, None), slice(4, 5, None)))
+    """
+
+    lattice: VolumeLattice
+    size: int
+    halo: tuple[int, int]
+
+    @property
+    def count(self) -> int:
+        return prod(-(-cells // self.size) for cells in self.lattice.shape)
+
+    @property
+    def key(self) -> list[int]:
+        return [*self.lattice.shape, self.size]
+
+    def tasks(self, done: Container[int] = ()) -> Iterator[BoxTask]:
+        """The blocks whose numbers are not in `done`, one after the other."""
+        for index, block in enumerate(self.lattice.blocks((self.size,) * 3, self.halo)):
+            if index not in done:
+                yield BoxTask(index, block)

@@ -35,6 +35,11 @@ class Box:
     def slices(self) -> tuple[slice, slice, slice]:
         return slice(self.z0, self.z1), *self.window.slices
 
+    @property
+    def corner(self) -> tuple[int, int, int]:
+        """Where the box begins, (z, y, x)."""
+        return self.z0, self.window.y0, self.window.x0
+
     def grow(self, halo: tuple[int, int]) -> Box:
         """The same with a margin along z, and one along y and x."""
         return Box(self.z0 - halo[0], self.z1 + halo[0], self.window.grow(halo[1]))
@@ -43,6 +48,15 @@ class Box:
         """The part of this box that lies inside `bounds`, which it touches."""
         z0, z1 = max(self.z0, bounds.z0), min(self.z1, bounds.z1)
         return Box(z0, z1, self.window.clip(bounds.window))
+
+    def coarsen(self, layers: int) -> Box:
+        """The smallest box of cells of 2 x 2 in `layers` layers that covers this one."""
+        return Box(self.z0 // layers, -(-self.z1 // layers), self.window.coarsen(2))
+
+    def align(self, layers: int) -> Box:
+        """The smallest box of whole such cells that covers this one."""
+        box = self.coarsen(layers)
+        return Box(box.z0 * layers, box.z1 * layers, box.window.scale(2))
 
     def relative_to(self, outer: Box) -> Box:
         """The same box in the coordinates of `outer`'s first corner."""

@@ -106,7 +106,7 @@ def supervoxels(
         As for `superpixels`; a distance along z counts by its length in `spacing`, and filters
         work within planes.
     block : int or (z, yx), optional
-        Pixels on a side that are worked on at once, in all planes or in so many: some 20 bytes a
+        Pixels on a side that are worked on at once, in all planes or in so many: 5 to 9 bytes a
         voxel. By default all planes, unless they are too many. Besides, `2 n_iter + 4` cells are
         worked on before and after along each axis that is cut.
     workers : int, optional
@@ -131,40 +131,52 @@ def supervoxels(
     """
     settings = {"compactness": compactness, "n_iter": n_iter, "sigma": sigma}
     volume = read_volume(image, step, n_segments, spacing, mask, **settings)
-    lattice, reader = volume.lattice, volume.planes
+    return supervoxel_map(volume, block=block, workers=workers or default_workers())
+
+
+def supervoxel_map(
+    volume: VolumeReader, *, block: int | tuple[int, int] | None = None, workers: int = 1
+) -> Supervoxels:
+    """The supervoxels of a whole volume, in memory."""
+    lattice, settings = volume.lattice, volume.planes.settings
     slots = np.empty((lattice.depth, *lattice.plane.bounds.shape), np.uint8)
     left = 0
-
-    def work(task: BoxBlock) -> int:
-        part = compute_slots(volume, task.read)
-        write = lattice.voxels(task.write)
-        crop = write.relative_to(lattice.voxels(part.cells)).slices
-        slots[write.slices] = part.slots[crop]
-        return count_inside(part.orphans, crop)
 
     def done(_task: BoxBlock, orphans: int) -> None:
         nonlocal left
         left += orphans
 
-    threads = workers or default_workers()
-    size = box_cells(lattice, block, threads)
-    tasks = lattice.blocks(size, lattice.slot_halo(reader.settings))
-    run_tasks(work, tasks, workers=threads, done=done)
-    return Supervoxels(slots, lattice, reader.settings, reader.scaling, left)
+    tasks = lattice.blocks(box_cells(lattice, block, workers), lattice.slot_halo(settings))
+    run_tasks(lambda task: write_slots(volume, task, slots), tasks, workers=workers, done=done)
+    return Supervoxels(slots, lattice, settings, volume.planes.scaling, left)
+
+
+def write_slots(volume: VolumeReader, block: BoxBlock, out: Any) -> int:
+    """Write the slots of one block to `out`, (Z, Y, X) uint8 in memory or on disk.
+
+    Returns the number of orphans left over.
+    """
+    lattice = volume.lattice
+    part = compute_slots(volume, block.read)
+    write = lattice.voxels(block.write)
+    crop = write.relative_to(lattice.voxels(part.cells)).slices
+    out[write.slices] = part.slots[crop]
+    return count_inside(part.orphans, crop)
 
 
 def read_volume(
     image: Any,
-    step: int | None,
-    n_segments: int | None,
-    spacing: tuple[float, float, float] | None,
-    mask: Any,
+    step: int | None = None,
+    n_segments: int | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    mask: Any = None,
     **settings: Any,
 ) -> VolumeReader:
     """Open a stack, and choose the lattice that suits its voxels."""
     from gnnseg.io import open_image, require_memory
+    from gnnseg.io.slabs import in_slabs
 
-    source = open_image(image)
+    source = in_slabs(open_image(image))
     require_memory(source)
     ratio = _ratio(source, spacing)
     if step is not None and n_segments is not None:
@@ -172,7 +184,8 @@ def read_volume(
     if n_segments is not None:
         step = _step_for(n_segments, source, ratio)
     made = SlicSettings(step=16 if step is None else step, **settings)
-    reader = make_reader(source, settings=made, mask=mask)
+    taken = None if mask is None else in_slabs(open_image(mask))
+    reader = make_reader(source, settings=made, mask=taken)
     lattice = VolumeLattice(source.num_planes, _planes(made.step, ratio), reader.lattice)
     return VolumeReader(reader, lattice, ratio)
 
@@ -199,31 +212,29 @@ def box_cells(
 def compute_slots(volume: VolumeReader, cells: Box) -> SlotBox:
     """Slots of a box of cells, but for `slic_halo` cells on sides within the volume."""
     lattice, settings = volume.lattice, volume.planes.settings
-    part = _read(volume, lattice.voxels(cells))
+    part = _open_box(volume, lattice.voxels(cells))
     sides = cells.open_sides(lattice.cells)
     slic_volume(part, settings.n_iter, settings.stride, sides)
     inner = cells.shrink(settings.slic_halo, sides)
     crop = lattice.voxels(inner).relative_to(lattice.voxels(cells))
     slots, steps = part.slots[crop.slices].copy(), part.steps
-    del part  # most of a block's memory
+    del part
     left = connect_volume(slots, steps, settings.orphan_rounds, lattice.face_weights)
     return SlotBox(inner, slots, left)
 
 
-def _read(volume: VolumeReader, voxels: Box) -> Volume:
+def _open_box(volume: VolumeReader, voxels: Box) -> Volume:
     """A box of voxels, smoothed, as the clustering takes it."""
     reader, lattice = volume.planes, volume.lattice
-    height, width = voxels.window.grow(MARGIN).shape
-    planes = range(voxels.z0, voxels.z1)
-    work = np.empty((len(planes), reader.scaling.num_channels, height, width), np.int16)
-    taken = np.empty(voxels.shape, np.uint8)
-    for n, z in enumerate(planes):
-        pixels = reader.read(voxels.window, z)
-        work[n], taken[n] = pixels.smooth, pixels.slots
+
+    def read(z: int) -> tuple[np.ndarray, np.ndarray]:
+        pixels = reader.read(voxels.window, voxels.z0 + z)
+        return pixels.smooth, pixels.slots
+
     weight = reader.settings.compactness * reader.scaling.top / (100 * lattice.step)
     return Volume(
-        work=work,
-        slots=taken,
+        planes=read,
+        slots=np.empty(voxels.shape, np.uint8),
         corner=(MARGIN, MARGIN),
         steps=(lattice.step_z, lattice.step),
         weights=(min(weight * volume.ratio, HEAVIEST / lattice.step_z), weight),

@@ -30,14 +30,6 @@ STRAIGHT = {"enet": {"dropout": (0.0, 0.0)}, "unet-classic": {"width": 2, "dropo
 ALL = sorted(NETWORKS)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(name, num_channels=3):
     torch.manual_seed(0)
     return build_network(name, num_channels, 4, TINY[name])

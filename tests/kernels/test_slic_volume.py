@@ -18,8 +18,12 @@ OFFSETS = [(dz, dy, dx) for dz in (-1, 0, 1) for dy in (-1, 0, 1) for dx in (-1,
 def cluster(work, mask, *, steps, n_iter, stride, weights):
     """`work` is (Z, C, H, W); each plane is given a margin of one pixel."""
     wide = np.pad(work, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    slots = np.where(mask, np.uint8(0), np.uint8(MASKED))
-    slic_volume(Volume(wide, slots, (1, 1), steps, weights), n_iter, stride)
+    slots = np.empty(mask.shape, np.uint8)
+
+    def plane(z):
+        return wide[z], np.where(mask[z], np.uint8(0), np.uint8(MASKED))
+
+    slic_volume(Volume(plane, slots, (1, 1), steps, weights), n_iter, stride)
     return slots
 
 

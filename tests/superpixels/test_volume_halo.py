@@ -25,8 +25,8 @@ def noise(seed, depth, top=800):
 
 
 def cluster(work, steps, settings):
-    slots = np.zeros((len(work), SIDE, SIDE), np.uint8)
-    part = Volume(work, slots, (1, 1), steps, (0.05, 0.05))
+    slots, taken = np.empty((len(work), SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    part = Volume(lambda z: (work[z], taken), slots, (1, 1), steps, (0.05, 0.05))
     slic_volume(part, settings.n_iter, settings.stride)
     return slots
 
