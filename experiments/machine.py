@@ -1,5 +1,5 @@
 """What a result was measured on, for scripts."""
 
-from gnnseg.compare.machine import machine_record
+from gnnseg.machine import machine_record
 
 __all__ = ["machine_record"]

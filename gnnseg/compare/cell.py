@@ -18,8 +18,8 @@ from typing import Any
 
 from gnnseg.compare.cells import Cell
 from gnnseg.compare.folder import Folder
-from gnnseg.compare.machine import machine_record
 from gnnseg.errors import DiskError, GnnsegError, MemoryBudgetError, StateError
+from gnnseg.machine import machine_record
 from gnnseg.memory import is_out_of_memory
 from gnnseg.progress import SHOW
 

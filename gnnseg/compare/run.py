@@ -15,12 +15,12 @@ from typing import Any
 from gnnseg.compare.cells import Cell, list_cells
 from gnnseg.compare.config import CompareConfig
 from gnnseg.compare.folder import Folder
-from gnnseg.compare.machine import machine_record
 from gnnseg.compare.sources import open_set
 from gnnseg.compare.summary import Results, summarise
 from gnnseg.compare.trainers import check_options, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.log import LOGGER
+from gnnseg.machine import machine_record
 from gnnseg.pipeline.manifest import lock_folder
 from gnnseg.plain import plain
 from gnnseg.progress import progress_bar

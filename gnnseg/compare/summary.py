@@ -10,7 +10,7 @@ from typing import Any
 
 from gnnseg.compare.cells import Cell
 from gnnseg.compare.folder import Folder
-from gnnseg.compare.machine import machine_name
+from gnnseg.machine import machine_name
 
 Record = dict[str, Any]
 Row = dict[str, Any]
