@@ -151,6 +151,13 @@ def test_other_settings_are_done_anew_with_all_that_follows(again, settings, exe
     assert execute.names == [name for name in NAMES if "perceptron" in name]
 
 
+def test_what_another_model_gave_is_done_again(again, settings, execute):
+    found = record(again, NAMES[0])
+    Folder(again).write(NAMES[0], {**found, "model_id": "that of another training"})
+    compare(make_config(settings()), again, execute=execute)
+    assert execute.names == [NAMES[1], NAMES[7]]
+
+
 def test_after_an_interruption_the_rest_is_done(settings, execute, tmp_path):
     def stop(cell, folder):
         if len(execute.names) == 3:
@@ -194,7 +201,7 @@ def test_a_training_that_fails_leaves_out_what_needs_its_model(again, settings):
     summary = compare(make_config(settings()), again, execute=fail)
     assert "it was raining" in record(again, NAMES[2])["reason"]
     assert [row["model"] for row in summary["accuracy"]] == ["perceptron"]
-    assert NAMES[2] in [row["cell"] for row in summary["failures"]]
+    assert [row["cell"] for row in summary["failures"]] == [NAMES[2], *NAMES[5:7]]
 
 
 def test_errors_inside_a_cell_are_its_result(again, settings, execute):
