@@ -18,7 +18,7 @@ from gnnseg.io import write_rgb_png
 
 PAGES = [
     "install", "first-segmentation", "dataset", "training", "labelling-little", "huge-images",
-    "outputs", "stages", "stacks", "python", "troubleshooting",
+    "stacks", "outputs", "stages", "python", "troubleshooting",
 ]  # fmt: skip
 
 
