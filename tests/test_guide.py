@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from gnnseg import errors
+from gnnseg.blocks import Window
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.io import write_rgb_png
 
 PAGES = [
     "install", "first-segmentation", "dataset", "training", "labelling-little", "huge-images",
-    "outputs", "stages", "comparing", "python", "troubleshooting",
+    "stacks", "outputs", "stages", "comparing", "python", "troubleshooting",
 ]  # fmt: skip
 
 
@@ -43,6 +44,7 @@ def commands(code):
 def write_stand_ins(folder):
     """A small dataset, picture, mask and settings of the names that the guide uses."""
     import tifffile
+    import zarr
 
     for part in ("images", "labels"):
         (folder / "my-set" / part).mkdir(parents=True)
@@ -57,6 +59,10 @@ def write_stand_ins(folder):
     source = SyntheticSource(420, 520, 9)
     pixels = np.moveaxis(source.read(source.bounds), 0, -1)
     tifffile.imwrite(folder / "slide.tif", pixels, photometric="rgb", tile=(128, 128))
+    planes = [SyntheticSource(90, 110, 9).read(Window(0, 90, 0, 110))[0] for _ in range(6)]
+    zarr.create_array(
+        str(folder / "stack.zarr"), data=np.stack(planes), dimension_names=list("zyx")
+    )
     mask = np.zeros((420, 520), np.uint8)
     mask[100:, 50:] = 255
     write_rgb_png(folder / "mask.png", mask)

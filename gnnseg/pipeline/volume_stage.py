@@ -15,6 +15,7 @@ from gnnseg.graph.store import VOLUME_KIND as GRAPH_KIND
 from gnnseg.graph.store import VolumeStore
 from gnnseg.graph.volume import sum_up_volume, volume_features
 from gnnseg.io import open_image
+from gnnseg.kernels.adjacency_volume import CODES
 from gnnseg.kernels.homes_volume import count_homes
 from gnnseg.memory import reused_memory, rss
 from gnnseg.pipeline.plan import Costs, Plan, plan_blocks
@@ -107,15 +108,21 @@ class VolumeStage:
         def least(chunks: int) -> int:
             return max(grid.slot_bytes(chunks), grid.sum_bytes(1) if self.graph else 0)
 
-        costs = Costs(grid.slot_bytes, grid.kept, least, self._scratch_bytes(), grid.chunk)
-        costs = replace(costs, most=grid.most)
+        costs = Costs(
+            size=grid.slot_bytes,
+            kept=grid.kept,
+            least=least,
+            scratch=self._scratch_bytes(),
+            chunk=grid.chunk,
+            most=grid.most,
+        )
         return lambda block: plan_blocks(
             self.reader, costs, budget=budget, base=base, workers=workers, block=block
         )
 
     def _scratch_bytes(self) -> int:
         lattice = self.volume.lattice
-        node = 4 * len(volume_features(self.volume)) + 32 + 8 * 125 if self.graph else 0
+        node = 4 * len(volume_features(self.volume)) + 32 + 8 * CODES if self.graph else 0
         return prod(lattice.voxels(lattice.cells).shape) + node * lattice.num_cells
 
     def work(self, plan: Plan, run: Run, ledger: Ledger) -> None:

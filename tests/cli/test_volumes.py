@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from gnnseg.cli.app import app
 from gnnseg.memory import parse_size
+from gnnseg.pipeline import write_graph
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,7 @@ def make_stack(tmp_path_factory):
 
 
 CELLS = ["--volume", "--step", 2, "--spacing", "2,1,1", "--n-iter", 1]
+SAME = {"volume": True, "step": 2, "spacing": (2, 1, 1), "n_iter": 1}
 """Flat ones, whose chunks are small: 32 x 64 x 64 voxels."""
 
 
@@ -53,11 +55,11 @@ def test_a_killed_graph_goes_on(program, gnnseg_json, make_stack, tmp_path):
     """In either phase, and its blocks are then as many as they were."""
     command, env = program
     whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
-    arguments = ["graph", make_stack((36, 140, 140)), *CELLS, "--workers", 1, "-o"]
-    expected = gnnseg_json(*arguments, whole, "--block", 140)
+    image = make_stack((36, 140, 140))
+    expected = write_graph(image, whole, **SAME, block=140)
+    arguments = ["graph", image, *CELLS, "--workers", 1, "--block", 64, "-o", out]
     for phase in ("slots", "sums"):
-        started = [*command, *map(str, (*arguments, out, "--block", 64))]
-        process = subprocess.Popen(started, env=env)
+        process = subprocess.Popen([*command, *map(str, arguments)], env=env)
         wait_for_marks(process, out, phase, 4)
         process.kill()
         process.wait()
@@ -65,7 +67,7 @@ def test_a_killed_graph_goes_on(program, gnnseg_json, make_stack, tmp_path):
     marks = out.with_name("out.zarr.gnnseg") / "done"
     assert (marks / "slots.jsonl").read_bytes().count(b"\n") == 1 + 18
     assert 4 <= (marks / "sums.jsonl").read_bytes().count(b"\n") - 1 < 18
-    found = gnnseg_json(*arguments, out, "--block", 64)
+    found = gnnseg_json(*arguments)
     assert found["resumed"] is True
     same = ("num_superpixels", "num_edges", "leftover_pixels", "lattice", "cell", "settings")
     assert {key: found[key] for key in same} == {key: expected[key] for key in same}

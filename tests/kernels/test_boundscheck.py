@@ -13,6 +13,7 @@ import gnnseg
 import numpy as np
 from gnnseg.graph import RegionGraph, nearest_graph, whole_table
 from gnnseg.io import open_image
+from gnnseg.kernels.homes_volume import count_homes
 from gnnseg.kernels.paint import count_labels, paint
 from gnnseg.pipeline.refine import Mixture, refine
 from gnnseg.superpixels import SlicSettings, make_reader
@@ -58,6 +59,10 @@ for spacing in ((5, 1, 1), (1, 1, 1), (0.3, 1, 1)):
     regions = gnnseg.supervoxels(volume, block=(4, 8), **made)
     graph = gnnseg.supervoxel_graph(volume, block=(4, 8), **made)
     assert gnnseg.paint(regions, graph.area, fill=0).astype(bool).sum() == graph.area.sum()
+    coarse = graph.table.coarsen(spacing[0]).coarsen(spacing[0])
+    assert coarse.area.sum() == graph.area.sum()
+    steps, cells = regions.lattice.steps[:2], regions.lattice.shape
+    assert count_homes(regions.slots, steps, (0, 0, 0), cells) == (graph.area > 0).sum()
 """
 
 
