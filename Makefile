@@ -26,7 +26,7 @@ demo: $(STAMP)
 	@$(BIN)/gnnseg demo
 
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)
 	@$(BIN)/ruff check

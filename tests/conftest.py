@@ -12,6 +12,9 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Threads of small networks wait for each other: beside other tests, for long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Without a GPU, CUDA kernels run on Numba's simulator, which is chosen before Numba is loaded.
 if not Path("/dev/nvidiactl").exists():
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"

@@ -22,9 +22,7 @@ PROGRAM = [sys.executable, "-c", "from gnnseg.cli import main; main()"]
 def environment(root):
     # Without byte code every process would compile its imports again.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    # Threads of small networks wait for each other: beside other tests, for long.
-    more = {"PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
-    return {**kept, **more}
+    return {**kept, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from gnnseg.progress import SHOW
 
 @pytest.fixture(autouse=True)
 def _no_verbosity(monkeypatch):
-    monkeypatch.delenv("GNNSEG_TRACEBACK", raising=False)
+    monkeypatch.setenv("GNNSEG_TRACEBACK", "")  # which is undone, whatever sets it
     token = SHOW.set("bars")
     yield
     SHOW.reset(token)
