@@ -28,6 +28,8 @@ def main(config: Path, out: Path) -> None:
     summary = compare(make_config(config), out)
     write_report(summary, out / "report.html")
     kept = {key: plain(summary[key]) for key in KEPT}
+    for part in kept["machines"]:
+        del part["folder"]
     (RESULTS / f"{config.stem}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 

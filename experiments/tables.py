@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tables_accuracy as of_accuracy
+import tables_compare as of_compare
 import tables_kernels as of_kernels
 
 HERE = Path(__file__).parent
@@ -32,6 +33,19 @@ def main() -> None:
         DETAILS,
         of_accuracy.costs(results.get("cost")),
         of_accuracy.networks(results),
+        of_compare.beside_networks(results.get("jain_table")),
+        of_compare.large_images(
+            results.get("jain_table"),
+            "Large images",
+            "Seconds, and the peak of the whole process, of the models above:",
+        ),
+        of_compare.large_images(
+            results.get("memory_frontier"),
+            "What fits",
+            "The largest image for a given memory (`experiments/configs/memory_frontier.toml`): "
+            "networks that see an image in one piece (*whole*), in blended tiles, and on "
+            "superpixels. Seconds, and the peak of the whole process, imports included:",
+        ),
         of_accuracy.refinement(results.get("refine")),
         of_accuracy.calibration(results.get("calibration")),
         of_kernels.stages(results.get("bench_kernels")),
