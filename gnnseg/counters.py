@@ -12,6 +12,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+_MOST_OPEN = 512
+"""Events of a device that are kept before those that are over are counted."""
 _IO = re.compile(r"^(rchar|wchar|read_bytes|write_bytes): (\d+)$", re.MULTILINE)
 
 
@@ -76,14 +78,21 @@ class _Device:
             end.record(stream)
             with self._lock:
                 self._open.append((what, start, end))
+                if len(self._open) >= _MOST_OPEN:
+                    self._close([event for event in self._open if event[2].query()])
 
     def totals(self) -> dict[str, Any]:
         with self._lock:
-            for what, start, end in self._open:
-                end.synchronize()
-                self._seconds[what] += start.elapsed_time(end) / 1000
-            self._open.clear()
+            self._close(list(self._open))
             return {**self._totals, **self._seconds}
+
+    def _close(self, events: list[tuple[str, Any, Any]]) -> None:
+        """Count these, waiting for those that are not over."""
+        for event in events:
+            what, start, end = event
+            end.synchronize()
+            self._seconds[what] += start.elapsed_time(end) / 1000
+            self._open.remove(event)
 
 
 _DEVICE = _Device()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -26,11 +27,12 @@ def run_tasks(
     *,
     workers: int = 1,
     done: Callable[[Task, Result], None] = lambda _task, _result: None,
+    stop: threading.Event | None = None,
 ) -> None:
     """Call `work` on each task on `workers` threads; `done` runs here, in the order of completion.
 
     At most `workers` tasks are under way, so memory is bounded. The first error stops the rest and
-    is raised.
+    is raised; tasks under way are waited for, and may end early once `stop` is set.
     """
     if workers < 1:
         raise UsageError(f"workers must be at least 1, got {workers}")
@@ -51,6 +53,8 @@ def run_tasks(
         except BaseException:
             for future in pending:
                 future.cancel()
+            if stop is not None:
+                stop.set()
             raise
 
 

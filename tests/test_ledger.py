@@ -222,6 +222,9 @@ class Clock:
             def synchronize(self):
                 pass
 
+            def query(self):
+                return True
+
             def elapsed_time(self, end):
                 return end.at - self.at
 
@@ -262,6 +265,21 @@ def test_a_device_has_peaks_and_idle_time_of_its_own(monkeypatch):
     assert stages["inner"]["device_idle_share"] == pytest.approx(idle, abs=1e-3)
     assert stages["inner"]["host_to_device_bytes"] == 0
     assert stages["inner"]["host_device_gb_per_second"] is None
+
+
+def test_events_of_a_device_do_not_pile_up(monkeypatch):
+    import torch
+
+    clock = Clock()
+    for name, value in clock.names.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    before = counters.used()
+    for _ in range(3 * counters._MOST_OPEN):
+        with counters.device_work(torch.device("cuda")):
+            clock.now += 1.0
+        assert len(counters._DEVICE._open) <= counters._MOST_OPEN
+    spent = (counters.used() - before).device_seconds
+    assert spent == pytest.approx(3 * counters._MOST_OPEN / 1000)
 
 
 def test_without_a_device_its_figures_are_none():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gnnseg.baselines.networks import check_name
+from gnnseg.baselines.networks import check_name, network_title
+from gnnseg.baselines.tiles import check_tiles
+from gnnseg.errors import UsageError
 from gnnseg.training.learning import LearningConfig, check_settings, gather_settings
 
 
@@ -21,15 +23,27 @@ class CnnConfig(LearningConfig):
     """Crops in a batch."""
     crop: int = Field(256, ge=32, le=4096)
     """Pixels on a side of a crop; an epoch has as many as cover the images once."""
-    tile: int = Field(512, ge=64, le=8192)
+    tile: int = 512
     """Pixels on a side of the tiles that images are segmented in."""
     overlap: int = Field(96, ge=0)
     """Pixels that neighbouring tiles share, at most half a tile."""
 
+    @model_validator(mode="after")
+    def _fits(self) -> CnnConfig:
+        """Whether tiles can overlap so, and nothing is asked for that crops do themselves."""
+        try:
+            check_tiles(self.tile, self.overlap)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        if idle := {"shift", "crop"} & self.augmentation.model_fields_set:
+            raise ValueError(
+                f"the augmentation {min(idle)!r} is of regions: crops lie anywhere as it is"
+            )
+        return self
+
     @property
     def title(self) -> str:
-        options = "".join(f", {name} {value}" for name, value in self.options.items())
-        return f"{self.model}{options}"
+        return network_title(self.model, self.options)
 
 
 def make_cnn_config(file: str | Path | None = None, **given: Any) -> CnnConfig:

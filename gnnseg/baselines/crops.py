@@ -38,6 +38,8 @@ def load_picture(item: Item, num_channels: int) -> Picture:
     """An image and its labels; grey is repeated where there are more channels."""
     image, labels = item.load()
     pixels = image.read(image.bounds)
+    if pixels.dtype == np.float16:  # unknown to what turns and scales them
+        pixels = pixels.astype(np.float32)
     if len(pixels) == 1:
         pixels = np.repeat(pixels, num_channels, axis=0)
     smallest = np.min_scalar_type(max(item.classes.ignore_index, item.classes.num_classes))

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gnnseg.baselines.model import PixelModel
 from gnnseg.errors import InputError
 from gnnseg.io.classes import ClassInfo
@@ -75,7 +77,8 @@ def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> PixelModel:
         training=header["training"],
         temperature=read_temperature(header["temperature"]),
     )
-    if not len(model.mean) == len(model.std) == model.scaling.num_channels:
+    fits = model.mean.shape == model.std.shape == (model.scaling.num_channels,)
+    if not (fits and np.isfinite([model.mean, model.std]).all() and (model.std > 0).all()):
         raise InputError("the model's channels and their statistics do not fit each other")
     load_weights(model.network, tensors)
     return model

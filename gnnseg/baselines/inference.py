@@ -1,15 +1,21 @@
-"""Logits of images that lie in memory."""
+"""Networks on tiles and on the planes of images."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from gnnseg.baselines.tiles import blend
-from gnnseg.blocks import Window
+from gnnseg.baselines.strips import Slab, blended_slabs
+from gnnseg.blocks import CHUNK_PIXELS, Window
 from gnnseg.counters import device_work, moved
+
+if TYPE_CHECKING:
+    from gnnseg.baselines.model import PixelModel
+
+CPU = torch.device("cpu")
 
 
 def tile_logits(network: Any, x: np.ndarray, device: torch.device) -> np.ndarray:
@@ -18,17 +24,38 @@ def tile_logits(network: Any, x: np.ndarray, device: torch.device) -> np.ndarray
         batch = moved(torch.from_numpy(np.ascontiguousarray(x))[None], device)
         with device_work(device):
             found = network(batch.to(memory_format=torch.channels_last))[0]
-        logits: np.ndarray = moved(found, torch.device("cpu")).numpy()
+        logits: np.ndarray = moved(found, CPU).numpy()
     return logits
 
 
-def plane_logits(
-    network: Any, x: np.ndarray, *, tile: int, overlap: int, device: torch.device
-) -> np.ndarray:
-    """Logits (classes, H, W) float32 of an input (C, H, W), blended from tiles."""
+def plane_slabs(
+    model: PixelModel,
+    read: Callable[[Window], np.ndarray],
+    shape: tuple[int, int],
+    *,
+    part: Window | None = None,
+    rows: int = CHUNK_PIXELS,
+    network: Any = None,
+    device: torch.device = CPU,
+) -> Iterator[Slab]:
+    """The logits of a plane of `shape`, or of a part of it, in slabs of some rows.
 
-    def logits_of(window: Window) -> np.ndarray:
-        return tile_logits(network, x[(slice(None), *window.slices)], device)
+    `read` gives the pixels (C, h, w) of a window as they are stored; another `network` may take the
+    place of the model's.
+    """
+    chosen = model.network if network is None else network
 
-    num_classes = len(network.output_bias)
-    return blend(logits_of, x.shape[1:], num_classes, tile=tile, overlap=overlap)
+    def logits_of(window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        x, valid = model.standardise(read(window))
+        return tile_logits(chosen, x, device), valid
+
+    whole = Window(0, shape[0], 0, shape[1])
+    return blended_slabs(
+        logits_of,
+        shape,
+        whole if part is None else part,
+        model.classes.num_classes,
+        tile=model.tile,
+        overlap=model.overlap,
+        rows=rows,
+    )

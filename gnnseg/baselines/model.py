@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.baselines.networks import build_network
+from gnnseg.baselines.networks import build_network, network_title
 from gnnseg.baselines.tiles import check_tiles
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ class PixelModel:
     @property
     def title(self) -> str:
         """The network and its options, in a few words."""
-        options = "".join(f", {name} {value}" for name, value in self.options.items())
-        return f"{self.name}{options}"
+        return network_title(self.name, self.options)
 
     @property
     def num_parameters(self) -> int:

@@ -1,13 +1,11 @@
-"""Where tiles lie, how much each counts where they overlap, and the logits of a whole plane."""
+"""Where tiles lie, and how much each counts where they overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 
 
@@ -20,8 +18,14 @@ class Stretch:
     weight: np.ndarray
 
 
+SMALLEST, LARGEST = 64, 8192
+"""Pixels on a side of a tile."""
+
+
 def check_tiles(tile: int, overlap: int) -> None:
-    """Raise `UsageError` unless tiles of this size can overlap so."""
+    """Raise `UsageError` unless there can be tiles of this size that overlap so."""
+    if not SMALLEST <= tile <= LARGEST:
+        raise UsageError(f"tiles have {SMALLEST} to {LARGEST} pixels on a side, got {tile}")
     if not 0 <= overlap <= tile // 2:
         raise UsageError(f"tiles of {tile} pixels overlap by 0 to {tile // 2}, got {overlap}")
 
@@ -56,41 +60,3 @@ def _ramps(size: int, overlap: int, rises: bool, falls: bool) -> np.ndarray:
     if falls and overlap:
         shape[size - overlap :] = np.minimum(shape[size - overlap :], ramp[::-1])
     return shape
-
-
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """A tile of a plane, and the weight of its rows and columns."""
-
-    window: Window
-    rows: np.ndarray
-    columns: np.ndarray
-
-    @property
-    def weight(self) -> np.ndarray:
-        """Of each pixel, (h, w) float32."""
-        return self.rows[:, None] * self.columns
-
-
-def tiles(height: int, width: int, tile: int, overlap: int) -> Iterator[Tile]:
-    """The tiles of a plane in raster order."""
-    across = stretches(width, tile, overlap)
-    for down in stretches(height, tile, overlap):
-        for right in across:
-            window = Window(down.start, down.stop, right.start, right.stop)
-            yield Tile(window, down.weight, right.weight)
-
-
-def blend(
-    logits_of: Callable[[Window], np.ndarray],
-    shape: tuple[int, int],
-    num_classes: int,
-    *,
-    tile: int,
-    overlap: int,
-) -> np.ndarray:
-    """Logits (classes, H, W) float32 of a plane of `shape`, from those of its tiles."""
-    total = np.zeros((num_classes, *shape), np.float32)
-    for part in tiles(*shape, tile, overlap):
-        total[(slice(None), *part.window.slices)] += logits_of(part.window) * part.weight
-    return total

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from gnnseg.baselines.crops import CropMaker, Picture, prefetched
-from gnnseg.baselines.inference import plane_logits
+from gnnseg.baselines.inference import plane_slabs
 from gnnseg.baselines.loss import PixelLoss
+from gnnseg.blocks import Window
 from gnnseg.counters import device_work, moved
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
@@ -104,35 +105,38 @@ class PixelTrainer(Loop):
 
     def _validate(self) -> float:
         matrix = ConfusionMatrix.zeros(self.model.classes.num_classes)
-        for picture, logits in self._val_logits():
-            matrix += self._matrix(picture, logits)
+        for truth, logits in self._val_slabs():
+            matrix += self._matrix(truth, logits)
         return matrix.miou
 
-    def _val_logits(self) -> Iterator[tuple[Picture, np.ndarray]]:
-        """Each val picture with its logits (classes, H, W)."""
-        network, config = self.state.average.eval(), self.config
+    def _val_slabs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Labels (h, W) and logits (classes, h, W) of rows of the val pictures."""
+        network = self.state.average.eval()
         for picture in self.val:
-            x, _ = self.model.standardise(picture.pixels)
-            logits = plane_logits(
-                network, x, tile=config.tile, overlap=config.overlap, device=self.device
-            )
-            yield picture, logits
 
-    def _matrix(self, picture: Picture, logits: np.ndarray) -> ConfusionMatrix:
+            def read(window: Window, pixels: np.ndarray = picture.pixels) -> np.ndarray:
+                return pixels[(slice(None), *window.slices)]
+
+            shape = picture.labels.shape
+            for slab in plane_slabs(self.model, read, shape, network=network, device=self.device):
+                yield picture.labels[slab.window.slices], slab.logits
+
+    def _matrix(self, truth: np.ndarray, logits: np.ndarray) -> ConfusionMatrix:
         classes = self.model.classes
         labels = logits.argmax(axis=0)
-        return ConfusionMatrix.of(picture.labels, labels, classes.num_classes, classes.ignore_index)
+        return ConfusionMatrix.of(truth, labels, classes.num_classes, classes.ignore_index)
 
     def _finish(self) -> None:
         """Undo the class weights as far as val likes it, and find how sure the network may be."""
         prior = self.loss.prior.cpu().numpy()[:, None, None]
         matrices = [ConfusionMatrix.zeros(len(prior)) for _ in SHIFTS]
         sample: list[tuple[np.ndarray, np.ndarray]] = []
-        every = max(1, sum(p.labels.size for p in self.val) // MOST_SAMPLED)
-        for picture, logits in self._val_logits():
+        share = min(1.0, MOST_SAMPLED / sum(p.labels.size for p in self.val))
+        rng = np.random.default_rng(self.config.seed)
+        for truth, logits in self._val_slabs():
             for n, shift in enumerate(SHIFTS):
-                matrices[n] += self._matrix(picture, logits - shift * prior)
-            sample.append(self._sample(picture, logits, every))
+                matrices[n] += self._matrix(truth, logits - shift * prior)
+            sample.append(self._sample(truth, logits, share, rng))
         mious = [matrix.miou for matrix in matrices]
         best = choose_shift(mious)
         taken = SHIFTS[best] * self.loss.prior
@@ -144,13 +148,11 @@ class PixelTrainer(Loop):
         history.temperature = fit_temperature(shifted)
 
     def _sample(
-        self, picture: Picture, logits: np.ndarray, every: int
+        self, truth: np.ndarray, logits: np.ndarray, share: float, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (n, classes), and the true classes as ones, of some labelled pixels."""
-        labels = picture.labels.ravel()[::every]
-        known = labels != self.loss.ignore_index
-        chosen = logits.reshape(len(logits), -1)[:, ::every][:, known]
-        return chosen.T, np.eye(len(logits), dtype=np.uint8)[labels[known]]
+        """Logits (n, classes), and the true classes as ones, of a share of the labelled pixels."""
+        chosen = (truth != self.loss.ignore_index) & (rng.random(truth.shape) < share)
+        return logits[:, chosen].T, np.eye(len(logits), dtype=np.uint8)[truth[chosen]]
 
 
 def _count(picture: Picture, model: PixelModel) -> np.ndarray:

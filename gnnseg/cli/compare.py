@@ -35,6 +35,9 @@ def compare(
     retry: Annotated[
         bool, typer.Option("--retry", help="Also repeat what failed or was killed.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that have other settings.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the pieces of work and do nothing.")
     ] = False,
@@ -63,7 +66,7 @@ def compare(
         check(settings)
         _show_plan(plan(settings, out), as_json=as_json)
         return
-    summary = run(settings, out, retry=retry)
+    summary = run(settings, out, retry=retry, overwrite=overwrite)
     write_report(summary, out / "report.html")
     _show(summary, out, as_json=as_json)
 

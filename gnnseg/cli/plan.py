@@ -12,6 +12,7 @@ from gnnseg.memory import format_size
 from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import Job
 from gnnseg.pipeline.options import SegmentOptions
+from gnnseg.pipeline.outputs import Outputs
 from gnnseg.pipeline.segment import prepare_any
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def print_plan(
         **{**given, "workers": given["workers"] or default_workers()},
     )
     job = prepare_any(source, model, options, mask)
+    Outputs.at(out).check(job)
     about, words = _regions(job) if isinstance(job, Job) else _bands(job)
     result = {
         "dry_run": True,

@@ -126,7 +126,14 @@ def segment(
     source, net = open_image(image), load_model(model)
     warn_about_scale(source, net)
     if dry_run:
-        given = {"block": block, "workers": workers, "roi": part, **painted}
+        given = {
+            "block": block,
+            "workers": workers,
+            "roi": part,
+            "keep": keep is not None,
+            "label_offset": label_offset,
+            **painted,
+        }
         print_plan(source, net, out, mask=mask, memory=budget, given=given, as_json=as_json)
         return
     result = segment_image(

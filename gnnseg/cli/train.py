@@ -107,7 +107,9 @@ def train(
         "cache": cache,
         "tensorboard": tensorboard,
     }
-    run = _network(model, preset, config, given) if model else _regions(preset, config, given)
+    name = _named_network(model, config)
+    regions = name is None
+    run = _regions(preset, config, given) if regions else _network(name, preset, config, given)
     if overwrite:
         checkpoint.unlink(missing_ok=True)
     trained = run(data, out, checkpoint, plot)
@@ -125,6 +127,15 @@ def train(
         ],
         as_json=as_json,
     )
+
+
+def _named_network(model: str | None, config: Path | None) -> str | None:
+    """The convolutional network that is asked for, on the command line or in the file."""
+    if model is not None or config is None:
+        return model
+    from gnnseg.training.learning import read_toml
+
+    return read_toml(config).get("model")
 
 
 def _regions(preset: str | None, config: Path | None, given: dict[str, Any]) -> Run:
@@ -146,7 +157,9 @@ def _regions(preset: str | None, config: Path | None, given: dict[str, Any]) -> 
     return run
 
 
-def _network(name: str, preset: str | None, config: Path | None, given: dict[str, Any]) -> Run:
+def _network(
+    name: str | None, preset: str | None, config: Path | None, given: dict[str, Any]
+) -> Run:
     """Trains a convolutional network and writes it."""
     if preset is not None:
         raise UsageError("--preset and --model name two models: give one of them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ class Folder:
 
     path: Path
 
-    def claim(self, config: Mapping[str, Any]) -> None:
-        """Make the folder, or take over an earlier comparison's.
+    def claim(self) -> None:
+        """Make the folder, or take over an earlier comparison's, of which nothing changes.
 
-        Raises `StateError` where it is something else.
+        Raises `StateError` where it is something else, or of another format.
         """
         path = self.path
         if path.exists() and not path.is_dir():
@@ -40,11 +40,31 @@ class Folder:
             raise StateError(
                 f"{path}: exists and is no earlier comparison; choose another folder with --out"
             )
+        if about and about.get("format_version") != FORMAT_VERSION:
+            raise StateError(
+                f"{path}: is a comparison of the format {about.get('format_version')} and this "
+                f"version goes on from {FORMAT_VERSION}; choose another folder with --out"
+            )
         with disk_errors(path):
             for part in PARTS:
                 (path / part).mkdir(parents=True, exist_ok=True)
+            if not about:
+                write_json(path / MARKER, {"format_version": FORMAT_VERSION, "kind": KIND})
+
+    def keep(self, config: Mapping[str, Any]) -> None:
+        """Say what the folder's comparison is."""
         about = {"format_version": FORMAT_VERSION, "kind": KIND, "configuration": config}
-        write_json(path / MARKER, about)
+        write_json(self.path / MARKER, about)
+
+    def check(self, cells: Iterable[Cell]) -> None:
+        """Raise `StateError` for a result of the name of a cell, but of other settings."""
+        for cell in cells:
+            found = self.read(cell.name)
+            if found is not None and found["configuration"] != plain(cell.configuration):
+                raise StateError(
+                    f"{self.path}: has a result of {cell.name} with other settings; choose another "
+                    "folder with --out, or --overwrite to replace such results"
+                )
 
     def configuration(self) -> dict[str, Any]:
         """What the folder's comparison was; raises `InputError` where it is none."""
@@ -56,7 +76,9 @@ class Folder:
                 f"{self.path}: has the format {about.get('format_version')} and this version "
                 f"reads {FORMAT_VERSION}"
             )
-        configuration: dict[str, Any] = about["configuration"]
+        configuration: dict[str, Any] | None = about.get("configuration")
+        if configuration is None:
+            raise InputError(f"{self.path}: its comparison has not begun")
         return configuration
 
     def read(self, name: str) -> dict[str, Any] | None:

@@ -35,6 +35,7 @@ def compare(
     out: str | Path,
     *,
     retry: bool = False,
+    overwrite: bool = False,
     execute: Callable[[Cell, Folder], int] | None = None,
 ) -> dict[str, Any]:
     """Carry out a comparison; what is done already is not done again.
@@ -46,6 +47,8 @@ def compare(
         Folder of the results. The same call again goes on where an interrupted one stopped.
     retry : bool
         Also repeat what failed, ran out of memory or was killed.
+    overwrite : bool
+        Replace results of the same names that have other settings.
     execute : callable, optional
         Carries out one cell and returns an exit code; by default in a fresh process.
 
@@ -60,14 +63,18 @@ def compare(
     UsageError, InputError
         A setting or a data set cannot be used, before any work starts.
     StateError
-        The folder holds something else, or another process is at it.
+        The folder holds something else, or results of other settings, or another process is at
+        it.
     """
     execute = execute or run_process
     check(config)
     folder, cells = Folder(Path(out)), list_cells(config)
-    folder.claim(config.model_dump())
+    folder.claim()
     lock = lock_folder(folder.path)
     try:
+        if not overwrite:
+            folder.check(cells)
+        folder.keep(config.model_dump())
         with progress_bar("cells", len(cells)) as bar:
             for cell in cells:
                 bar.advance(0, cell.name)

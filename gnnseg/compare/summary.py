@@ -74,8 +74,9 @@ def accuracy_rows(part: Results) -> list[Row]:
     trained = {_key(r): r for r in part.of_kind("train")}
     groups: dict[tuple[str, str], list[tuple[Record, Record]]] = {}
     for record in part.of_kind("evaluate"):
-        pair = (trained[_key(record)], record)
-        groups.setdefault(_key(record)[:2], []).append(pair)
+        if _key(record) in trained:  # folders may be copied in parts
+            pair = (trained[_key(record)], record)
+            groups.setdefault(_key(record)[:2], []).append(pair)
     return [_accuracy(part.label, key, pairs) for key, pairs in groups.items()]
 
 

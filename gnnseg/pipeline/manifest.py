@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,11 +103,12 @@ class Run:
         *,
         workers: int,
         most_kept: int | None = None,
+        stop: threading.Event | None = None,
     ) -> dict[str, Any]:
         """Run the blocks of a phase that are not yet done; what all of them returned, added up.
 
         Freed memory goes back to the system after the phase, and after a block where more than
-        `most_kept` bytes are held.
+        `most_kept` bytes are held. Where the run ends early, `stop` is set for blocks under way.
         """
         marks = Marks.open(self._marks(name), tiling)
         if marks.count:
@@ -122,7 +124,7 @@ class Run:
                     bar.advance()
 
                 if not marks.complete:
-                    run_tasks(work, tiling.tasks(done=marks), workers=workers, done=done)
+                    run_tasks(work, tiling.tasks(done=marks), workers=workers, done=done, stop=stop)
         finally:
             marks.close()
         trim()

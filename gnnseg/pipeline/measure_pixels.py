@@ -4,34 +4,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from gnnseg.baselines.inference import plane_logits
+from gnnseg.baselines.inference import plane_slabs
 from gnnseg.metrics import Calibration, ConfusionMatrix
 from gnnseg.pipeline.counts import Counts, surety
+from gnnseg.pipeline.pixel_plan import AT_ONCE
 
 if TYPE_CHECKING:
     from gnnseg.baselines.model import PixelModel
+    from gnnseg.baselines.strips import Slab
     from gnnseg.datasets.item import Item
 
 
 def measure_pixels(item: Item, model: PixelModel) -> Counts:
-    """Counts of the prediction; pixels that are not finite are left unlabelled, as in `segment`."""
+    """Counts of the prediction; pixels that are not finite are left unlabelled, as in `segment`.
+
+    The logits of a slab of rows are held at a time.
+    """
     image, truth = item.load()
-    ignore = item.classes.ignore_index
-    x, valid = model.standardise(image.read(image.bounds))
-    logits = plane_logits(
-        model.network, x, tile=model.tile, overlap=model.overlap, device=torch.device("cpu")
-    )
-    prediction = logits.argmax(axis=0)
-    if valid is not None:
-        prediction[~valid] = ignore
+    total = Counts.zeros(model.classes.num_classes)
+    for slab in plane_slabs(model, image.read, truth.shape):
+        total += _count(slab, truth[slab.window.slices], model)
+    return total
+
+
+def _count(slab: Slab, truth: np.ndarray, model: PixelModel) -> Counts:
+    """Counts of a slab, some rows at a time."""
+    total = Counts.zeros(model.classes.num_classes)
+    step = max(1, AT_ONCE // slab.window.shape[1])
+    for row in range(0, len(truth), step):
+        rows = slice(row, row + step)
+        total += _count_rows(slab.logits[:, rows], slab.valid[rows], truth[rows], model)
+    return total
+
+
+def _count_rows(
+    logits: np.ndarray, valid: np.ndarray, truth: np.ndarray, model: PixelModel
+) -> Counts:
+    ignore = model.classes.ignore_index
+    prediction = np.where(valid, logits.argmax(axis=0), ignore)
     known = (truth != ignore) & (prediction != ignore)
-    flat = logits[:, known].T
-
-    def calibration(temperature: float) -> Calibration:
-        right = (truth == prediction)[known]
-        return Calibration.of(right, *surety(flat, temperature))
-
+    right, flat = (truth == prediction)[known], logits[:, known].T
     matrix = ConfusionMatrix.of(truth, prediction, model.classes.num_classes, ignore)
-    return Counts(matrix, None, calibration(model.temperature), calibration(1.0), matrix, ())
+    sure, unsure = (
+        Calibration.of(right, *surety(flat, temperature))
+        for temperature in (model.temperature, 1.0)
+    )
+    return Counts(matrix, None, sure, unsure, matrix, ())

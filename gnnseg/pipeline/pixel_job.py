@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from gnnseg.baselines.file import fingerprint
-from gnnseg.baselines.inference import tile_logits
-from gnnseg.baselines.tiles import stretches
+from gnnseg.baselines.inference import CPU, tile_logits
 from gnnseg.blocks import CHUNK_PIXELS, Window
-from gnnseg.errors import UsageError
+from gnnseg.errors import MemoryBudgetError, UsageError
 from gnnseg.execution import default_workers, one_torch_thread
 from gnnseg.io import open_image, require_memory
 from gnnseg.memory import rss
 from gnnseg.pipeline.job import check_roi, run_settings
-from gnnseg.pipeline.pixel_plan import PixelPlan, plan_bands
+from gnnseg.pipeline.pixel_plan import Bands, PixelPlan, plan_bands
 from gnnseg.pipeline.plan import check_block
+from gnnseg.pipeline.tiling import Task, Tiling
 from gnnseg.superpixels import check_mask
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.pipeline.manifest import Run
     from gnnseg.pipeline.options import SegmentOptions
-
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -38,16 +35,22 @@ class Sources:
     image: ImageSource
     mask: ImageSource | None
 
+    @property
+    def all(self) -> tuple[ImageSource, ...]:
+        """Those that there are, the image first."""
+        return (self.image,) if self.mask is None else (self.image, self.mask)
+
 
 @dataclass(frozen=True)
 class PixelJob:
-    """Everything that is settled before the first tile."""
+    """Everything that is settled before the first tile; `base` is the memory held before."""
 
     reader: Sources
     model: PixelModel
     roi: Window
     options: SegmentOptions
     plan: PixelPlan
+    base: int
 
     chunk = CHUNK_PIXELS
     """Pixels on a side of a chunk of the output."""
@@ -58,9 +61,34 @@ class PixelJob:
         image = self.reader.image
         return (*((image.num_planes,) if image.is_stack else ()), *self.roi.shape)
 
-    def resumed(self, _run: Run) -> PixelJob:
-        """The same: bands of another width are done anew, to the same labels."""
-        return self
+    @property
+    def bands(self) -> Bands:
+        """How the image may be cut."""
+        return _bands(self.reader.image, self.roi, self.model, self.chunk)
+
+    @property
+    def tiling(self) -> Tiling:
+        """The bands of all planes: those above each other count as further planes."""
+        columns = -(-self.roi.shape[1] // self.chunk)
+        planes = self.bands.rows * self.reader.image.num_planes
+        return Tiling(Window(0, 1, 0, columns), self.plan.band_chunks, planes=planes)
+
+    def band(self, task: Task) -> tuple[int, Window]:
+        """The plane and the pixels of a band."""
+        plane, row = divmod(task.plane, self.bands.rows)
+        return plane, self.bands.part(row, task.block.write.slices[1])
+
+    def resumed(self, run: Run) -> PixelJob:
+        """The same in the bands of an earlier run, where they fit and no others are asked for."""
+        chunks = run.plan.get("paint")
+        if self.options.block is not None or chunks in (None, self.plan.band_chunks):
+            return self
+        options = replace(self.options, block=chunks * CHUNK_PIXELS)
+        try:
+            plan = plan_bands(self.reader.all, self.model, options, self.bands, self.base)
+        except MemoryBudgetError:
+            return self
+        return replace(self, plan=plan)
 
     def figures(self, _run: Run) -> dict[str, int]:
         """There is nothing to count but pixels."""
@@ -85,8 +113,15 @@ def prepare_pixels(
     check_block(options.block)
     roi = check_roi(options.roi, Window(0, image.height, 0, image.width))
     _load(model)
-    plan = plan_bands(image, sources.mask, model, options, rss() + options.held)
-    return PixelJob(sources, model, roi, options, plan)
+    base = rss() + options.held
+    bands = _bands(image, roi, model, PixelJob.chunk)
+    plan = plan_bands(sources.all, model, options, bands, base)
+    return PixelJob(sources, model, roi, options, plan, base)
+
+
+def _bands(image: ImageSource, roi: Window, model: PixelModel, chunk: int) -> Bands:
+    shape = image.height, image.width
+    return Bands(shape, roi, image.num_planes, chunk, model.tile, model.overlap)
 
 
 def _load(model: PixelModel) -> None:
@@ -112,16 +147,4 @@ def estimate_pixel_seconds(job: PixelJob) -> float:
 
 def num_tiles(job: PixelJob) -> int:
     """Tiles that go through the network, those of two bands twice."""
-    model, image, roi = job.model, job.reader.image, job.roi
-    side = job.plan.band_chunks * job.chunk
-    rows = touching(stretches(image.height, model.tile, model.overlap), roi.y0, roi.y1)
-    columns = stretches(image.width, model.tile, model.overlap)
-    across = sum(
-        len(touching(columns, x, min(x + side, roi.x1))) for x in range(roi.x0, roi.x1, side)
-    )
-    return len(rows) * across * image.num_planes
-
-
-def touching(parts: Any, start: int, stop: int) -> list[Any]:
-    """The stretches of an axis that share pixels with `start` to `stop`."""
-    return [part for part in parts if part.start < stop and part.stop > start]
+    return job.bands.tiles(job.plan.band_chunks)

@@ -128,7 +128,8 @@ class VolumeStage:
     def work(self, plan: Plan, run: Run, ledger: Ledger) -> None:
         """Run the phases: slots, and then sums of regions or their number."""
         arrays = open_arrays(run, self._create, self._open)
-        grid, options = self.grid, {"workers": plan.workers, "most_kept": plan.most_kept}
+        grid = self.grid
+        options: dict[str, Any] = {"workers": plan.workers, "most_kept": plan.most_kept}
         run.remember("slots", plan.region_chunks)
         with ledger.stage("slots"):
             tiling = grid.slot_tiling(plan.region_chunks)

@@ -46,7 +46,7 @@ class LearningConfig(BaseModel):
     """Single ranges, over those of `augment`."""
     patience: int = Field(20, ge=1)
     """Epochs without a better val mIoU before training stops."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     tensorboard: Path | None = Field(None, exclude=True)
     """Folder that events for TensorBoard are written to."""
@@ -77,6 +77,8 @@ def check_settings(kind: type[Config], values: dict[str, Any]) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if not where:  # several settings that do not fit each other
+            raise UsageError(first["msg"].removeprefix("Value error, ")) from error
         raise UsageError(
             f"training setting {where!r}: {first['msg']}, got {first['input']!r}; "
             f"the settings are {', '.join(kind.model_fields)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -75,9 +74,7 @@ class TensorBoardLog:
         writer = require_tensorboard()
         self._writer = writer(str(folder), purge_step=first_epoch)
         self._written = first_epoch
-        self._writer.add_text(
-            "config", f"```json\n{json.dumps(config.model_dump(), indent=1)}\n```"
-        )
+        self._writer.add_text("config", f"```json\n{config.model_dump_json(indent=1)}\n```")
 
     def __call__(self, history: History) -> None:
         for epoch in range(self._written, len(history.loss)):

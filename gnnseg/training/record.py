@@ -19,7 +19,7 @@ def training_record(
     """Configuration, versions, time and figures by epoch, ready for JSON."""
     return {
         "dataset": Path(dataset).name,
-        "config": config.model_dump(),
+        "config": config.model_dump(mode="json"),
         "versions": {name: version(name) for name in _PACKAGES},
         "seconds": round(seconds, 3),
         "epochs": len(history.loss),

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
-import torch
 import zarr
 
 import gnnseg
-from gnnseg.baselines.inference import plane_logits
+from gnnseg.baselines import inference
+from gnnseg.baselines.inference import CPU, tile_logits
+from gnnseg.baselines.tiles import stretches
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.io import open_image
-from gnnseg.pipeline import bands
+from gnnseg.pipeline import pixel_plan
 from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.pixel_job import PixelJob
 from gnnseg.pipeline.segment import prepare_any
 
-HEIGHT, WIDTH = 230, 300
+HEIGHT, WIDTH, CLASSES = 230, 300, 3
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    """Bands of 48 pixels or more, in an image of several."""
+    """Bands of 48 x 96 pixels or more, in an image of several."""
     monkeypatch.setattr(PixelJob, "chunk", 48)
+    monkeypatch.setattr(pixel_plan, "TALL", 2)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +47,15 @@ def labels_of(path):
 
 
 def whole(model, pixels):
-    """Logits (classes, Y, X) without bands, files or masks."""
+    """Logits (classes, Y, X) without bands, slabs, files or masks."""
     x, _ = model.standardise(pixels)
-    given = {"tile": model.tile, "overlap": model.overlap, "device": torch.device("cpu")}
-    return plane_logits(model.network, x, **given)
+    total = np.zeros((CLASSES, *x.shape[1:]), np.float32)
+    for down in stretches(x.shape[1], model.tile, model.overlap):
+        for right in stretches(x.shape[2], model.tile, model.overlap):
+            part = slice(None), slice(down.start, down.stop), slice(right.start, right.stop)
+            logits = tile_logits(model.network, x[part], CPU)
+            total[part] += logits * (down.weight[:, None] * right.weight)
+    return total
 
 
 @pytest.mark.parametrize("block", [1024, 2048, 4096, 99_999])
@@ -113,34 +124,87 @@ def test_a_stack_is_its_planes_and_grey_is_colour(model, pixels, tmp_path):
         np.testing.assert_array_equal(labels[plane], expected)
 
 
+@pytest.mark.parametrize("y0", range(40, 113, 3))
+def test_a_part_may_begin_at_any_row(model, pixels, tmp_path, y0):
+    out, roi = tmp_path / "part.zarr", ((y0, min(y0 + 50, HEIGHT)), (10, 30))
+    gnnseg.segment(image_of(pixels), model, out, roi=roi)
+    expected = whole(model, pixels).argmax(axis=0)[slice(*roi[0]), slice(*roi[1])]
+    np.testing.assert_array_equal(labels_of(out), expected)
+
+
 class KilledError(Exception):
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize("tiles_before", [0, 3, 11, 20])
-def test_the_same_call_goes_on_after_a_kill(
-    model, make_model, pixels, tmp_path, monkeypatch, tiles_before
-):
-    out, count, real = tmp_path / "labels.tif", iter(range(1000)), bands.tile_logits
+def die_at(monkeypatch, tile, how):
+    """Let `how` happen when the network is to see that tile, counted from 0."""
+    count, real = iter(range(1000)), inference.tile_logits
 
-    def dies(network, x, device):
-        if next(count) == tiles_before:
-            raise KilledError
+    def counted(network, x, device):
+        if next(count) == tile:
+            how()
         return real(network, x, device)
 
-    given = {"block": 1024, "workers": 1}
+    monkeypatch.setattr(inference, "tile_logits", counted)
+
+
+def die():
+    raise KilledError
+
+
+@pytest.mark.parametrize("tile", [0, 3, 11, 30, 45])
+@pytest.mark.parametrize(("first", "second"), [(1024, 1024), (1024, 3072), (3072, 2048)])
+def test_another_call_goes_on_after_a_kill_in_bands_of_any_width(
+    model, make_model, pixels, tmp_path, monkeypatch, tile, first, second
+):
+    out = tmp_path / "labels.tif"
     with monkeypatch.context() as patch:
-        patch.setattr(bands, "tile_logits", dies)
+        die_at(patch, tile, die)
         with pytest.raises(KilledError):
-            gnnseg.segment(image_of(pixels), model, out, **given)
+            gnnseg.segment(image_of(pixels), model, out, block=first, workers=1)
     assert not out.exists()
     with pytest.raises(StateError, match="model"):
-        gnnseg.segment(image_of(pixels), make_model(temperature=2.0), out, **given)
-    result = gnnseg.segment(image_of(pixels), model, out, **given)
+        gnnseg.segment(image_of(pixels), make_model(temperature=2.0), out, block=second)
+    result = gnnseg.segment(image_of(pixels), model, out, block=second)
     assert result["resumed"]
+    assert sum(row["pixels"] for row in result["classes"]) == HEIGHT * WIDTH
     straight = tmp_path / "straight.tif"
-    gnnseg.segment(image_of(pixels), model, straight, **given)
+    gnnseg.segment(image_of(pixels), model, straight)
     assert out.read_bytes() == straight.read_bytes()
+
+
+def test_a_resumed_run_has_the_bands_it_had(model, pixels, tmp_path, monkeypatch):
+    out = tmp_path / "labels.zarr"
+    with monkeypatch.context() as patch:
+        die_at(patch, 30, die)
+        with pytest.raises(KilledError):
+            gnnseg.segment(image_of(pixels), model, out, block=1024, workers=1)
+    seen, real = [], inference.tile_logits
+
+    def counted(*given):
+        seen.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(inference, "tile_logits", counted)
+    result = gnnseg.segment(image_of(pixels), model, out)
+    assert result["plan"]["band_chunks"] == 1
+    assert 0 < len(seen) < result["stages"]["paint"]["tiles"] - 12
+
+
+def test_ctrl_c_does_not_wait_for_a_band(model, pixels, tmp_path, monkeypatch):
+    out, seen = tmp_path / "labels.zarr", []
+    die_at(monkeypatch, 6, lambda: os.kill(os.getpid(), signal.SIGINT))
+    real = inference.tile_logits
+
+    def slow(network, x, device):
+        seen.append(1)
+        time.sleep(0.05)
+        return real(network, x, device)
+
+    monkeypatch.setattr(inference, "tile_logits", slow)
+    with pytest.raises(KeyboardInterrupt):
+        gnnseg.segment(image_of(pixels), model, out, block=1024, workers=2)
+    assert len(seen) < 16
 
 
 def test_what_is_about_regions_is_refused(model, pixels, tmp_path):
@@ -161,11 +225,16 @@ def test_a_budget_that_is_too_small_is_refused_before_work(model, pixels, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_more_memory_makes_wider_bands_and_more_threads(model, pixels):
-    def plan(memory):
-        options = SegmentOptions(memory=memory, workers=2)
-        return prepare_any(image_of(pixels), model, options).plan
+def plan_of(model, pixels, memory, workers=2):
+    options = SegmentOptions(memory=memory, workers=workers)
+    return prepare_any(image_of(pixels), model, options).plan
 
-    plans = [plan(4 * 2**30 + n * 2**30) for n in range(2)]
-    assert plans[0].workers == plans[1].workers == 2
-    assert plans[0].projected_bytes <= 4 * 2**30
+
+def test_bands_are_cut_so_that_all_threads_have_work(model, pixels):
+    assert plan_of(model, pixels, 4 * 2**30, workers=1).band_chunks == 4
+    for workers in (2, 3):
+        plan = plan_of(model, pixels, 4 * 2**30, workers)
+        assert plan.workers == workers
+        assert plan.projected_bytes <= 4 * 2**30
+    small = plan_of(model, pixels[:, :40, :40], 4 * 2**30)
+    assert (small.workers, small.band_chunks) == (1, 4)

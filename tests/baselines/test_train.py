@@ -123,6 +123,10 @@ def test_the_minutes_bound_a_training(dataset):
         ({"step": 8}, "'step'"),
         ({"crop": 8}, "'crop'"),
         ({"optimiser": "adam"}, "'optimiser'"),
+        ({"seed": 2**32}, "'seed'"),
+        ({"seed": -1}, "'seed'"),
+        ({"tile": 128, "overlap": 65}, "^tiles of 128 pixels overlap by 0 to 64, got 65"),
+        ({"augmentation": {"shift": 3}}, "^the augmentation 'shift' is of regions"),
     ],
 )
 def test_wrong_settings_are_named(given, message):
@@ -134,12 +138,25 @@ def test_an_encoder_may_start_from_weights_in_a_file(dataset, tmp_path, monkeypa
     given = tmp_path / "vgg16.safetensors"
     with pytest.raises(UsageError, match="unet has no encoder of VGG-16"):
         run(dataset, vgg16=given)
+    given.touch()
     loaded = []
     monkeypatch.setattr(
         tiny_net, "load_vgg16", lambda _self, path: loaded.append(path), raising=False
     )
-    run(dataset, vgg16=given, epochs=1)
+    model = run(dataset, vgg16=given, epochs=1)
     assert loaded == [given]
+    save_pixel_model(model, tmp_path / "m.safetensors")
+    found = load_pixel_model(tmp_path / "m.safetensors")
+    assert found.training["config"]["vgg16"] == str(given)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "uint16"])
+def test_images_of_other_types_are_learnt_from(dtype):
+    rng = np.random.default_rng(0)
+    labels = [np.kron(rng.integers(0, 2, (3, 3)), np.ones((20, 20))).astype(np.uint8)] * 2
+    images = [(100 + 50 * label + rng.random(label.shape)).astype(dtype) for label in labels]
+    model = baselines.train(images, labels, augment="street", **{**SETTINGS, "epochs": 1})
+    assert np.isfinite(model.training["history"]["loss"]).all()
 
 
 def test_a_file_holds_the_whole_model(model, tmp_path):
@@ -169,6 +186,7 @@ def test_a_file_of_regions_is_no_network(tmp_path):
         ("temperature", 0, "temperature must be above 0"),
         ("model", "resnet", "no network is named"),
         ("overlap", 60, "overlap by 0 to 32"),
+        ("tile", 0, "64 to 8192 pixels"),
         ("classes", None, "class"),
         ("scaling", {}, "no readable model"),
     ],
@@ -181,6 +199,14 @@ def test_damaged_files_are_refused(model, tmp_path, key, value, message, monkeyp
         header = json.loads(file.metadata()["gnnseg"])
     save_file(load_file(path), path, {"gnnseg": json.dumps({**header, key: value})})
     with pytest.raises(InputError, match=message):
+        load_pixel_model(path)
+
+
+@pytest.mark.parametrize("std", [[1.0, 0.0, 1.0], [1.0, np.nan, 1.0], [1.0, 1.0]])
+def test_statistics_that_cannot_be_are_refused(model, tmp_path, std):
+    path = tmp_path / "m.safetensors"
+    save_pixel_model(replace(model, std=np.array(std, np.float32)), path)
+    with pytest.raises(InputError, match="statistics do not fit"):
         load_pixel_model(path)
 
 

@@ -58,4 +58,9 @@ def test_what_does_not_fit_is_refused(gnnseg, dataset, network, tmp_path):
     image = dataset / "images" / "5.png"
     suggest = ("suggest", image, "-m", network["model"], "-o", tmp_path / "next.json")
     assert "is a convolutional network" in gnnseg(*suggest, code=3).stderr
-    assert list(tmp_path.iterdir()) == []
+    segment = ("segment", image, "-m", network["model"], "-o", tmp_path / "labels.png", "--dry-run")
+    assert "is about regions" in gnnseg(*segment, "--keep", tmp_path / "kept", code=2).stderr
+    named = tmp_path / "named.toml"
+    named.write_text('model = "lenet"\n')
+    assert "no network is named" in gnnseg(*train, "--config", named, code=2).stderr
+    assert list(tmp_path.iterdir()) == [named]

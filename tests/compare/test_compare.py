@@ -144,11 +144,34 @@ def test_what_is_lost_or_cut_off_is_done_again(again, settings, execute):
     assert execute.names == [NAMES[1], *NAMES[7:]]
 
 
-def test_other_settings_are_done_anew_with_all_that_follows(again, settings, execute):
+def test_results_of_other_settings_are_kept_unless_told_otherwise(again, settings, execute):
     changed = settings()
     changed["models"][0]["training"]["epochs"] = 1
-    compare(make_config(changed), again, execute=execute)
+    before = {path: path.read_bytes() for path in again.rglob("*.json")}
+    with pytest.raises(StateError, match=f"has a result of {NAMES[0]} with other settings"):
+        compare(make_config(changed), again, execute=execute)
+    assert {path: path.read_bytes() for path in again.rglob("*.json")} == before
+    compare(make_config(changed), again, execute=execute, overwrite=True)
     assert execute.names == [name for name in NAMES if "perceptron" in name]
+
+
+def test_a_comparison_may_grow(again, settings, execute):
+    more = settings()
+    more["models"].append({**more["models"][0], "name": "another"})
+    compare(make_config(more), again, execute=execute)
+    assert execute.names
+    assert all("another" in name for name in execute.names)
+
+
+def test_a_folder_of_another_format_is_left_alone(again, settings):
+    (again / "comparison.json").write_text('{"kind": "comparison", "format_version": 99}')
+    with pytest.raises(StateError, match="the format 99"):
+        compare(make_config(settings()), again)
+
+
+def test_a_measurement_without_its_training_has_no_row(again):
+    (again / "cells" / f"{NAMES[0]}.json").unlink()
+    assert len(summarise([load(again)], {})["accuracy"]) == 1
 
 
 def test_what_another_model_gave_is_done_again(again, settings, execute):
@@ -285,7 +308,8 @@ def test_a_merged_report_replaces_an_earlier_one_only(finished, tmp_path):
 def test_spreads_and_means_are_those_of_the_seeds(finished, tmp_path):
     folder = Folder(shutil.copytree(finished[0], tmp_path / "seeds"))
     about = folder.configuration()
-    folder.claim({**about, "seeds": [0, 1]})
+    folder.claim()
+    folder.keep({**about, "seeds": [0, 1]})
     for name in NAMES[:4]:
         found = record(folder.path, name)
         found["configuration"]["seed"] = 1
@@ -315,7 +339,7 @@ def test_a_public_set_is_mirrored_to_the_size(tmp_path, settings, execute):
     config = make_config(settings(datasets=sets, segment={"sizes": [128]}))
     (cell,) = [cell for cell in list_cells(config) if cell.kind == "image"]
     folder = Folder(tmp_path / "out")
-    folder.claim({})
+    folder.claim()
     execute(cell, folder)
     image = open_image(folder.image(cell))
     found = np.moveaxis(image.read(image.bounds), 0, -1)
@@ -328,7 +352,7 @@ def test_a_cell_runs_in_a_process_of_its_own(settings, tmp_path):
     config = make_config(settings(segment={"sizes": [64]}))
     (cell,) = [cell for cell in list_cells(config) if cell.kind == "image"]
     folder = Folder(tmp_path / "out")
-    folder.claim({})
+    folder.claim()
     block = np.ones(2**30, np.uint8)
     assert run_process(cell, folder) == 0
     found = record(folder.path, cell.name)
@@ -341,7 +365,7 @@ def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
     changed["models"][0]["training"] |= {"epochs": 100_000, "patience": 100_000}
     cell = list_cells(make_config(changed))[0]
     folder = Folder(tmp_path / "out")
-    folder.claim({})
+    folder.claim()
     command = [sys.executable, "-m", "gnnseg.compare.cell"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         task = plain({"cell": asdict(cell), "folder": str(folder.path)})

@@ -30,6 +30,15 @@ def check_name(name: Any) -> None:
         )
 
 
+def network_title(name: str, options: dict[str, Any]) -> str:
+    """A network and its options, in a few words.
+
+    >>> network_title("unet", {"width": 8})
+    'unet, width 8'
+    """
+    return "".join([name, *(f", {option} {value}" for option, value in options.items())])
+
+
 def network_class(name: str) -> type[nn.Module]:
     """The class of a network; raises `UsageError` where there is none of that name."""
     check_name(name)
