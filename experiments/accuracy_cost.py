@@ -2,9 +2,9 @@
 
     python experiments/accuracy_cost.py
 
-From `experiments/results/jain_table.json`, which `experiments/comparison.py` writes. Writes
-`docs/images/accuracy_cost.png`. Expected: region models a hundredth of the U-Net's operations to the
-left of it.
+From `experiments/results/jain_table.json` (`experiments/comparison.py`). Writes
+`docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a factor of four and
+more.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
-RESULT, PICTURE = (
-    HERE / "results" / "jain_table.json",
-    HERE.parent / "docs/images/accuracy_cost.png",
-)
+RESULT = HERE / "results" / "jain_table.json"
+PICTURE = HERE.parent / "docs" / "images" / "accuracy_cost.png"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 
