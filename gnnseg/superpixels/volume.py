@@ -245,7 +245,8 @@ def _ratio(source: ImageSource, spacing: tuple[float, float, float] | None) -> f
     """How much longer a voxel is along z than within its plane."""
     if spacing is None:
         size = source.pixel_size or (1.0, 1.0)
-        spacing = (source.plane_spacing or size[0], *size)
+        deep = source.plane_spacing if source.pixel_size else None
+        spacing = (deep or size[0], *size)
     try:
         z, y, x = (float(length) for length in spacing)
     except (TypeError, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -10,7 +12,7 @@ import gnnseg
 from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.superpixels import SlicSettings, VolumeLattice
-from gnnseg.superpixels.volume import box_cells
+from gnnseg.superpixels.volume import box_cells, read_volume
 
 
 def stack(array):
@@ -97,6 +99,12 @@ def test_voxels_as_deep_as_wide_are_taken_from_spacing():
     assert gnnseg.supervoxels(group, n_segments=60, spacing=(4, 1, 1)).lattice.num_cells in range(
         45, 76
     )
+
+
+def test_a_plane_spacing_without_a_pixel_size_tells_nothing():
+    image = replace(stack(noise(2, 6, 40, 40)), plane_spacing=40.0)
+    assert read_volume(image, 8).ratio == 1
+    assert read_volume(replace(image, pixel_size=(4.0, 4.0)), 8).ratio == 10
 
 
 def test_masked_voxels_belong_to_none():
