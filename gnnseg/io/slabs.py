@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 2**20
 """A slab is at most so large, and at least a plane."""
+CODED_AT_ONCE = 10
+"""Chunks that zarr works on at once (its `async.concurrency`)."""
 
 
 class SlabReader:
@@ -73,3 +75,12 @@ def slab_bytes(image: ImageSource, pixels: int) -> int:
         return 0
     plane = pixels * image.num_channels * image.dtype.itemsize
     return 2 * plane * image.reader.depth(plane)
+
+
+def touched(length: int, chunk: int, size: int) -> int:
+    """How many chunks of an axis of some length a part of some size touches at most.
+
+    >>> touched(100, 10, 11), touched(100, 10, 12), touched(100, 10, 100)
+    (2, 3, 10)
+    """
+    return min(-(-length // chunk), (size - 2) // chunk + 2)
