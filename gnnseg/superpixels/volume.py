@@ -10,7 +10,7 @@ import numpy as np
 from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.kernels.connectivity_volume import connect_volume
+from gnnseg.kernels.connectivity_volume import connect_volume, count_in_box
 from gnnseg.kernels.ruler import HEAVIEST
 from gnnseg.kernels.slic_volume import Volume, slic_volume
 from gnnseg.kernels.slots import LAYER, MASKED
@@ -22,7 +22,6 @@ from gnnseg.superpixels.stage import (
     AT_ONCE,
     LEAST_SIDE,
     block_cells,
-    count_inside,
     make_reader,
 )
 
@@ -46,7 +45,10 @@ class VolumeReader:
 
 @dataclass(frozen=True)
 class SlotBox:
-    """Slots (Z, H, W) uint8 of a box of cells, and the orphans (n, 3) that are left, (z, y, x)."""
+    """Slots (Z, H, W) uint8 of a box of cells, and the orphans (n,) that are left.
+
+    These are counted through the slots in raster order.
+    """
 
     cells: Box
     slots: np.ndarray
@@ -159,9 +161,9 @@ def write_slots(volume: VolumeReader, block: BoxBlock, out: Any) -> int:
     lattice = volume.lattice
     part = compute_slots(volume, block.read)
     write = lattice.voxels(block.write)
-    crop = write.relative_to(lattice.voxels(part.cells)).slices
-    out[write.slices] = part.slots[crop]
-    return count_inside(part.orphans, crop)
+    crop = write.relative_to(lattice.voxels(part.cells))
+    out[write.slices] = part.slots[crop.slices]
+    return count_in_box(part.orphans, part.slots.shape, crop.corner, crop.shape)
 
 
 def read_volume(
