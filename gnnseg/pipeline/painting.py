@@ -205,7 +205,7 @@ def _fitting(
         sizes = zip(_chunk_cells(slots, lattice), lattice.shape, strict=True)
         _, rows, columns = around = [min(n + 2 * PAINT_HALO, cells) for n, cells in sizes]
         pixels, homes = prod(slots.chunks), prod(around)
-        slabs = slab_bytes(table, rows * columns)
+        slabs = slab_bytes(table, (rows, columns))
     else:
         pixels, homes = (side + 2 * lattice.step) ** 2, (side // lattice.step + 6) ** 2
         slabs = 0

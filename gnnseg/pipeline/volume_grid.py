@@ -11,6 +11,7 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io.slabs import CODED_AT_ONCE, slab_bytes, touched
 from gnnseg.kernels.adjacency_volume import CODES, LAYERS
 from gnnseg.kernels.region_sums import GEOMETRY
+from gnnseg.kernels.smooth import gaussian_weights
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.plan import CHANNEL_BYTES, SCRATCH_BYTES, native_bytes, sampled_pixels
 from gnnseg.pipeline.tiling import BoxTiling
@@ -113,13 +114,11 @@ class VolumeGrid:
         sizes = lattice.voxels(lattice.cells).shape, self._cut(side, halo), lattice.steps
         return prod(min(size, n * step) for size, n, step in zip(*sizes, strict=True))
 
-    def _plane_pixels(self, side: int, halo: int) -> int:
-        """Pixels of a plane of a block, with the margin of its channels."""
-        sides = (
-            min(size, (side + 2 * halo) * self.volume.lattice.step) + 2 * MARGIN
-            for size in self.volume.lattice.plane.bounds.shape
-        )
-        return prod(sides)
+    def _sides(self, side: int, halo: int, margin: int) -> tuple[int, int]:
+        """Pixels (y, x) of a plane of a block that are read, with a margin."""
+        height, width = self.volume.lattice.plane.bounds.shape
+        wide = (side + 2 * halo) * self.volume.lattice.step + 2 * margin
+        return min(height, wide), min(width, wide)
 
     def slot_bytes(self, chunks: int) -> int:
         """Peak of one block of chunks on its way to slots: while it is clustered, or connected."""
@@ -167,12 +166,14 @@ class VolumeGrid:
     def _passing_bytes(self, side: int, halo: int) -> int:
         """What planes take while they are read."""
         reader = self.volume.planes
-        channels = reader.scaling.num_channels
-        smoothed = 4 * channels if reader.settings.sigma > 0 else 0
+        channels, sigma = reader.scaling.num_channels, reader.settings.sigma
+        smoothed = 4 * channels if sigma > 0 else 0
         plane = native_bytes(reader) + 6 * channels + smoothed + 20
-        pixels = self._plane_pixels(side, halo)
+        margin = MARGIN + gaussian_weights(sigma).size // 2
+        read = self._sides(side, halo, margin)
+        pixels = (read[0] + 2 * margin) * (read[1] + 2 * margin)
         sources = reader.image, reader.mask
-        slabs = sum(slab_bytes(source, pixels) for source in sources if source is not None)
+        slabs = sum(slab_bytes(source, read) for source in sources if source is not None)
         return SCRATCH_BYTES + channels * CHANNEL_BYTES + 2 * pixels * plane + slabs
 
     def _read_bytes(self, side: int, halo: tuple[int, int]) -> int:

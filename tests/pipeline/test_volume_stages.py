@@ -359,3 +359,8 @@ def test_counting_is_part_of_the_plan_of_a_slot_map(monkeypatch):
     assert stage.planner(2**34, 1)(None).workers == 1
     with pytest.raises(MemoryBudgetError, match="use --memory"):
         volume_stage.VolumeStage(stage.volume, graph=False).planner(2**34, 1)(None)
+
+
+def test_a_filter_reads_a_margin_more():
+    sharp, smooth = (stage_of((40, 600, 600), step=8, sigma=s).grid for s in (0.1, 20.0))
+    assert smooth._passing_bytes(16, 8) > 1.4 * sharp._passing_bytes(16, 8)
