@@ -159,7 +159,7 @@ def write_slots(volume: VolumeReader, block: BoxBlock, out: Any) -> int:
     Returns the number of orphans left over.
     """
     lattice = volume.lattice
-    part = compute_slots(volume, block.read)
+    part = compute_slots(volume, block)
     write = lattice.voxels(block.write)
     crop = write.relative_to(lattice.voxels(part.cells))
     out[write.slices] = part.slots[crop.slices]
@@ -211,14 +211,17 @@ def box_cells(
     return layers, *block_cells(lattice.plane, block, workers, depth=depth)
 
 
-def compute_slots(volume: VolumeReader, cells: Box) -> SlotBox:
-    """Slots of a box of cells, but for `slic_halo` cells on sides within the volume."""
+def compute_slots(volume: VolumeReader, block: BoxBlock) -> SlotBox:
+    """Slots of a block, and of the cells around it on which its pieces and orphans depend."""
     lattice, settings = volume.lattice, volume.planes.settings
-    part = _open_box(volume, lattice.voxels(cells))
-    sides = cells.open_sides(lattice.cells)
+    voxels = lattice.voxels(block.read)
+    part = _open_box(volume, voxels)
+    sides = block.read.open_sides(lattice.cells)
     slic_volume(part, settings.n_iter, settings.stride, sides)
-    inner = cells.shrink(settings.slic_halo, sides)
-    crop = lattice.voxels(inner).relative_to(lattice.voxels(cells))
+    along_z, across = lattice.slot_halo(settings)
+    near = along_z - settings.slic_halo, across - settings.slic_halo
+    inner = block.write.grow(near).clip(block.read)
+    crop = lattice.voxels(inner).relative_to(voxels)
     slots, steps = part.slots[crop.slices].copy(), part.steps
     del part
     left = connect_volume(slots, steps, settings.orphan_rounds, lattice.face_weights)
