@@ -84,7 +84,7 @@ def measure(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     )
     group = zarr.open_group(folder / "graph.zarr", mode="w")
     made = {"contrast_top": 1, "names": volume_features(volume)}
-    store = VolumeStore.create(group, lattice, chunk=(grid.table_chunk,) * 3, **made)
+    store = VolumeStore.create(group, lattice, chunk=grid.table_chunk, **made)
     block, near = largest(grid.slot_tiling(1)), largest(grid.sum_tiling(1))
     phases = {
         "slots": (block, grid.slot_bytes(1), lambda: write_slots(volume, block, slots)),

@@ -47,8 +47,9 @@ def connect_volume(
 
     Returns
     -------
-    (n, 3) int64
-        The orphans (z, y, x) that found no main piece, in raster order; they keep their slots.
+    (n,) int32, or int64 where `slots` has 2^31 voxels or more
+        The orphans that found no main piece, counted through the window in raster order; they keep
+        their slots.
     """
     index = np.int32 if slots.size < 1 << 31 else np.int64
     homes = [
@@ -70,9 +71,21 @@ def connect_volume(
         if left == len(waiting) and first == 0:
             break
         waiting = waiting[:left]
-    places = np.stack(np.unravel_index(waiting, slots.shape), axis=1)
-    slots[tuple(places.T)] -= _ORPHAN
-    return places
+    _release(slots, waiting)
+    return waiting
+
+
+@njit(nogil=True, cache=True)
+def count_in_box(places, shape, corner, size):
+    """Count the places, counted through a window of `shape`, that lie in a box of it."""
+    height, width = shape[1:]
+    count = 0
+    for at in places:
+        row, x = divmod(np.int64(at), width)
+        z, y = divmod(row, height)
+        inside = 0 <= z - corner[0] < size[0] and 0 <= y - corner[1] < size[1]
+        count += int(inside and 0 <= x - corner[2] < size[2])
+    return count
 
 
 @njit(nogil=True, cache=True)
@@ -159,6 +172,14 @@ def _list_orphans(slots, listed):
         if _ORPHAN <= flat[at] < MASKED:
             listed[count] = at
             count += 1
+
+
+@njit(nogil=True, cache=True)
+def _release(slots, waiting):
+    """Give the orphans that are left their slots back."""
+    flat = slots.reshape(-1)
+    for at in waiting:
+        flat[at] -= _ORPHAN
 
 
 @njit(nogil=True, cache=True)

@@ -12,6 +12,8 @@ from gnnseg.kernels.slots import LAYER, MASKED
 
 _SLOTS = 25
 """Slots that are no mark."""
+_VOLUME_SLOTS = 5 * LAYER
+"""The same of a volume."""
 _STRIP = 512
 """Pixels of a row that are painted at once."""
 
@@ -120,20 +122,23 @@ def paint_volume(slots, steps, values, first, fill, out):
     first : (z, y, x) int
         Where the window's first cell lies in `values`.
     fill : same type as `values`
-        Value of masked voxels.
+        Value of masked voxels, and of those whose slot is no slot or leads out of `values`.
     out : (Z, H, W), same type as `values`
     """
-    columns = np.arange(slots.shape[2]) // steps[1] + first[2] - 2
+    layers, rows, columns = values.shape
+    first_x = np.arange(slots.shape[2]) // steps[1] + first[2] - 2
     for z in range(slots.shape[0]):
         for y in range(slots.shape[1]):
             cell_z, cell_y = z // steps[0] + first[0] - 2, y // steps[1] + first[1] - 2
             for x in range(slots.shape[2]):
                 slot = np.int64(slots[z, y, x])
-                if slot == MASKED:
-                    out[z, y, x] = fill
+                home_z, home_y = cell_z + slot // LAYER, cell_y + slot % LAYER // 5
+                home_x = first_x[x] + slot % 5
+                inside = 0 <= home_z < layers and 0 <= home_y < rows and 0 <= home_x < columns
+                if slot < _VOLUME_SLOTS and inside:
+                    out[z, y, x] = values[home_z, home_y, home_x]
                 else:
-                    home_y = cell_y + slot % LAYER // 5
-                    out[z, y, x] = values[cell_z + slot // LAYER, home_y, columns[x] + slot % 5]
+                    out[z, y, x] = fill
 
 
 @njit(nogil=True, cache=True)

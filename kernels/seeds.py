@@ -89,6 +89,15 @@ def _add_row(work, slots, y, away, column):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def mark_taken(slots, step, taken):
+    """Write True for each cell in which a pixel takes part."""
+    for y in range(slots.shape[0]):
+        for x in range(slots.shape[1]):
+            if slots[y, x] != MASKED:
+                taken[y // step, x // step] = True
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def add_rest(work, corner, slots, step, rest, sums):
     """Add up all pixels of the cells in `rest`: those of which no round looks at any."""
     height, width = slots.shape

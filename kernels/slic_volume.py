@@ -14,7 +14,7 @@ import numpy as np
 
 from gnnseg.kernels.assign import assign
 from gnnseg.kernels.ruler import QUARTERS, make_ruler
-from gnnseg.kernels.seeds import add_cells, add_rest, take_sample
+from gnnseg.kernels.seeds import add_cells, add_rest, mark_taken, take_sample
 from gnnseg.kernels.slic import inner_cells, settle, update_shift
 from gnnseg.kernels.slots import FIRST, LAYER
 
@@ -75,6 +75,7 @@ def slic_volume(
     `n_iter`, `stride` (of rows and columns; all planes are looked at) and `open_sides` (at both
     ends of each axis) are as for a plane. A cell of a volume starts with the mean of its voxels, as
     that of a plane does. Planes are read twice: what the rounds look at is kept of the first time.
+    Those of a layer where a cell has voxels, but none that the rounds look at, are read once more.
     """
     stride = stride if n_iter > 0 else 1
     ruler = make_ruler(volume.steps[1], volume.weights[1])
@@ -160,6 +161,16 @@ class _Centres:
         return (self.colour[inside], self.place[inside], active, away), layers
 
 
+def _without_sample(volume: Volume, sums: np.ndarray) -> np.ndarray:
+    """The cells with voxels that take part, of which rounds look at none."""
+    none, step_z = sums[..., 0] == 0, volume.steps[0]
+    found = np.zeros(none.shape, np.bool_)
+    for z, slots in enumerate(volume.slots):
+        if none[z // step_z].any():
+            mark_taken(slots, volume.steps[1], found[z // step_z])
+    return none & found
+
+
 def _seed(volume: Volume, samples: list[tuple[np.ndarray, np.ndarray]], stride: int) -> _Centres:
     """A cell starts with the mean of its voxels that rounds look at, or else of all of them."""
     cells, (step_z, step) = volume.cells, volume.steps
@@ -177,7 +188,7 @@ def _seed(volume: Volume, samples: list[tuple[np.ndarray, np.ndarray]], stride: 
         add_cells(*sample, step, stride, sums[z // step_z])
         depth[z // step_z] += (sums[z // step_z, ..., 0] - before) * (step_z + z % step_z)
     centres.move(sums, depth, QUARTERS * (stride - 1) // 2)
-    rest = sums[..., 0] == 0
+    rest = _without_sample(volume, sums)
     if rest.any():
         more, depth = centres.no_sums()
         for z, slots in enumerate(volume.slots):

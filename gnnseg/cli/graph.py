@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gnnseg.cli.options import AsJson, ImagePath, OutPath
-from gnnseg.cli.output import emit, seconds
+from gnnseg.cli.output import cell_row, emit, seconds
 
 
 def graph(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **options: Any) -> None:
@@ -16,6 +16,7 @@ def graph(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **options:
     result = write_graph(image, out, **options)
     rows = [
         ("output", result["output"]),
+        cell_row(result),
         ("superpixels", f"{result['num_superpixels']:,}"),
         ("edges", f"{result['num_edges']:,}"),
         ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),

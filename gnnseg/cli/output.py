@@ -32,6 +32,15 @@ def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
             print(f"{'':<{width}}  {line}")  # noqa: T201
 
 
+def cell_row(result: Mapping[str, Any]) -> tuple[str, str]:
+    """The size of a cell (z, y, x) in voxels; without a value where planes are worked on.
+
+    >>> cell_row({"cell": [2, 8, 8]})
+    ('cell', '2 x 8 x 8')
+    """
+    return "cell", " x ".join(map(str, result.get("cell", ())))
+
+
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Rows in columns: the first to the left, the others to the right.
 

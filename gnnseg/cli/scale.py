@@ -11,16 +11,6 @@ if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
 
-_MICROMETERS = {
-    "picometer": 1e-6,
-    "angstrom": 1e-4,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "inch": 25_400.0,
-    "meter": 1e6,
-}
 TOLERANCE = 0.05
 
 
@@ -46,7 +36,9 @@ def warn_about_scale(
 
 def pixel_size_um(image: ImageSource) -> tuple[float, float] | None:
     """The pixel size (y, x) in micrometres, None where the file does not tell."""
-    factor = _MICROMETERS.get(image.unit or "")
+    from gnnseg.io.units import MICROMETERS
+
+    factor = MICROMETERS.get(image.unit or "")
     if image.pixel_size is None or factor is None:
         return None
     return image.pixel_size[0] * factor, image.pixel_size[1] * factor

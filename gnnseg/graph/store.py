@@ -103,19 +103,23 @@ class VolumeStore:
 
     @classmethod
     def open(cls, group: Any, cell: tuple[int, int, int]) -> VolumeStore:
-        """The arrays of a group; KeyError if one is missing."""
-        return cls(open_tables(group, cell[-1]).arrays, cell)
+        """The arrays of a fine table in a group; KeyError if one is missing."""
+        store = cls(open_tables(group, cell[-1]).arrays, cell)
+        _require_features(store.arrays)
+        return store
 
     def write(self, table: VolumeTable) -> None:
         """Write a table whose box covers whole chunks."""
         for name, array in table.arrays().items():
-            self.arrays[name][table.window.slices] = array
+            if name in self.arrays:
+                self.arrays[name][table.window.slices] = array
 
     def read(self) -> VolumeTable:
-        """The table of the whole volume."""
-        arrays = {name: array[:] for name, array in self.arrays.items()}
-        depth, height, width = arrays["area"].shape
+        """The table of the whole volume; without features on coarse levels."""
+        depth, height, width = self.arrays["area"].shape
         window = Box(0, depth, Window(0, height, 0, width))
+        arrays = {"x": np.empty((*window.shape, 0), np.float32)}
+        arrays |= {name: array[:] for name, array in self.arrays.items()}
         return VolumeTable(window=window, cell=self.cell, **arrays)
 
 
@@ -157,6 +161,12 @@ def open_tables(group: Any, cell: int) -> TableStore:
     return TableStore(arrays, cell)
 
 
+def _require_features(arrays: dict[str, Any]) -> None:
+    """Raise KeyError for a table without features."""
+    if "x" not in arrays:
+        raise KeyError(_PATHS["x"])
+
+
 def describe(store_group: Any, *, cell: int, contrast_top: int, names: tuple[str, ...]) -> None:
     """Write what a reader needs to know beside the arrays; the graph is then incomplete."""
     _describe(store_group, KIND, {"step": cell}, contrast_top, names)
@@ -193,6 +203,9 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
             raise StateError(f"{path}: the graph is incomplete; finish the run that writes it")
         store = open_tables(group, _positive(about, "step"))
         volume = about["kind"] == VOLUME_KIND
+        top, names = _positive(about, "contrast_top"), tuple(about["feature_names"])
+        if names:
+            _require_features(store.arrays)
         planes = 1 if volume else store.arrays["area"].shape[0]
         if not 0 <= plane < planes:
             raise UsageError(f"{path} has planes 0 to {planes - 1}, got {plane}")
@@ -203,7 +216,6 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
             ).read()
         else:
             table = store.read(plane, store.cells)
-        top, names = _positive(about, "contrast_top"), tuple(about["feature_names"])
         return RegionGraph.from_table(table, contrast_top=top, feature_names=names)
     except (KeyError, OSError, ValueError, TypeError) as error:
         if isinstance(error, (InputError, UsageError)):
@@ -230,7 +242,8 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
         if not overwrite:
             raise StateError(f"{path}: exists; choose another name, or allow overwriting")
         remove_output(path)
-    table, about_it = graph.table, (graph.contrast_top, graph.feature_names)
+    table = graph.table
+    about_it = graph.contrast_top, graph.feature_names if table.x.shape[-1] else ()
     group = zarr.open_group(path, mode="w-")
     if isinstance(table, VolumeTable):
         steps = {"step_z": table.cell[0], "step": table.cell[1]}

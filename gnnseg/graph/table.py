@@ -147,18 +147,19 @@ class VolumeTable(_Table):
         Size of such a cell in voxels.
     x, area, moment, contact, contrast
         As in `RegionTable`, with an axis of layers first: (d, h, w, ...). `moment` is of z, y and
-        x; offsets are 125; faces between voxels count by `VolumeLattice.face_weights`.
+        x; offsets are 125, on coarse levels 27 where layers were pooled; faces between voxels
+        count by `VolumeLattice.face_weights`.
     """
 
     window: Box
     cell: tuple[int, int, int]
 
     def coarsen(self, ratio: float) -> VolumeTable:
-        """Pool 2 x 2 cells, and pairs of layers unless cells are deeper than wide.
+        """Pool 2 x 2 cells, and pairs of layers where cells are at most 1.41 times as deep as wide.
 
-        A voxel is `ratio` times as long along z as across. Layers are pooled where that leaves
-        cells nearer to cubes: up to 1.41 times as deep as wide. Where they are not, edges reach two
-        layers still, and so two cells in the table; else one.
+        A voxel is `ratio` times as long along z as across. So layers are pooled where that leaves
+        cells nearer to cubes. Where they are not, edges reach two layers still, and so two cells
+        in the table; else one.
         """
         layers = 2 if (self.cell[0] * ratio) ** 2 <= 2 * self.cell[1] ** 2 else 1
         fine = self.pad(self.window.align(layers))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gnnseg.errors import InputError
+from gnnseg.io.units import converted
 
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 _PURE = ("FF0000", "00FF00", "0000FF")
@@ -99,11 +100,12 @@ def _letter(axis: Any, name: str) -> str:
 
 
 def _units(axes: Any) -> dict[str, str | None]:
-    return {
+    named = {
         str(axis.get("name")).upper(): axis.get("unit")
         for axis in (axes if isinstance(axes, list) else ())
         if isinstance(axis, Mapping)
     }
+    return {name: unit if isinstance(unit, str) else None for name, unit in named.items()}
 
 
 def _scale(transformations: Any) -> list[float] | None:
@@ -128,11 +130,9 @@ def _calibration(
     }
     # Without a unit the scale says how levels relate, not how large a pixel is.
     unit = units.get("Y")
-    return (
-        calibration(sizes, unit)
-        if isinstance(unit, str) and unit == units.get("X")
-        else Calibration()
-    )
+    if not isinstance(unit, str) or unit != units.get("X"):
+        return Calibration()
+    return calibration({**sizes, "Z": converted(sizes.get("Z"), units.get("Z"), unit)}, unit)
 
 
 def _is_rgb(omero: Any) -> bool | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 2**20
 """A slab is at most so large, and at least a plane."""
+CODED_AT_ONCE = 10
+"""Chunks that zarr works on at once (its `async.concurrency`)."""
 
 
 class SlabReader:
@@ -67,9 +70,35 @@ def in_slabs(image: ImageSource) -> ImageSource:
     return replace(image, reader=SlabReader(reader, axis))
 
 
-def slab_bytes(image: ImageSource, pixels: int) -> int:
-    """What a slab of windows of so many pixels takes, and what its decoder holds beside it."""
-    if not isinstance(image.reader, SlabReader):
+def slab_bytes(image: ImageSource, sides: tuple[int, int]) -> int:
+    """What a slab of windows of so many pixels (y, x) takes, and what its decoder holds beside it.
+
+    That is the slab once more, and the chunks that are decoded at once, before and after.
+    """
+    reader = image.reader
+    if not isinstance(reader, SlabReader):
         return 0
-    plane = pixels * image.num_channels * image.dtype.itemsize
-    return 2 * plane * image.reader.depth(plane)
+    plane = prod(sides) * image.num_channels * image.dtype.itemsize
+    depth = reader.depth(plane)
+    straddled = 1 if reader.chunks[reader.axis] % depth == 0 else 2
+    number = straddled * _chunks_across(image, sides)
+    chunk = prod(reader.chunks) * reader.dtype.itemsize
+    return 2 * plane * depth + 2 * min(CODED_AT_ONCE, number) * chunk
+
+
+def _chunks_across(image: ImageSource, sides: tuple[int, int]) -> int:
+    """How many chunks a window of so many pixels (y, x) touches at most, with all channels."""
+    layout, chunks = image.layout, image.reader.chunks
+    sizes = {layout.y: sides[0], layout.x: sides[1]}
+    if layout.channel is not None:
+        sizes[layout.channel] = image.num_channels
+    return prod(touched(layout.shape[a], chunks[a], size) for a, size in sizes.items())
+
+
+def touched(length: int, chunk: int, size: int) -> int:
+    """How many chunks of an axis of some length a part of some size touches at most.
+
+    >>> touched(100, 10, 11), touched(100, 10, 12), touched(100, 10, 100)
+    (2, 3, 10)
+    """
+    return min(-(-length // chunk), (size - 2) // chunk + 2)

@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from gnnseg.io.ome import Calibration, calibration
+from gnnseg.io.units import converted
 
 _UNITS = {
     "\u00b5m": "micrometer",
@@ -61,8 +62,9 @@ def _of_ome(tif: Any) -> tuple[dict[str, Any], str] | None:
     for element in root.iter():
         if element.tag.rpartition("}")[2] == "Pixels":
             sizes = {axis: _number(element.get(f"PhysicalSize{axis}")) for axis in "YXZ"}
-            units = {element.get(f"PhysicalSize{axis}Unit", "\u00b5m") for axis in "YX"}
-            return (sizes, _unit(units.pop())) if len(units) == 1 and sizes["X"] else None
+            y, x, z = (_unit(element.get(f"PhysicalSize{axis}Unit", "\u00b5m")) for axis in "YXZ")
+            sizes["Z"] = converted(sizes["Z"], z, y)
+            return (sizes, y) if y == x and sizes["X"] else None
     return None
 
 
@@ -75,7 +77,8 @@ def _of_imagej(tif: Any) -> tuple[dict[str, Any], str] | None:
     sizes = {
         axis: 1 / per if per else None for axis, per in zip("XY", _resolution(page), strict=True)
     }
-    return {**sizes, "Z": _number(about.get("spacing"))}, unit
+    deep = _unit(str(about.get("zunit", unit)).strip())
+    return {**sizes, "Z": converted(_number(about.get("spacing")), deep, unit)}, unit
 
 
 def _of_aperio(tif: Any) -> tuple[dict[str, Any], str] | None:

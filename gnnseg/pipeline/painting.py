@@ -82,7 +82,7 @@ def paint_file(
     threads = _fitting(array, table, lattice, budget, workers or default_workers())
     settings = {
         "slots": open_image(array, axes="ZYX").fingerprint(),
-        **_steps(lattice),
+        **_steps(array, lattice),
         "values": table.fingerprint(),
     }
     inputs = (str(slots), str(values))
@@ -151,7 +151,7 @@ def _paint(
 ) -> None:
     target = _open_target(run, slots, table.dtype)
     if isinstance(lattice, VolumeLattice):
-        boxes = BoxTiling(lattice, slots.chunks[-1] // lattice.step, (PAINT_HALO, PAINT_HALO))
+        boxes = BoxTiling(lattice, _chunk_cells(slots, lattice), (PAINT_HALO, PAINT_HALO))
         box_painter = _BoxPainter(slots, table, lattice, target)
         run.phase("paint", boxes, box_painter, workers=workers)
     else:
@@ -202,9 +202,10 @@ def _fitting(
     """As many threads as fit the budget."""
     side, itemsize = slots.chunks[-1], table.dtype.itemsize
     if isinstance(lattice, VolumeLattice):
-        around = side // lattice.step + 2 * PAINT_HALO
-        pixels, homes = prod(slots.chunks), around**3
-        slabs = slab_bytes(table, around**2)
+        sizes = zip(_chunk_cells(slots, lattice), lattice.shape, strict=True)
+        _, rows, columns = around = [min(n + 2 * PAINT_HALO, cells) for n, cells in sizes]
+        pixels, homes = prod(slots.chunks), prod(around)
+        slabs = slab_bytes(table, (rows, columns))
     else:
         pixels, homes = (side + 2 * lattice.step) ** 2, (side // lattice.step + 6) ** 2
         slabs = 0
@@ -219,10 +220,17 @@ def _fitting(
     return min(workers, (budget - base) // need)
 
 
-def _steps(lattice: Lattice | VolumeLattice) -> dict[str, int]:
-    """What a slot map tells of its cells."""
-    deep = {"step_z": lattice.step_z} if isinstance(lattice, VolumeLattice) else {}
-    return {"step": lattice.step, **deep}
+def _steps(slots: Any, lattice: Lattice | VolumeLattice) -> dict[str, Any]:
+    """What a slot map tells of its cells, and the chunks that the blocks of a volume are."""
+    if not isinstance(lattice, VolumeLattice):
+        return {"step": lattice.step}
+    return {"step": lattice.step, "step_z": lattice.step_z, "chunks": list(slots.chunks)}
+
+
+def _chunk_cells(slots: Any, lattice: VolumeLattice) -> tuple[int, int, int]:
+    """Cells (z, y, x) of a chunk of slots."""
+    depth, height, width = slots.chunks
+    return depth // lattice.step_z, height // lattice.step, width // lattice.step
 
 
 def _open_slots(path: Path) -> tuple[Any, Lattice | VolumeLattice]:
@@ -248,7 +256,6 @@ def _open_slots(path: Path) -> tuple[Any, Lattice | VolumeLattice]:
 def _volume_lattice(slots: Any, step_z: int, plane: Lattice) -> VolumeLattice:
     """The lattice of a volume's slots; ValueError if their chunks do not hold whole cells."""
     lattice = VolumeLattice(slots.shape[0], step_z, plane)
-    side = slots.chunks[-1] // lattice.step
-    if side < 1 or step_z < 1 or slots.chunks != tuple(side * step for step in lattice.steps):
+    if min(lattice.steps) < 1 or any(np.remainder(slots.chunks, lattice.steps)):
         raise ValueError(f"chunks of {slots.chunks} voxels and cells of {lattice.steps}")
     return lattice

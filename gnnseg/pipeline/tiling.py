@@ -109,30 +109,30 @@ class BoxTask:
 
 @dataclass(frozen=True)
 class BoxTiling:
-    """Blocks of `size` cells along each axis that tile a volume, numbered in raster order.
+    """Blocks of `size` cells (z, y, x) that tile a volume, numbered in raster order.
 
     `halo` is what they read around them, in cells along z, and along y and x.
 
     >>> from gnnseg.blocks import Lattice
-    >>> tiling = BoxTiling(VolumeLattice(10, 2, Lattice(100, 70, 16)), size=4, halo=(1, 1))
+    >>> tiling = BoxTiling(VolumeLattice(10, 2, Lattice(100, 70, 16)), size=(4, 4, 4), halo=(1, 1))
     >>> tiling.count, next(tiling.tasks(done=range(7))).block.write.slices
     (8, (slice(4, 5, None), slice(4, 7, None), slice(4, 5, None)))
     """
 
     lattice: VolumeLattice
-    size: int
+    size: tuple[int, int, int]
     halo: tuple[int, int]
 
     @property
     def count(self) -> int:
-        return prod(-(-cells // self.size) for cells in self.lattice.shape)
+        return prod(-(-n // side) for n, side in zip(self.lattice.shape, self.size, strict=True))
 
     @property
     def key(self) -> list[int]:
-        return [*self.lattice.shape, self.size]
+        return [*self.lattice.shape, max(self.size)]
 
     def tasks(self, done: Container[int] = ()) -> Iterator[BoxTask]:
         """The blocks whose numbers are not in `done`, one after the other."""
-        for index, block in enumerate(self.lattice.blocks((self.size,) * 3, self.halo)):
+        for index, block in enumerate(self.lattice.blocks(self.size, self.halo)):
             if index not in done:
                 yield BoxTask(index, block)

@@ -69,7 +69,7 @@ class VolumeStage:
     @property
     def side(self) -> int:
         """Pixels on a side of a chunk within a plane."""
-        return self.grid.chunk_voxels[-1]
+        return self.grid.side * self.volume.lattice.step
 
     @cached_property
     def grid(self) -> VolumeGrid:
@@ -77,7 +77,11 @@ class VolumeStage:
 
     def settings(self) -> dict[str, Any]:
         """What decides the bytes of the output, beside the image and the superpixels."""
-        return {"steps": list(self.volume.lattice.steps), "ratio": self.volume.ratio}
+        return {
+            "steps": list(self.volume.lattice.steps),
+            "ratio": self.volume.ratio,
+            "chunk": list(self.grid.chunk),
+        }
 
     @reused_memory()
     def load_loops(self) -> None:
@@ -105,15 +109,18 @@ class VolumeStage:
         """What plans for blocks of some size in pixels, or for the best."""
         base, grid = rss(), self.grid
 
+        def size(chunks: int) -> int:
+            return max(grid.slot_bytes(chunks), 0 if self.graph else grid.count_bytes(chunks))
+
         def least(chunks: int) -> int:
-            return max(grid.slot_bytes(chunks), grid.sum_bytes(1) if self.graph else 0)
+            return max(size(chunks), grid.sum_bytes(1) if self.graph else 0)
 
         costs = Costs(
-            size=grid.slot_bytes,
+            size=size,
             kept=grid.kept,
             least=least,
             scratch=self._scratch_bytes(),
-            chunk=grid.chunk,
+            chunk=grid.side,
             most=grid.most,
         )
         return lambda block: plan_blocks(
@@ -139,7 +146,7 @@ class VolumeStage:
                 tiling = grid.count_tiling(plan.region_chunks)
                 work = partial(_count_phase, self.volume, arrays)
             else:
-                most = plan.region_chunks * grid.chunk // grid.table_chunk
+                most = max(1, plan.region_chunks * grid.side // grid.table_side)
                 chunks = plan.chunks_within(grid.sum_bytes, most, run.plan.get("sums"))
                 run.remember("sums", chunks)
                 tiling = grid.sum_tiling(chunks)
@@ -153,7 +160,7 @@ class VolumeStage:
             VolumeStore.create(
                 root.create_group(_GRAPH),
                 lattice,
-                chunk=(grid.table_chunk,) * 3,
+                chunk=grid.table_chunk,
                 contrast_top=scaling.top,
                 names=volume_features(self.volume),
             )

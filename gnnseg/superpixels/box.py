@@ -68,17 +68,6 @@ class Box:
         (z, y, x), (whole_z, whole_y, whole_x) = self.slices, bounds.slices
         return _goes_on(z, whole_z), _goes_on(y, whole_y), _goes_on(x, whole_x)
 
-    def shrink(self, halo: int, sides: Sides) -> Box:
-        """The same without the `halo` on some sides."""
-        (front, back), (top, bottom), (left, right) = sides
-        window = Window(
-            self.window.y0 + halo * top,
-            self.window.y1 - halo * bottom,
-            self.window.x0 + halo * left,
-            self.window.x1 - halo * right,
-        )
-        return Box(self.z0 + halo * front, self.z1 - halo * back, window)
-
 
 def _goes_on(part: slice, whole: slice) -> tuple[bool, bool]:
     return part.start > whole.start, part.stop < whole.stop

@@ -10,7 +10,7 @@ import numpy as np
 from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.kernels.connectivity_volume import connect_volume
+from gnnseg.kernels.connectivity_volume import connect_volume, count_in_box
 from gnnseg.kernels.ruler import HEAVIEST
 from gnnseg.kernels.slic_volume import Volume, slic_volume
 from gnnseg.kernels.slots import LAYER, MASKED
@@ -22,7 +22,6 @@ from gnnseg.superpixels.stage import (
     AT_ONCE,
     LEAST_SIDE,
     block_cells,
-    count_inside,
     make_reader,
 )
 
@@ -46,7 +45,10 @@ class VolumeReader:
 
 @dataclass(frozen=True)
 class SlotBox:
-    """Slots (Z, H, W) uint8 of a box of cells, and the orphans (n, 3) that are left, (z, y, x)."""
+    """Slots (Z, H, W) uint8 of a box of cells, and the orphans (n,) that are left.
+
+    These are counted through the slots in raster order.
+    """
 
     cells: Box
     slots: np.ndarray
@@ -157,11 +159,11 @@ def write_slots(volume: VolumeReader, block: BoxBlock, out: Any) -> int:
     Returns the number of orphans left over.
     """
     lattice = volume.lattice
-    part = compute_slots(volume, block.read)
+    part = compute_slots(volume, block)
     write = lattice.voxels(block.write)
-    crop = write.relative_to(lattice.voxels(part.cells)).slices
-    out[write.slices] = part.slots[crop]
-    return count_inside(part.orphans, crop)
+    crop = write.relative_to(lattice.voxels(part.cells))
+    out[write.slices] = part.slots[crop.slices]
+    return count_in_box(part.orphans, part.slots.shape, crop.corner, crop.shape)
 
 
 def read_volume(
@@ -209,14 +211,17 @@ def box_cells(
     return layers, *block_cells(lattice.plane, block, workers, depth=depth)
 
 
-def compute_slots(volume: VolumeReader, cells: Box) -> SlotBox:
-    """Slots of a box of cells, but for `slic_halo` cells on sides within the volume."""
+def compute_slots(volume: VolumeReader, block: BoxBlock) -> SlotBox:
+    """Slots of a block, and of the cells around it on which its pieces and orphans depend."""
     lattice, settings = volume.lattice, volume.planes.settings
-    part = _open_box(volume, lattice.voxels(cells))
-    sides = cells.open_sides(lattice.cells)
+    voxels = lattice.voxels(block.read)
+    part = _open_box(volume, voxels)
+    sides = block.read.open_sides(lattice.cells)
     slic_volume(part, settings.n_iter, settings.stride, sides)
-    inner = cells.shrink(settings.slic_halo, sides)
-    crop = lattice.voxels(inner).relative_to(lattice.voxels(cells))
+    along_z, across = lattice.slot_halo(settings)
+    near = along_z - settings.slic_halo, across - settings.slic_halo
+    inner = block.write.grow(near).clip(block.read)
+    crop = lattice.voxels(inner).relative_to(voxels)
     slots, steps = part.slots[crop.slices].copy(), part.steps
     del part
     left = connect_volume(slots, steps, settings.orphan_rounds, lattice.face_weights)
@@ -245,7 +250,8 @@ def _ratio(source: ImageSource, spacing: tuple[float, float, float] | None) -> f
     """How much longer a voxel is along z than within its plane."""
     if spacing is None:
         size = source.pixel_size or (1.0, 1.0)
-        spacing = (source.plane_spacing or size[0], *size)
+        deep = source.plane_spacing if source.pixel_size else None
+        spacing = (deep or size[0], *size)
     try:
         z, y, x = (float(length) for length in spacing)
     except (TypeError, ValueError):

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from typer.testing import CliRunner
 
@@ -84,6 +85,22 @@ def test_the_memory_stays_below_what_was_asked_for(gnnseg, gnnseg_json, make_sta
     found = gnnseg_json(*arguments, "--memory", least)
     assert found["peak_rss_bytes"] <= parse_size(least)
     assert found["plan"]["projected_bytes"] <= parse_size(least)
+
+
+@pytest.mark.parametrize("command", ["superpixels", "graph"])
+def test_the_cell_is_told(tmp_path, command):
+    """Of sections whose thickness has another unit than their pixels."""
+    sizes = {f"PhysicalSize{axis}": 4.0 for axis in "XY"} | {"PhysicalSizeZ": 0.016}
+    units = {f"PhysicalSize{axis}Unit": "nm" for axis in "XY"} | {"PhysicalSizeZUnit": "\u00b5m"}
+    array = np.random.default_rng(0).integers(0, 256, (3, 20, 24), np.uint8)
+    about = {"axes": "ZYX", **sizes, **units}
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, ome=True, metadata=about)
+    for more, cell in ((["--volume"], "2 x 8 x 8"), ([], None)):
+        out = tmp_path / f"{len(more)}.zarr"
+        arguments = [command, str(tmp_path / "a.ome.tif"), "-o", str(out), "--step", "8", *more]
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+        assert dict(re.findall(r"^(cell) +(.*)$", done.output, re.MULTILINE)).get("cell") == cell
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 
 import gnnseg
 from gnnseg.blocks import Window
+from gnnseg.errors import InputError
 from gnnseg.graph.volume import add_up_volume, describe_volume
 from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels import Box
@@ -95,3 +97,20 @@ def test_a_part_is_pooled_by_cells_of_the_whole_lattice():
     here, there = (held.relative_to(box).slices for box in (coarse.window, whole.window))
     for name, array in coarse.arrays().items():
         np.testing.assert_array_equal(array[here], getattr(whole, name)[there], err_msg=name)
+
+
+def test_a_level_is_saved_and_opened_again(tmp_path):
+    """Without features, which a level of the finest regions has to have."""
+    volume, slots, _ = example((1, 1, 1), 3)
+    fine = gnnseg.RegionGraph.from_table(table_of(volume, slots), feature_names=("area",))
+    coarse = gnnseg.RegionGraph.from_table(fine.table.coarsen(1.0), feature_names=("area",))
+    coarse.save(tmp_path / "coarse.zarr")
+    again = gnnseg.RegionGraph.open(tmp_path / "coarse.zarr")
+    assert again.x.shape == (coarse.num_nodes, 0)
+    assert (again.table.cell, again.feature_names) == ((6, 6, 6), ())
+    for name, array in coarse.table.arrays().items():
+        np.testing.assert_array_equal(getattr(again.table, name), array, err_msg=name)
+    fine.save(tmp_path / "fine.zarr")
+    del zarr.open_group(tmp_path / "fine.zarr")["nodes/x"]
+    with pytest.raises(InputError, match="nodes/x"):
+        gnnseg.RegionGraph.open(tmp_path / "fine.zarr")

@@ -111,6 +111,31 @@ def test_axes_of_ome_and_imagej(tmp_path, rng):
     assert (image.plane_spacing, image.unit) == (2.0, "micrometer")
 
 
+@pytest.mark.parametrize(
+    ("deep", "unit", "expected"),
+    [(0.04, "\u00b5m", 40.0), (40.0, "nm", 40.0), (400.0, "\u00c5", 40.0), (40.0, "parsec", None)],
+)
+def test_a_plane_spacing_of_another_unit_is_converted(tmp_path, deep, unit, expected):
+    sizes = {"PhysicalSizeX": 4.0, "PhysicalSizeY": 4.0, "PhysicalSizeZ": deep}
+    sizes |= {"PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm", "PhysicalSizeZUnit": unit}
+    array = np.zeros((3, 20, 30), np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, ome=True, metadata={"axes": "ZYX", **sizes})
+    image = open_image(tmp_path / "a.ome.tif")
+    assert (image.pixel_size, image.unit) == ((4.0, 4.0), "nanometer")
+    assert image.plane_spacing == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_unit_of_planes_in_imagej(tmp_path):
+    about = {"axes": "ZYX", "spacing": 2.0, "unit": "nm", "zunit": "um"}
+    array = np.zeros((3, 20, 30), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "i.tif", array, imagej=True, resolution=(0.25, 0.25), metadata=about
+    )
+    image = open_image(tmp_path / "i.tif")
+    assert (image.pixel_size, image.unit) == ((4.0, 4.0), "nanometer")
+    assert image.plane_spacing == pytest.approx(2000.0)
+
+
 def test_pages_of_unknown_meaning_are_asked_for(tmp_path, rng):
     array = rng.integers(0, 255, (4, 20, 30), np.uint8)
     with tifffile.TiffWriter(tmp_path / "a.tif") as tif:

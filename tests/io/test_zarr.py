@@ -49,6 +49,21 @@ def write_ome(path, array, axes, *, version="0.5", scale=1.0, unit="micrometer",
     return path
 
 
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [("micrometer", 2.0), ("nanometer", 0.002), ("furlong", None), (None, None), (["nm"], None)],
+)
+def test_a_plane_spacing_of_another_unit_is_converted(tmp_path, rng, unit, expected):
+    path = write_ome(tmp_path / "a.zarr", rng.integers(0, 9, (2, 40, 50), np.uint8), "zyx")
+    group = zarr.open_group(path)
+    about = group.attrs["ome"]
+    about["multiscales"][0]["axes"][0]["unit"] = unit
+    group.attrs["ome"] = about
+    image = open_image(path)
+    assert (image.pixel_size, image.unit) == ((1.0, 1.0), "micrometer")
+    assert image.plane_spacing == (None if expected is None else pytest.approx(expected))
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_ome_images_give_axes_levels_and_sizes(tmp_path, rng, version):
     array = rng.integers(0, 999, (1, 2, 3, 40, 50), np.uint16)

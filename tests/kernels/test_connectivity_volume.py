@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.connectivity_volume import connect_volume
+from gnnseg.kernels.connectivity_volume import connect_volume, count_in_box
 from gnnseg.kernels.slots import MASKED
 
 SIDES = [(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)]
@@ -66,7 +68,24 @@ def test_it_is_the_documented_rule(data):
     expected, left = oracle(slots, steps, rounds, faces)
     found = connect_volume(slots, steps, rounds, faces)
     np.testing.assert_array_equal(slots, expected)
-    np.testing.assert_array_equal(found, left)
+    np.testing.assert_array_equal(found, np.ravel_multi_index(left.T, shape))
+    corner = np.array([data.draw(st.integers(0, n - 1)) for n in shape])
+    size = np.array([data.draw(st.integers(1, n)) for n in shape])
+    inside = ((left >= corner) & (left < corner + size)).all(-1)
+    assert count_in_box(found, shape, tuple(corner), tuple(size)) == inside.sum()
+
+
+def test_orphans_that_are_left_take_an_index_each():
+    """Random slots, of which nearly all are left."""
+    slots = np.random.default_rng(0).integers(0, 125, (20, 60, 60)).astype(np.uint8)
+    connect_volume(slots[:2, :2, :2].copy(), (2, 2), 0)
+    tracemalloc.start()
+    left = connect_volume(slots, (2, 2), 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert left.dtype == np.int32
+    assert left.size > 0.5 * slots.size
+    assert peak < 6 * slots.size
 
 
 def test_one_plane_is_connected_as_a_plane():
@@ -74,5 +93,5 @@ def test_one_plane_is_connected_as_a_plane():
     slots = rng.choice(np.array([12, 12, 12, 7, 13, 18, MASKED], np.uint8), (40, 50))
     volume = np.where(slots == MASKED, MASKED, slots + 50).astype(np.uint8)[None]
     left = connect_volume(volume, (2, 5), 5)
-    np.testing.assert_array_equal(left[:, 1:], connect(slots, 5, 5))
+    np.testing.assert_array_equal(left, connect(slots, 5, 5) @ [50, 1])
     np.testing.assert_array_equal(volume[0], np.where(slots == MASKED, MASKED, slots + 50))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnseg.kernels.paint import count_labels, paint
+from gnnseg.kernels.paint import count_labels, paint, paint_volume
 from gnnseg.kernels.slots import MASKED
 
 
@@ -74,3 +74,25 @@ def test_count_labels_is_a_histogram_by_id(data):
     counts = np.zeros((*cells, classes), np.int32)
     count_labels(slots, step, labels, counts)
     np.testing.assert_array_equal(counts, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_wild_slots_of_a_volume_are_filled(dtype):
+    """Codes that are no slot, and those that lead out of the values, on all sides."""
+    rng = np.random.default_rng(0)
+    steps, shape = np.array([2, 3, 3]), (7, 10, 11)
+    slots = rng.integers(0, 256, shape).astype(np.uint8)
+    whole = np.full((12, 12, 12), 250, dtype)
+    values = whole[4:8, 4:8, 4:8]
+    values[:] = rng.integers(0, 200, values.shape)
+    wide = slots.astype(int)
+    homes = np.stack(np.indices(shape), -1) // steps - 2
+    homes += np.stack([wide // 25, wide % 25 // 5, wide % 5], -1)
+    near = ((homes >= 0) & (homes < 4)).all(-1)
+    known = near & (slots < 125)
+    assert (known.any(), (near & ~known).any()) == (True, True)
+    expected = np.full(shape, 255, dtype)
+    expected[known] = values[tuple(homes[known].T)]
+    out = np.zeros(shape, dtype)
+    paint_volume(slots, (2, 3), values, (0, 0, 0), values.dtype.type(255), out)
+    np.testing.assert_array_equal(out, expected)

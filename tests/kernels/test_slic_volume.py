@@ -121,3 +121,21 @@ def test_a_grey_volume_is_its_cells():
         steps=(3, 4), n_iter=1, stride=2, weights=(8.0, 6.0),
     )  # fmt: skip
     assert (slots == OWN).all()
+
+
+@pytest.mark.parametrize(("last", "reads"), [((0, 0, 0), 2), ((1, 5, 9), 3)])
+def test_masked_cells_have_no_plane_read_again(last, reads):
+    """But a cell does of whose voxels the rounds look at none: planes of its layer, once more."""
+    work = np.random.default_rng(0).integers(0, 99, (6, 1, 14, 18)).astype(np.int16)
+    slots, seen = np.empty((6, 12, 16), np.uint8), []
+    mask = np.ones(slots.shape, bool)
+    mask[:2, 4:8, 8:12] = False
+    mask[last] = True
+
+    def plane(z):
+        seen.append(z)
+        return work[z], np.where(mask[z], np.uint8(0), np.uint8(MASKED))
+
+    slic_volume(Volume(plane, slots, (1, 1), (2, 4), (1.0, 1.0)), 2, 2)
+    assert np.bincount(seen).tolist() == [reads] * 2 + [2] * 4
+    np.testing.assert_array_equal(slots == MASKED, ~mask)

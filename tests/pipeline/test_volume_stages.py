@@ -44,6 +44,7 @@ def noise(seed, *shape):
 def small_chunks(monkeypatch, side=4):
     """Chunks of so many cells along each axis."""
     monkeypatch.setattr(volume_grid, "_SIDES", (side,))
+    monkeypatch.setattr(volume_grid, "_TABLE_SIDES", (side,))
 
 
 def slots_in(path):
@@ -118,7 +119,7 @@ def test_real_sections(public_set, tmp_path):
     assert found["cell"] == [1, 8, 8]
     regions = gnnseg.supervoxels(image, **made)
     np.testing.assert_array_equal(slots_in(tmp_path / "slots.zarr"), regions.slots)
-    assert zarr.open_group(tmp_path / "slots.zarr")["slots"].chunks == (32, 256, 256)
+    assert zarr.open_group(tmp_path / "slots.zarr")["slots"].chunks == (12, 256, 256)
 
 
 def test_the_size_of_a_voxel_is_taken_from_the_file(tmp_path):
@@ -244,6 +245,21 @@ def test_painting_a_volume_goes_on_where_it_stopped(image, tmp_path, monkeypatch
         )
 
 
+def test_a_chunk_that_is_missing_is_painted_as_masked(image, tmp_path, monkeypatch):
+    small_chunks(monkeypatch)
+    write_superpixels(image, tmp_path / "slots.zarr", **MADE)
+    group = zarr.open_group(tmp_path / "slots.zarr")
+    chunk = tuple(slice(side, 2 * side) for side in group["slots"].chunks)
+    (tmp_path / "slots.zarr" / "slots" / "c" / "1" / "1" / "1").unlink()
+    whole = gnnseg.supervoxels(image, step=4, spacing=(2, 1, 1), n_iter=1)
+    values = np.random.default_rng(0).random(whole.lattice.shape)
+    np.save(tmp_path / "values.npy", values)
+    paint_file(tmp_path / "slots.zarr", tmp_path / "values.npy", tmp_path / "out.zarr", workers=1)
+    expected = gnnseg.paint(whole, values)
+    expected[chunk] = np.nan
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "out.zarr")[:], expected)
+
+
 @pytest.mark.parametrize("wrong", [{"step_z": None}, {"step_z": 0}, {"step_z": 3}, {"step": 5}])
 def test_a_damaged_slot_map_is_refused(image, tmp_path, wrong):
     write_superpixels(image, tmp_path / "slots.zarr", **MADE)
@@ -291,11 +307,60 @@ def test_the_refusal_names_a_budget_that_works_and_more_gives_larger_blocks():
             assert plan.projected_bytes <= plan.budget_bytes
 
 
-def test_chunks_hold_two_million_voxels_at_most_where_cells_are_small():
-    for step, deep, chunk in (
-        (2, 1, 32), (4, 1, 32), (8, 1, 16), (8, 8, 32), (16, 1, 8), (64, 1, 8)
-    ):  # fmt: skip
-        grid = stage_of((400, 400, 400), step=step, spacing=(deep, 1, 1)).grid
-        assert grid.chunk == chunk
-        assert np.prod(grid.chunk_voxels) <= 2**21 or chunk == 8
-        assert chunk % grid.table_chunk == 0
+@pytest.mark.parametrize(
+    ("step", "deep", "side"),
+    [(2, 1, 32), (4, 1, 32), (8, 1, 16), (8, 8, 32), (16, 1, 8), (64, 1, 2), (256, 1, 1)],
+)
+def test_chunks_hold_two_million_voxels_at_most_or_a_cell(step, deep, side):
+    grid = stage_of((4000, 4000, 4000), step=step, spacing=(deep, 1, 1)).grid
+    assert grid.chunk == (side,) * 3
+    assert np.prod(grid.chunk_voxels) <= 2**21 or side == 1
+    assert 8 * np.prod(grid.chunk_voxels) < 2**29, "an array of them can be opened"
+    assert grid.table_side == min(16, max(8, side))
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "chunk", "table"),
+    [
+        ((12, 4000, 4000), 8, (2, 32, 32), (2, 16, 16)),
+        ((12, 4000, 70), 128, (1, 1, 1), (1, 8, 1)),
+        ((40, 300, 300), 128, (1, 1, 1), (1, 3, 3)),
+    ],
+)
+def test_chunks_have_no_more_cells_than_the_volume(shape, step, chunk, table):
+    grid = stage_of(shape, step=step).grid
+    assert (grid.chunk, grid.table_chunk) == (chunk, table)
+
+
+def test_a_few_large_cells_need_little():
+    """Beside what a process takes; chunks and cells count as far as there are any."""
+    stage = stage_of((40, 300, 300), step=128)
+    assert stage.grid.slot_bytes(1) < 60 * 2**20
+    assert stage.grid.sum_bytes(1) < 60 * 2**20
+
+
+@pytest.mark.parametrize("step", [60, 104])
+def test_cubes_of_any_step_are_written_and_painted(tmp_path, step):
+    """In chunks that are opened again; the volume is thinner than a cell."""
+    image = stack(noise(8, 3, 40, 130))
+    made = {"volume": True, "step": step, "spacing": (1, 1, 1), "n_iter": 1, "workers": 1}
+    found = write_superpixels(image, tmp_path / "slots.zarr", **made)
+    regions = gnnseg.supervoxels(image, step=step, n_iter=1)
+    assert found["lattice"] == list(regions.lattice.shape)
+    np.save(tmp_path / "ids.npy", np.arange(regions.lattice.num_cells))
+    paint_file(tmp_path / "slots.zarr", tmp_path / "ids.npy", tmp_path / "ids.zarr", workers=1)
+    painted = gnnseg.open_image(tmp_path / "ids.zarr", axes="ZYX")
+    np.testing.assert_array_equal(painted.read(painted.bounds, 1)[0], regions.ids()[1])
+
+
+def test_counting_is_part_of_the_plan_of_a_slot_map(monkeypatch):
+    monkeypatch.setattr(VolumeGrid, "count_bytes", lambda _self, _chunks: 2**40)
+    stage = stage_of((40, 300, 300), step=8)
+    assert stage.planner(2**34, 1)(None).workers == 1
+    with pytest.raises(MemoryBudgetError, match="use --memory"):
+        volume_stage.VolumeStage(stage.volume, graph=False).planner(2**34, 1)(None)
+
+
+def test_a_filter_reads_a_margin_more():
+    sharp, smooth = (stage_of((40, 600, 600), step=8, sigma=s).grid for s in (0.1, 20.0))
+    assert smooth._passing_bytes(16, 8) > 1.4 * sharp._passing_bytes(16, 8)

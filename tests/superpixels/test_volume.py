@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -10,7 +12,7 @@ import gnnseg
 from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.superpixels import SlicSettings, VolumeLattice
-from gnnseg.superpixels.volume import box_cells
+from gnnseg.superpixels.volume import box_cells, compute_slots, read_volume, write_slots
 
 
 def stack(array):
@@ -56,6 +58,21 @@ def test_any_block_along_z_gives_the_same(shape, spacing, block):
         assert parts.num_leftover == whole.num_leftover
 
 
+def test_small_blocks_connect_no_more_than_they_need():
+    """Also where what they read ends with the volume: three cells around a block."""
+    image = stack(noise(8, 28, 28, 28))
+    made = {"step": 2, "spacing": (1, 1, 1), "compactness": 0.05, "n_iter": 1}
+    whole = gnnseg.supervoxels(image, **made, block=10**6, workers=1)
+    volume, lattice = read_volume(image, **made), whole.lattice
+    blocks = list(lattice.blocks((4, 4, 4), lattice.slot_halo(whole.settings)))
+    assert any(block.read == lattice.cells for block in blocks)
+    slots = np.empty(image.reader.shape, np.uint8)
+    for block in blocks:
+        assert compute_slots(volume, block).cells == block.write.grow((3, 3)).clip(lattice.cells)
+        write_slots(volume, block, slots)
+    np.testing.assert_array_equal(slots, whole.slots)
+
+
 @pytest.mark.parametrize("depth", [1, 40, 300, 5000])
 def test_deep_stacks_are_cut_along_z(depth):
     """Into parts of one size, with at least sixteen layers, and all planes at once where few."""
@@ -97,6 +114,12 @@ def test_voxels_as_deep_as_wide_are_taken_from_spacing():
     assert gnnseg.supervoxels(group, n_segments=60, spacing=(4, 1, 1)).lattice.num_cells in range(
         45, 76
     )
+
+
+def test_a_plane_spacing_without_a_pixel_size_tells_nothing():
+    image = replace(stack(noise(2, 6, 40, 40)), plane_spacing=40.0)
+    assert read_volume(image, 8).ratio == 1
+    assert read_volume(replace(image, pixel_size=(4.0, 4.0)), 8).ratio == 10
 
 
 def test_masked_voxels_belong_to_none():

@@ -104,7 +104,7 @@ def connected(slots, steps, rounds):
     home = np.arange(len(slots))[:, None, None] // steps[0] + slots // LAYER - 2
     outside = (home < 0) | (home >= -(-len(slots) // steps[0]))
     slots[outside & (slots != MASKED)] = OWN
-    slots[tuple(connect_volume(slots, steps, rounds).T)] = MASKED - 1
+    slots.reshape(-1)[connect_volume(slots, steps, rounds)] = MASKED - 1
     return slots
 
 
