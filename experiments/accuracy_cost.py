@@ -42,7 +42,8 @@ def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
         face = color if row["converged"] else "white"
         x, y = row["operations_per_pixel"], row["miou"]
         axes.plot([x], [y], "o", markersize=9, color=color, markerfacecolor=face)
-        axes.annotate(row["model"], (x, y), xytext=(0, 9), textcoords="offset points", ha="center")
+        below = {"xytext": (0, -18), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(row["model"], (x, y), **below)
         if row["ceiling_miou"] is not None:
             axes.plot([x / 1.6, x * 1.6], [row["ceiling_miou"]] * 2, ":", color=color)
     axes.set_xscale("log")
