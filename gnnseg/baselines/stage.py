@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,9 @@ from gnnseg.baselines.trainer import PixelTrainer
 from gnnseg.errors import InputError, UsageError
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
-from gnnseg.training.checkpoint import Checkpoint, Clock
-from gnnseg.training.identity import dataset_identity
 from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
-from gnnseg.training.record import training_record
+from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset
 
 if TYPE_CHECKING:
@@ -80,18 +77,12 @@ def train(
     `epochs` gives the same bits each time on one machine with one number of threads, interrupted
     or not.
     """
-    import torch
-
     config = config or make_cnn_config(**settings)
     pick_device(config.device)
     if config.tensorboard is not None:
         require_tensorboard()
     dataset = gather_dataset(images, labels, classes, val)
-    clock, kept, earlier = Clock(), None, None
-    if checkpoint is not None:
-        kept = Checkpoint(Path(checkpoint), _settings(dataset, config, val), clock)
-        earlier = kept.read()
-    torch.manual_seed(config.seed)
+    session = Session(dataset, config, val, checkpoint)
     sources = [item.open_image() for item in dataset.split("train")]
     if not sources:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
@@ -101,23 +92,14 @@ def train(
     model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
         _start_from(model, config.vgg16)
-    limit = config.max_minutes
-    minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
-    trainer = PixelTrainer(model, pictures, val_pictures, config, minutes=minutes)
-    if kept is not None:
-        trainer.resume(kept, earlier)
+    trainer = PixelTrainer(model, pictures, val_pictures, config, minutes=session.minutes)
+    if session.checkpoint is not None:
+        trainer.resume(session.checkpoint, session.earlier)
     shown = None if plot is None else Path(plot)
-    with watching(config, shown, earlier.epoch if earlier else 0) as watch:
+    with watching(config, shown, session.first_epoch) as watch:
         history = trainer.run(watch)
-    object.__setattr__(model, "temperature", history.temperature)
-    model.training.update(training_record(config, history, dataset.name, clock.seconds))
+    session.end(model, config, history)
     return model
-
-
-def _settings(dataset: Dataset, config: CnnConfig, val: float) -> dict[str, Any]:
-    """Whatever decides how a training goes."""
-    about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
-    return {**about, **config.model_dump(mode="json")}
 
 
 def _pictures(

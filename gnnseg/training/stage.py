@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.errors import InputError
@@ -18,16 +16,14 @@ from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
-from gnnseg.training.checkpoint import Checkpoint, Clock
 from gnnseg.training.compactness import choose_compactness
 from gnnseg.training.config import TrainConfig, make_config
 from gnnseg.training.distributed import Work, train_on_devices
 from gnnseg.training.history import History
-from gnnseg.training.identity import dataset_identity
 from gnnseg.training.live import Watch, require_tensorboard, watching
 from gnnseg.training.loop import pick_device
-from gnnseg.training.record import training_record
 from gnnseg.training.samples import Sample, make_samples
+from gnnseg.training.session import Session
 from gnnseg.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -97,12 +93,7 @@ def train(
     if config.tensorboard is not None:
         require_tensorboard()
     dataset = gather_dataset(images, labels, classes, val)
-    clock = Clock()
-    kept, earlier = None, None
-    if checkpoint is not None:
-        kept = Checkpoint(Path(checkpoint), _settings(dataset, config, val), clock)
-        earlier = kept.read()
-    torch.manual_seed(config.seed)
+    session = Session(dataset, config, val, checkpoint)
     train_items, val_items = dataset.split("train"), dataset.split("val")
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
@@ -127,15 +118,12 @@ def train(
     val_samples = _labelled(val_samples, dataset.name, "val")
     batches, val_batches = _batches(model, samples), _batches(model, val_samples)
     trim()
-    limit = config.max_minutes
-    minutes = None if limit is None else max(limit - clock.seconds / 60, 0.01)
     shown = None if plot is None else Path(plot)
-    with watching(config, shown, earlier.epoch if earlier else 0) as watch:
+    with watching(config, shown, session.first_epoch) as watch:
         val_pieces = [group[0] for group in val_batches]
-        work = Work(model, batches, val_pieces, config, minutes, kept)
+        work = Work(model, batches, val_pieces, config, session.minutes, session.checkpoint)
         history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
-    object.__setattr__(model, "temperature", history.temperature)
-    model.training.update(training_record(config, history, dataset.name, clock.seconds))
+    session.end(model, config, history)
     return model
 
 
@@ -146,12 +134,6 @@ def _train_here(work: Work, watch: Watch) -> History:
     if work.checkpoint is not None:
         trainer.resume(work.checkpoint, work.checkpoint.read())
     return trainer.run(watch)
-
-
-def _settings(dataset: Dataset, config: TrainConfig, val: float) -> dict[str, Any]:
-    """Whatever decides how a training goes."""
-    about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
-    return {**about, **config.model_dump(mode="json")}
 
 
 def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:
