@@ -120,4 +120,4 @@ def test_progress_is_logged_now_and_then(caplog, monkeypatch):
     monkeypatch.setattr("gnnseg.progress.LINE_SECONDS", 0.0)
     with caplog.at_level(logging.INFO, "gnnseg"), progress_bar("work", 2) as bar:
         bar.advance(note="half")
-    assert re.match(r"work: 1 of 2, [\d.]+ MiB half", caplog.messages[1])
+    assert re.match(r"work: 1 of 2, [\d.]+ [MG]iB half", caplog.messages[1])
