@@ -144,17 +144,9 @@ def _regions(preset: str | None, config: Path | None, given: dict[str, Any]) -> 
 
     get_preset(preset or "default")
     from gnnseg.training import make_config, train
-    from gnnseg.training.plot import save_plot
 
     settings = make_config(config, preset=preset, **given)
-
-    def run(data: Dataset, out: Path, checkpoint: Path, plot: Path) -> Model:
-        model = train(data, config=settings, checkpoint=checkpoint, plot=plot)
-        save_model(model, out)
-        save_plot(model, plot)
-        return model
-
-    return run
+    return _run(train, save_model, settings)
 
 
 def _network(
@@ -167,13 +159,18 @@ def _network(
     if foreign:
         raise UsageError(f"{foreign[0]} is of regions: a convolutional network (--model) has none")
     from gnnseg.baselines import make_cnn_config, save_pixel_model, train
-    from gnnseg.training.plot import save_plot
 
     settings = make_cnn_config(config, model=name, **given)
+    return _run(train, save_pixel_model, settings)
 
-    def run(data: Dataset, out: Path, checkpoint: Path, plot: Path) -> PixelModel:
-        model = train(data, config=settings, checkpoint=checkpoint, plot=plot)
-        save_pixel_model(model, out)
+
+def _run(train: Callable[..., Any], save: Callable[..., None], settings: Any) -> Run:
+    """Trains, writes the model, and draws the plot."""
+    from gnnseg.training.plot import save_plot
+
+    def run(data: Dataset, out: Path, checkpoint: Path, plot: Path) -> Model | PixelModel:
+        model: Model | PixelModel = train(data, config=settings, checkpoint=checkpoint, plot=plot)
+        save(model, out)
         save_plot(model, plot)
         return model
 
