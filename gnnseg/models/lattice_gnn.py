@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from gnnseg.errors import UsageError
 from gnnseg.graph import EDGE_NAMES
 from gnnseg.graph.table import COARSE_REACH, FINE_REACH
 from gnnseg.kernels.colour import TOP
@@ -37,6 +38,11 @@ class LatticeGNN(nn.Module):
         Largest grey difference, in working units.
     stem : Stem, optional
         Its states are read beside the features.
+
+    Raises
+    ------
+    UsageError
+        `widths`, `down` and `up` do not fit each other.
     """
 
     def __init__(
@@ -52,6 +58,11 @@ class LatticeGNN(nn.Module):
         stem: Stem | None = None,
     ) -> None:
         super().__init__()
+        if not len(widths) == len(down) == len(up) + 1 >= 2:
+            raise UsageError(
+                f"a network of levels has widths and layers down for two levels or more, and layers "
+                f"up for all but the last: got widths {widths}, down {down}, up {up}"
+            )
         self.num_levels = len(widths)
         self.contrast_top = contrast_top
         self.stem = stem

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.errors import UsageError
 from gnnseg.features import feature_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from gnnseg.superpixels import Scaling
@@ -51,14 +54,28 @@ def get_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def select_features(preset: Preset, scaling: Scaling, *, place: bool) -> tuple[str, ...]:
-    """Names of the features that a preset reads; `place` keeps the position in the image."""
+def select_features(
+    preset: Preset, scaling: Scaling, *, place: bool, patterns: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Names of the features that a network reads; `place` keeps the position in the image.
+
+    With `patterns` such as `mean_*`, those that fit one of them in place of the preset's.
+    """
     names = feature_names(scaling.num_channels, rgb=scaling.rgb)
+    if patterns:
+        return _matching(names, patterns)
     if preset.features == "grey":
         grey = names[0].removeprefix("mean_")
         keep = (f"mean_{grey}", f"std_{grey}")
         return tuple(name for name in names if name in keep or name.startswith("decile_"))
     return tuple(name for name in names if place or not name.startswith("place_"))
+
+
+def _matching(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UsageError(f"no feature fits {pattern!r}: there are {', '.join(names)}")
+    return tuple(name for name in names if any(fnmatchcase(name, p) for p in patterns))
 
 
 def build_network(

@@ -27,6 +27,8 @@ class TrainConfig(LearningConfig):
     sigma: float = Field(0.0, ge=0, le=32)
     place: Literal["auto", "yes", "no"] = "auto"
     """Whether the position in the image is a feature; `auto`: for a fixed field of view."""
+    features: tuple[str, ...] = ()
+    """Names of the features that are read, or patterns such as `mean_*`; none: the preset's."""
     batch: int = Field(11_264, ge=1)
     """Regions in a batch, at least one piece of an image."""
     tile: int = Field(128, ge=32)

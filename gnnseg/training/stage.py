@@ -199,7 +199,7 @@ def _new_model(
         options=config.options,
         settings=config.slic,
         scaling=scaling,
-        features=select_features(preset, scaling, place=place),
+        features=select_features(preset, scaling, place=place, patterns=config.features),
         mean=np.zeros(0, np.float32),
         std=np.ones(0, np.float32),
         classes=dataset.classes,

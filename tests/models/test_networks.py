@@ -62,6 +62,21 @@ def test_place_is_a_choice():
     assert select_features(get_preset("mlp"), scaling, place=False) == names[:-2]
 
 
+def test_features_may_be_named_by_patterns():
+    scaling, preset = Scaling((0.0,) * 3, (1.0,) * 3, True), get_preset("jain2023")
+    chosen = select_features(preset, scaling, place=True, patterns=("place_*", "mean_light"))
+    assert chosen == ("mean_light", "place_y", "place_x")
+    with pytest.raises(UsageError, match=r"no feature fits 'lights\*': there are mean_light"):
+        select_features(preset, scaling, place=True, patterns=("mean_light", "lights*"))
+
+
+@pytest.mark.parametrize("sizes", [([8], [1], []), ([8, 8], [1, 1], [1, 1]), ([8, 8], [1], [1])])
+def test_levels_that_do_not_fit_each_other_are_refused(sizes):
+    options = dict(zip(("widths", "down", "up"), sizes, strict=True))
+    with pytest.raises(UsageError, match="layers down for two levels or more"):
+        build_network(get_preset("default"), 11, 2, SCALING, options)
+
+
 def test_unknown_presets_and_options_are_refused(make_model):
     with pytest.raises(UsageError, match="choose one of default, jain2023, large, mlp"):
         get_preset("unet")
