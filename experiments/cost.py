@@ -33,7 +33,7 @@ def main() -> None:
     from machine import machine_record
 
     rows = []
-    for preset in ("mlp", "jain2023", "default", "large"):
+    for preset in ("mlp", "jain2023", "small", "default", "large"):
         for step in (8, 16):
             command = [sys.executable, __file__, preset, str(step)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

@@ -8,7 +8,7 @@ from sections import section
 
 from gnnseg.compare.convergence import flattened
 
-PRESETS = ("default", "large", "jain2023", "mlp")
+PRESETS = ("small", "default", "large", "jain2023", "mlp")
 
 
 def accuracy(results: dict[str, dict[str, Any]]) -> str:

@@ -42,16 +42,20 @@ def _accuracy(config: CompareConfig) -> Iterator[Cell]:
     for seed in config.seeds:
         for dataset, model in _pairs(config):
             base = _training(dataset, model, seed)
-            name = f"{dataset.name}-{model.name}-{seed}"
-            yield Cell(f"train-{name}", "train", base)
+            training = f"train-{dataset.name}-{model.name}-{seed}"
+            yield Cell(training, "train", base)
             about = {
                 **base,
                 "split": config.split,
-                "refine": model.refine,
+                "refine": model.refine is True,
                 "pictures": config.pictures if seed == config.seeds[0] else 0,
                 "workers": config.workers,
             }
-            yield Cell(f"evaluate-{name}", "evaluate", about, f"train-{name}")
+            own, *refined = model.shown_names
+            yield Cell(f"evaluate-{dataset.name}-{own}-{seed}", "evaluate", about, training)
+            for shown in refined:
+                more = {**about, "refine": True, "shown_as": shown}
+                yield Cell(f"evaluate-{dataset.name}-{shown}-{seed}", "evaluate", more, training)
 
 
 def _segmentations(config: CompareConfig) -> Iterator[Cell]:
@@ -76,7 +80,7 @@ def _on_image(config: CompareConfig, dataset: DatasetConfig, image: Cell) -> Ite
                 "size": size,
                 "split": config.split,
                 "memory": memory,
-                "refine": model.refine,
+                "refine": model.refine is True,
                 "workers": config.workers,
             }
             name = f"segment-{dataset.name}-{model.name}-{size}-{memory.replace(' ', '')}"

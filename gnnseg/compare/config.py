@@ -54,8 +54,8 @@ class ModelConfig(_Strict):
     """Settings of the training, as in a file for `gnnseg train --config`."""
     training_on: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Others for single data sets, over `training`."""
-    refine: bool = False
-    """Whether pixels along borders are refined."""
+    refine: bool | Literal["both"] = False
+    """Whether pixels along borders are refined; `both` measures the same training either way."""
     datasets: tuple[Name, ...] | None = None
     """Names of the data sets to train on; all of them without this."""
 
@@ -66,6 +66,11 @@ class ModelConfig(_Strict):
         if self.refine and self.model is not None:
             raise ValueError("refine is about regions, and a network on pixels has none")
         return self
+
+    @property
+    def shown_names(self) -> tuple[str, ...]:
+        """What results are told of: itself and, where it is measured either way, itself refined."""
+        return (self.name, f"{self.name}-refined") if self.refine == "both" else (self.name,)
 
 
 class SegmentConfig(_Strict):
@@ -107,7 +112,7 @@ class CompareConfig(_Strict):
     def _known_names(self) -> CompareConfig:
         names = [dataset.name for dataset in self.datasets]
         _distinct(names, "data sets")
-        _distinct([model.name for model in self.models], "models")
+        _distinct([name for model in self.models for name in model.shown_names], "models")
         _distinct(self.seeds, "seeds")
         _distinct(self.segment.sizes, "sizes")
         _distinct(self.segment.memory, "memory")

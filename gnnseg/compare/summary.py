@@ -76,7 +76,7 @@ def accuracy_rows(part: Results) -> list[Row]:
     for record in part.of_kind("evaluate"):
         if _key(record) in trained:  # folders may be copied in parts
             pair = (trained[_key(record)], record)
-            groups.setdefault(_key(record)[:2], []).append(pair)
+            groups.setdefault(_shown(record), []).append(pair)
     return [_accuracy(part.label, key, pairs) for key, pairs in groups.items()]
 
 
@@ -190,7 +190,7 @@ def _pictures(part: Results) -> list[Row]:
     rows: dict[tuple[str, str], Row] = {}
     folder = part.folder.path / "pictures"
     for record in part.of_kind("evaluate"):
-        dataset, model, _ = _key(record)
+        dataset, model = _shown(record)
         for about in record["result"]["pictures"]:
             # Names only: results may come from elsewhere.
             files = {name: folder / Path(about[name]).name for name in _PICTURES}
@@ -220,6 +220,12 @@ def _samplers(results: list[Results]) -> Row:
 def _key(record: Record) -> tuple[str, str, int]:
     about = record["configuration"]
     return about["dataset"]["name"], about["model"]["name"], about["seed"]
+
+
+def _shown(record: Record) -> tuple[str, str]:
+    """Data set and model of an evaluation, as they are shown: a training may have several."""
+    dataset, model, _ = _key(record)
+    return dataset, record["configuration"].get("shown_as", model)
 
 
 def mean(values: Iterable[float | None]) -> float | None:

@@ -60,7 +60,7 @@ class LatticeGNN(nn.Module):
         super().__init__()
         if not len(widths) == len(down) == len(up) + 1 >= 2:
             raise UsageError(
-                f"a network of levels has widths and layers down for two levels or more, and layers "
+                "a network of levels has widths and layers down for two levels or more, and layers "
                 f"up for all but the last: got widths {widths}, down {down}, up {up}"
             )
         self.num_levels = len(widths)

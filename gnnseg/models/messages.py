@@ -1,33 +1,59 @@
-"""Message passing with gradients, by PyTorch Geometric; apart, since segmenting needs none."""
+"""Message passing with gradients: one pass over the edges on a CPU, PyTorch Geometric elsewhere."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch_geometric.nn import MessagePassing
+
+from gnnseg.kernels.gated import gated_gradients, gated_messages
 
 
-class GatedSum(MessagePassing):
-    """`sum_j sigmoid(q_i + k_j + e_ij) * v_j`; without weights of its own."""
+def gated_sum(
+    target: torch.Tensor,
+    source: torch.Tensor,
+    edge_index: torch.Tensor,
+    edge_attr: torch.Tensor,
+    gate: torch.nn.Linear,
+) -> torch.Tensor:
+    """`o_i + sum_j sigmoid(q_i + k_j + gate(a_ij)) * v_j` over the edges, (N, W), with gradients.
 
-    def __init__(self) -> None:
-        super().__init__(aggr="sum")
+    Parameters
+    ----------
+    target, source : (N, 2 W)
+        q and o of each target, k and v of each source.
+    edge_index : (2, E) int64
+    edge_attr : (E, D)
+        No gradients reach it.
+    gate : Linear
+        From D to W.
+    """
+    if target.is_cuda:
+        from gnnseg.models.gated_sum import GatedSum
 
-    def forward(
-        self,
-        query: torch.Tensor,
-        source: torch.Tensor,
-        edge_index: torch.Tensor,
-        edge: torch.Tensor,
-    ) -> torch.Tensor:
-        return self.propagate(edge_index, query=query, source=source, edge=edge)
-
-    def message(
-        self, query_i: torch.Tensor, source_j: torch.Tensor, edge: torch.Tensor
-    ) -> torch.Tensor:
-        key, value = source_j.chunk(2, dim=-1)
-        return torch.sigmoid(query_i + key + edge) * value
+        query, own = target.chunk(2, dim=-1)
+        return own + GatedSum()(query, source, edge_index, gate(edge_attr))
+    summed: torch.Tensor = _Messages.apply(
+        target, source, edge_index, edge_attr, gate.weight, gate.bias
+    )
+    return summed
 
 
-gated_sum = GatedSum()
-"""Stateless, so one serves all layers and threads: query (N, W), source (N, 2 W) of k and v,
-edge_index (2, E), edge (E, W); gives (N, W)."""
+class _Messages(torch.autograd.Function):
+    """The compiled loops as one operation of PyTorch."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*inputs)
+        return torch.from_numpy(gated_messages(*_arrays(*inputs)))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        found = gated_gradients(*_arrays(*ctx.saved_tensors, grad))
+        to_target, to_source, to_weight, to_bias = map(torch.from_numpy, found)
+        return to_target, to_source, None, None, to_weight, to_bias
+
+
+def _arrays(*tensors: torch.Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)

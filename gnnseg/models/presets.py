@@ -44,6 +44,11 @@ PRESETS = {
     "jain2023": Preset("jain2023", features="grey"),
     "large": Preset("lattice_gnn", options={"stem": {}}),
     "mlp": Preset("mlp"),
+    "small": Preset(
+        "lattice_gnn",
+        options={"widths": (16, 32, 48, 48), "down": (1, 1, 2, 2), "up": (1, 1, 1)},
+        training={"epochs": 20},
+    ),
 }
 
 

@@ -28,6 +28,7 @@ from gnnseg.models.layers import LANES, ROWS
 from gnnseg.pipeline import evaluate
 from gnnseg.pipeline import load_model as load_any
 from gnnseg.plain import plain
+from gnnseg.report import write_report
 
 NAMES = [
     "train-made-perceptron-0", "evaluate-made-perceptron-0",
@@ -396,3 +397,20 @@ def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
 )
 def test_when_a_training_has_flattened(curve, patience, expected):
     assert flattened(curve, patience)[0] is expected
+
+
+def test_one_training_may_be_measured_without_and_with_refined_borders(settings, execute, tmp_path):
+    (model, _) = settings()["models"]
+    config = make_config(settings(models=[{**model, "refine": "both"}], segment={}))
+    summary = compare(config, tmp_path / "out", execute=execute)
+    shown = ["perceptron", "perceptron-refined"]
+    assert execute.names == [NAMES[0], *(f"evaluate-made-{name}-0" for name in shown)]
+    assert [row["model"] for row in summary["accuracy"]] == shown
+    assert [row["boundary_f1"] is not None for row in summary["accuracy"]] == [False, True]
+    assert list(summary["pictures"][0]["labels"]) == shown
+    data = open_set(config.datasets[0].model_dump())
+    trained = load_model(tmp_path / "out" / "models" / "made-perceptron-0.safetensors")
+    for row, refine in zip(summary["accuracy"], (False, True), strict=True):
+        assert row["miou"] == evaluate(data, trained, split="test", refine=refine)["miou"]
+    write_report(summary, tmp_path / "report.html")
+    assert "perceptron-refined" in (tmp_path / "report.html").read_text()

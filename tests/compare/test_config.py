@@ -24,6 +24,15 @@ MODELS = [{"name": "ours", "preset": "default"}, {"name": "theirs", "model": "un
         ({"models": [{"name": "x", "preset": "mlp", "model": "unet"}]}, r"models\[0\]'.* either"),
         ({"models": [{"name": "x"}]}, r"models\[0\]'.* either"),
         ({"models": [{"name": "x", "model": "unet", "refine": True}]}, r"models\[0\]'.* refine"),
+        (
+            {
+                "models": [
+                    {"name": "x", "preset": "mlp", "refine": "both"},
+                    {"name": "x-refined", "preset": "mlp"},
+                ]
+            },
+            "models must differ, but 'x-refined' is there twice",
+        ),
         ({"models": [{"name": "../x", "preset": "mlp"}]}, r"models\[0\].name'.*'../x'"),
         ({"models": [MODELS[0], MODELS[0]]}, "models must differ.*'ours'"),
         ({"models": [{**MODELS[0], "datasets": ["other"]}]}, "ours names the data set 'other'"),

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from gnnseg.models.layers import ROWS, EdgeGatedConv, Perceptron, RowLinear, pool
+from gnnseg.models.layers import (
+    ROWS,
+    Dropout,
+    EdgeGatedConv,
+    Perceptron,
+    RowLinear,
+    pool,
+    random_from,
+)
 
 SIZES = [(11, 32), (32, 2), (6, 32), (32, 64), (160, 96), (96, 192), (47, 64), (64, 3), (64, 1)]
 SIZES += [(5, 4), (6, 8), (7, 11), (11, 2), (31, 3), (94, 7), (1, 1), (13, 13)]  # remainders
@@ -131,3 +139,16 @@ def test_pool_is_the_mean_weighted_by_area():
         total = area[children].sum()
         expected = (x[children] * area[children]).sum(0) / total if total else torch.zeros(3)
         torch.testing.assert_close(got[node], expected)
+
+
+def test_dropout_keeps_the_asked_share_and_the_mean():
+    layer = Dropout(0.3)
+    with random_from(torch.Generator().manual_seed(1)):
+        out = layer(torch.ones(501, 1001))
+    dropped = (out == 0).float()
+    assert float(dropped.mean()) == pytest.approx(0.3, abs=0.003)
+    assert float(out.max()) == pytest.approx(1 / 0.7)
+    rows = dropped - dropped.mean()
+    neighbours = (rows[:, 1:] * rows[:, :-1]).mean() / rows.square().mean()
+    assert abs(float(neighbours)) < 0.01
+    assert torch.equal(layer.eval()(out), out)

@@ -78,7 +78,7 @@ def test_levels_that_do_not_fit_each_other_are_refused(sizes):
 
 
 def test_unknown_presets_and_options_are_refused(make_model):
-    with pytest.raises(UsageError, match="choose one of default, jain2023, large, mlp"):
+    with pytest.raises(UsageError, match="choose one of default, jain2023, large, mlp, small"):
         get_preset("unet")
     with pytest.raises(UsageError, match="choose one of"):
         get_preset(["default"])
