@@ -32,12 +32,16 @@ def main() -> None:
     fill(
         DETAILS,
         of_accuracy.costs(results.get("cost")),
+        of_accuracy.ablation(results.get("ablation")),
         of_accuracy.networks(results),
-        of_compare.beside_networks(results.get("jain_table")),
+        of_compare.main_comparison(results.get("compare_main")),
+        of_compare.equal_compute(results.get("equal_compute")),
+        of_compare.segnet(results.get("camvid_segnet")),
+        of_compare.jain(results.get("jain_table")),
         of_compare.large_images(
             results.get("jain_table"),
             "Large images",
-            "Seconds, and the peak of the whole process, of the models above:",
+            "Seconds, and the peak of the whole process, of the models of the claim:",
         ),
         of_compare.large_images(
             results.get("memory_frontier"),

@@ -10,41 +10,84 @@ from sections import section
 Row = dict[str, Any]
 
 
-def beside_networks(result: dict[str, Any] | None) -> str:
-    """Accuracy and cost of region models and U-Nets of one run."""
-    if result is None:
-        return ""
-    machine = result["machines"][0]["machine"]
-    return section(
-        "Resources and accuracy",
-        "Jain et al. 2023 found graphs of superpixels 10 to 1000 times cheaper than a U-Net for "
-        "-2 to +0.3 points of accuracy. Here, every training, measurement and segmentation in a "
-        f"process of its own, {machine['cores']} cores of {machine['processor']} "
-        "(`experiments/configs/jain_table.toml`). Peaks are those above imports; a training whose "
-        "curve had not flattened is a lower bound:",
-        (
-            "dataset",
-            "model",
-            "parameters",
-            "operations a pixel",
-            "training, min",
-            "its peak",
-            "flattened",
-            "test mIoU",
-            "ceiling",
-        ),
-        [_accuracy(row) for row in result["accuracy"]],
+COLUMNS = (
+    "dataset",
+    "model",
+    "parameters",
+    "operations a pixel",
+    "training, min",
+    "epochs",
+    "its peak",
+    "flattened",
+    "test mIoU",
+    "ceiling",
+)
+
+
+def main_comparison(result: dict[str, Any] | None) -> str:
+    """Every kind of model on every data set, of one run."""
+    return _accuracy_section(
+        result,
+        "Region models beside a U-Net",
+        "Every training, measurement and segmentation in a process of its own, {machine} "
+        "(`experiments/configs/compare_main.toml`); `default-refined` is the same training with "
+        "`--refine`. Peaks are those above imports; a training whose curve had not flattened is a "
+        "lower bound:",
     )
 
 
-def _accuracy(row: Row) -> tuple[str, ...]:
-    ceiling = row["ceiling_miou"]
+def jain(result: dict[str, Any] | None) -> str:
+    """The claim of a paper."""
+    return _accuracy_section(
+        result,
+        "A claim",
+        "Jain et al. 2023 found graphs of superpixels 10 to 1000 times cheaper than a U-Net for "
+        "-2 to +0.3 points of accuracy. Here, on {machine} (`experiments/configs/jain_table.toml`; "
+        "what holds of it is in [comparison.md](design/comparison.md)):",
+    )
+
+
+def equal_compute(result: dict[str, Any] | None) -> str:
+    """What minutes of training bring."""
+    return _accuracy_section(
+        result,
+        "Equal minutes",
+        "The same minutes of training for both kinds, {machine} "
+        "(`experiments/configs/equal_compute.toml`). Only points that have flattened say what a "
+        "model can reach:",
+    )
+
+
+def segnet(result: dict[str, Any] | None) -> str:
+    """The recipe of SegNet."""
+    return _accuracy_section(
+        result,
+        "SegNet's recipe",
+        "A SegNet of an eighth of the width, trained as its paper says "
+        "(`experiments/configs/camvid_segnet.toml`), beside the default preset; {machine}. The "
+        "paper's own, of full width on a GPU, reaches 46 to 60 % (arXiv:1511.00561, table 2):",
+    )
+
+
+def _accuracy_section(result: dict[str, Any] | None, title: str, text: str) -> str:
+    if result is None:
+        return ""
+    machine = result["machines"][0]["machine"]
+    where = f"{machine['cores']} cores of {machine['processor']}"
+    epochs = {(row["dataset"], row["model"]): len(row["val_miou"]) for row in result["trainings"]}
+    rows = [_accuracy(row, epochs) for row in result["accuracy"]]
+    return section(title, text.format(machine=where), COLUMNS, rows)
+
+
+def _accuracy(row: Row, epochs: dict[tuple[str, str], int]) -> tuple[str, ...]:
+    ceiling, trained = row["ceiling_miou"], row["model"].removesuffix("-refined")
     return (
         row["dataset"],
         row["model"],
         f"{row['parameters']:,}",
         f"{row['operations_per_pixel']:,.0f}",
         f"{row['training_minutes']:.1f}",
+        str(epochs[row["dataset"], trained]),
         f"{row['training_peak_above_bytes'] / 2**20:,.0f} MiB",
         "yes" if row["converged"] else "no",
         f"**{row['miou']:.3f}**",
