@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gnnseg.kernels.gated import gated_messages
+from gnnseg.models.messages import gated_sum
 
 ROWS = 64
 """Rows of one matrix product at inference: few rows would take other code and give other bits."""
@@ -105,13 +105,7 @@ class EdgeGatedConv(nn.Module):
     def forward(
         self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor
     ) -> torch.Tensor:
-        target, source = self.target(x), self.source(x)
-        if torch.is_grad_enabled() or x.is_cuda:
-            from gnnseg.models.messages import gated_sum
-
-            return gated_sum(target, source, edge_index, edge_attr, self.edge)
-        arrays = (target, source, edge_index, edge_attr, self.edge.weight, self.edge.bias)
-        return torch.from_numpy(gated_messages(*(array.detach().numpy() for array in arrays)))
+        return gated_sum(self.target(x), self.source(x), edge_index, edge_attr, self.edge)
 
 
 class ResidualBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""Message passing with gradients: one pass over the edges on a CPU, PyTorch Geometric elsewhere."""
+"""Message passing: one pass over the edges on a CPU, PyTorch Geometric elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def gated_sum(
     edge_attr: torch.Tensor,
     gate: torch.nn.Linear,
 ) -> torch.Tensor:
-    """`o_i + sum_j sigmoid(q_i + k_j + gate(a_ij)) * v_j` over the edges, (N, W), with gradients.
+    """`o_i + sum_j sigmoid(q_i + k_j + gate(a_ij)) * v_j` over the edges, (N, W).
 
     Parameters
     ----------
