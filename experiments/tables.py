@@ -34,6 +34,7 @@ def main() -> None:
         of_accuracy.costs(results.get("cost")),
         of_accuracy.ablation(results.get("ablation")),
         of_accuracy.networks(results),
+        of_accuracy.crossval(results.get("crossval")),
         of_compare.main_comparison(results.get("compare_main")),
         of_compare.equal_compute(results.get("equal_compute")),
         of_compare.segnet(results.get("camvid_segnet")),

@@ -96,6 +96,31 @@ def _network_row(row: dict[str, Any], results: dict[str, dict[str, Any]]) -> tup
     )
 
 
+def crossval(result: dict[str, Any] | None) -> str:
+    """Sets of few images, measured by folds."""
+    if result is None:
+        return ""
+    return section(
+        "Sets of few images",
+        f"Every image measured once, in {result['folds']} folds by animal or specimen "
+        "(`experiments/crossval.py`); the interval (95 %) is that of drawing images with "
+        "replacement. Trainings are bounded by minutes, as `experiments/configs/crossval.toml` says:",
+        ("dataset", "model", "images", "minutes a fold", "epochs", "pooled mIoU", "interval"),
+        [
+            (
+                row["dataset"],
+                row["name"],
+                str(row["num_images"]),
+                str(row["settings"]["max_minutes"]),
+                f"{min(row['epochs'])} to {max(row['epochs'])}",
+                f"**{row['miou']:.3f}**",
+                "{:.3f} to {:.3f}".format(*row["interval"]),
+            )
+            for row in result["runs"]
+        ],
+    )
+
+
 def ablation(result: dict[str, Any] | None) -> str:
     """What each part brings and costs."""
     if result is None:
