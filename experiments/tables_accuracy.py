@@ -104,7 +104,7 @@ def crossval(result: dict[str, Any] | None) -> str:
         "Sets of few images",
         f"Every image measured once, in {result['folds']} folds by animal or specimen "
         "(`experiments/crossval.py`); the interval (95 %) is that of drawing images with "
-        "replacement. Trainings are bounded by minutes, as `experiments/configs/crossval.toml` says:",
+        "replacement. Minutes bound the trainings (`experiments/configs/crossval.toml`):",
         ("dataset", "model", "images", "minutes a fold", "epochs", "pooled mIoU", "interval"),
         [
             (
