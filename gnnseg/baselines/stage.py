@@ -77,7 +77,8 @@ def train(
     -----
     All pixels of the training images are held in memory as they are stored. A run bounded by
     `epochs` gives the same bits each time on one machine with one number of threads, interrupted
-    or not.
+    or not. With `devices=2`, two processes take a batch each; a script needs
+    `if __name__ == "__main__":` around what it does then.
     """
     config = config or make_cnn_config(**settings)
     pick_device(config.device, size=config.devices)

@@ -70,7 +70,10 @@ def train(
     devices: Annotated[
         int | None,
         typer.Option(
-            "--devices", parser=whole(1, 64), metavar="N", help="GPUs, or processes on the CPU."
+            "--devices",
+            parser=whole(1, 64),
+            metavar="N",
+            help="GPUs, or processes on the CPU, that train together; each takes a batch.",
         ),
     ] = None,
     cache: Annotated[
