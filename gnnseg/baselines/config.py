@@ -20,7 +20,7 @@ class CnnConfig(LearningConfig):
     vgg16: Path | None = None
     """File of VGG-16 weights that the encoder of `segnet` starts from, *.safetensors."""
     batch: int = Field(8, ge=1)
-    """Crops in a batch."""
+    """Crops in a batch, on each device."""
     crop: int = Field(256, ge=32, le=4096)
     """Pixels on a side of a crop; an epoch has as many as cover the images once."""
     tile: int = 512

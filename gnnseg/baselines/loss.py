@@ -43,8 +43,8 @@ class PixelLoss:
         return cls(weights, prior, ignore_index, config.focal_gamma, config.label_smoothing)
 
     def mass(self, labels: torch.Tensor) -> torch.Tensor:
-        """Weighted pixels of (B, H, W), at least one."""
-        return self.weights[labels[labels != self.ignore_index]].sum().clamp(min=1)
+        """Weighted pixels of (B, H, W)."""
+        return self.weights[labels[labels != self.ignore_index]].sum()
 
     def total(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss of logits (B, classes, H, W), summed over weighted pixels."""

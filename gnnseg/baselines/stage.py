@@ -14,10 +14,12 @@ from gnnseg.baselines.trainer import PixelTrainer
 from gnnseg.errors import InputError, UsageError
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
+from gnnseg.training.distributed import train_on_devices
 from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset
+from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,10 +77,11 @@ def train(
     -----
     All pixels of the training images are held in memory as they are stored. A run bounded by
     `epochs` gives the same bits each time on one machine with one number of threads, interrupted
-    or not.
+    or not. With `devices=2`, two processes take a batch each; a script needs
+    `if __name__ == "__main__":` around what it does then.
     """
     config = config or make_cnn_config(**settings)
-    pick_device(config.device)
+    pick_device(config.device, size=config.devices)
     if config.tensorboard is not None:
         require_tensorboard()
     dataset = gather_dataset(images, labels, classes, val)
@@ -92,12 +95,11 @@ def train(
     model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
         _start_from(model, config.vgg16)
-    trainer = PixelTrainer(model, pictures, val_pictures, config, minutes=session.minutes)
-    if session.checkpoint is not None:
-        trainer.resume(session.checkpoint, session.earlier)
     shown = None if plot is None else Path(plot)
     with watching(config, shown, session.first_epoch) as watch:
-        history = trainer.run(watch)
+        bounds = session.minutes, session.checkpoint
+        work = Work(PixelTrainer, model, pictures, val_pictures, config, *bounds)
+        history = train_on_devices(work, watch)
     session.end(model, config, history)
     return model
 
@@ -118,7 +120,7 @@ def _pictures(
     if held:
         return train, held
     if len(train) == 1:
-        return train, train
+        return train, [*train]
     every = max(2, round(1 / max(val, 0.01)))
     chosen = set(range(every - 1, len(train), every)) or {len(train) - 1}
     parts: tuple[list[Picture], list[Picture]] = ([], [])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from gnnseg.baselines.crops import CropMaker, Picture, prefetched
 from gnnseg.baselines.inference import plane_slabs
@@ -17,6 +18,7 @@ from gnnseg.counters import device_work, moved
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
 from gnnseg.training.precision import half_pays
+from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.state import State
 from gnnseg.training.temperature import fit_temperature
 
@@ -32,10 +34,15 @@ MOST_SAMPLED = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Crops (B, C, H, W), their labels (B, H, W), and how many crops of the epoch precede them."""
+    """Crops (B, C, H, W) and their labels (B, H, W): the part of a batch that is learnt here.
+
+    `share` is that part as a share of the batch, maybe 0, and `before` how many crops of the epoch
+    precede the batch.
+    """
 
     x: torch.Tensor
     labels: torch.Tensor
+    share: float
     before: int
 
 
@@ -52,10 +59,15 @@ class PixelTrainer(Loop):
         config: CnnConfig,
         *,
         minutes: float | None = None,
+        ranks: Ranks | None = None,
+        asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.device = pick_device(config.device)
+        ranks = ranks or Alone()
+        self.device = pick_device(config.device, ranks.rank, ranks.size)
         network = model.network.to(self.device, memory_format=torch.channels_last)
-        super().__init__(State(network, config, range(1)), config, minutes=minutes)
+        state = State(network, config, range(ranks.rank, ranks.size, ranks.size))
+        super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
+        self.statistics = _statistics(network)
         self.model, self.val = model, val
         self.crops = CropMaker(train, model, config)
         pixels = sum(_count(picture, model) for picture in train)
@@ -77,42 +89,56 @@ class PixelTrainer(Loop):
     def _batches(self, numbers: Sequence[tuple[int, int]], done: int) -> Iterator[_Batch]:
         """The batches of an epoch in random order, without those that are done."""
         order = torch.randperm(len(numbers), generator=self.state.shuffle).tolist()
-        size, epoch = self.config.batch, self.state.place.epoch
+        rank, ranks, epoch = self.ranks.rank, self.ranks.size, self.state.place.epoch
+        size = self.config.batch * ranks
 
         def make(first: int) -> _Batch:
-            crops = [self.crops(epoch, *numbers[n]) for n in order[first : first + size]]
+            chosen = order[first : first + size]
+            own = chosen[rank::ranks]
+            if not own:
+                return _Batch(torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.0, first)
+            crops = [self.crops(epoch, *numbers[n]) for n in own]
             x, labels = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
-            return _Batch(x, labels, first)
+            return _Batch(x, labels, len(own) / len(chosen), first)
 
         return prefetched(range(done * size, len(order), size), make)
 
     def _step(self, batch: _Batch) -> None:
         """One update."""
-        state, kind = self.state, self.device.type
-        x = moved(batch.x, self.device).to(memory_format=torch.channels_last)
+        network, place, ranks = self.state.network, self.state.place, self.ranks
         labels = moved(batch.labels, self.device)
-        # Dropout draws from the generator of all: an interrupted training draws the same.
-        torch.manual_seed((self.config.seed << 32) + state.place.updates)
-        with torch.autocast(kind, torch.bfloat16, enabled=half_pays(self.device)):
-            logits, extra = _forward(state.network, x, labels, self.loss.ignore_index)
-        total = self.loss.total(logits.float(), labels)
-        mass = self.loss.mass(labels)
-        state.network.zero_grad()
-        (total / mass + extra).backward()
+        mass = max(self._total(float(self.loss.mass(labels))), 1.0)
+        network.zero_grad()
+        loss = self._learn(batch, labels, mass) if batch.share else 0.0
+        ranks.add_gradients(network.parameters())
+        ranks.average(self.statistics, batch.share)
         self._update()
-        state.place.loss += float(total.detach())
-        state.place.mass += float(mass)
+        place.loss += self._total(loss)
+        place.mass += mass
+
+    def _learn(self, batch: _Batch, labels: torch.Tensor, mass: float) -> float:
+        """The loss of this process's crops; their gradients are those of all divided by `mass`."""
+        x = moved(batch.x, self.device).to(memory_format=torch.channels_last)
+        # Dropout draws from the generator of all: an interrupted training draws the same, and
+        # every process something else.
+        seed = (self.config.seed << 32) + (self.ranks.rank << 26) + self.state.place.updates
+        torch.manual_seed(seed)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half_pays(self.device)):
+            logits, extra = _forward(self.state.network, x, labels, self.loss.ignore_index)
+        total = self.loss.total(logits.float(), labels)
+        (total / mass + batch.share * extra).backward()
+        return float(total.detach())
 
     def _validate(self) -> float:
         matrix = ConfusionMatrix.zeros(self.model.classes.num_classes)
-        for truth, logits in self._val_slabs():
+        for truth, logits in self._val_slabs(self.val[self.ranks.rank :: self.ranks.size]):
             matrix += self._matrix(truth, logits)
-        return matrix.miou
+        return ConfusionMatrix(self.ranks.total(matrix.counts)).miou
 
-    def _val_slabs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Labels (h, W) and logits (classes, h, W) of rows of the val pictures."""
+    def _val_slabs(self, pictures: Sequence[Picture]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Labels (h, W) and logits (classes, h, W) of rows of pictures."""
         network = self.state.average.eval()
-        for picture in self.val:
+        for picture in pictures:
 
             def read(window: Window, pixels: np.ndarray = picture.pixels) -> np.ndarray:
                 return pixels[(slice(None), *window.slices)]
@@ -127,13 +153,18 @@ class PixelTrainer(Loop):
         return ConfusionMatrix.of(truth, labels, classes.num_classes, classes.ignore_index)
 
     def _finish(self) -> None:
-        """Undo the class weights as far as val likes it, and find how sure the network may be."""
+        """Undo the class weights as far as val likes it, and find how sure the network may be.
+
+        All of it is done by process 0, whose network is kept.
+        """
+        if self.ranks.rank:
+            return
         prior = self.loss.prior.cpu().numpy()[:, None, None]
         matrices = [ConfusionMatrix.zeros(len(prior)) for _ in SHIFTS]
         sample: list[tuple[np.ndarray, np.ndarray]] = []
         share = min(1.0, MOST_SAMPLED / sum(p.labels.size for p in self.val))
         rng = np.random.default_rng(self.config.seed)
-        for truth, logits in self._val_slabs():
+        for truth, logits in self._val_slabs(self.val):
             for n, shift in enumerate(SHIFTS):
                 matrices[n] += self._matrix(truth, logits - shift * prior)
             sample.append(self._sample(truth, logits, share, rng))
@@ -159,6 +190,13 @@ def _count(picture: Picture, model: PixelModel) -> np.ndarray:
     """Labelled pixels by class."""
     known = picture.labels[picture.labels != model.classes.ignore_index]
     return np.bincount(known, minlength=model.classes.num_classes).astype(np.float64)
+
+
+def _statistics(network: nn.Module) -> list[torch.Tensor]:
+    """The running means and variances of batch norm."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    found = [value for norm in norms for value in (norm.running_mean, norm.running_var)]
+    return [value for value in found if value is not None]
 
 
 def _forward(

@@ -70,7 +70,10 @@ def train(
     devices: Annotated[
         int | None,
         typer.Option(
-            "--devices", parser=whole(1, 64), metavar="N", help="GPUs, or processes on the CPU."
+            "--devices",
+            parser=whole(1, 64),
+            metavar="N",
+            help="GPUs, or processes on the CPU, that train together; each takes a batch.",
         ),
     ] = None,
     cache: Annotated[
@@ -155,7 +158,7 @@ def _network(
     """Trains a convolutional network and writes it."""
     if preset is not None:
         raise UsageError("--preset and --model name two models: give one of them")
-    foreign = [f"--{key}" for key in ("step", "devices", "cache") if given.pop(key) is not None]
+    foreign = [f"--{key}" for key in ("step", "cache") if given.pop(key) is not None]
     if foreign:
         raise UsageError(f"{foreign[0]} is of regions: a convolutional network (--model) has none")
     from gnnseg.baselines import make_cnn_config, save_pixel_model, train

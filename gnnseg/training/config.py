@@ -39,8 +39,6 @@ class TrainConfig(LearningConfig):
     """A region of n labelled pixels counts as n to this power: 1 by pixels, 0 all the same."""
     variants: int = Field(2, ge=0)
     """Further variants of each image, drawn at random; an epoch sees one of all."""
-    devices: int = Field(1, ge=1, le=64)
-    """Processes that share the work, on a GPU each or all on the CPU; each takes a batch."""
     cache: Path | None = Field(None, exclude=True)
     """Folder where region graphs are kept for other trainings; it changes no result."""
 

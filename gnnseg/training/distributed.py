@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,17 +21,13 @@ import torch
 from torch import distributed, multiprocessing
 
 from gnnseg.errors import GnnsegError, MemoryBudgetError, UsageError
-from gnnseg.models.model import Model
 from gnnseg.training.interrupt import Interrupt, held_interrupt
 from gnnseg.training.loop import pick_device
 from gnnseg.training.packing import Packed, pack
 from gnnseg.training.ranks import Connected
-from gnnseg.training.trainer import Trainer
+from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
-    from gnnseg.training.batches import Batch
-    from gnnseg.training.checkpoint import Checkpoint
-    from gnnseg.training.config import TrainConfig
     from gnnseg.training.history import History
 
 EPOCH, DONE, STOPPED, FAILED = "epoch", "done", "stopped", "failed"
@@ -40,27 +36,29 @@ _POLL, _GRACE = 0.5, 2.0
 
 
 @dataclass(frozen=True)
-class Work:
-    """What is to be trained, on which batches, for how long at most, and where it is kept."""
-
-    model: Model
-    train: list[list[Batch]]
-    val: list[Batch]
-    config: TrainConfig
-    minutes: float | None = None
-    checkpoint: Checkpoint | None = None
-
-
-@dataclass(frozen=True)
 class _Job:
-    """What every process is given."""
+    """What every process is given: work without its model and data, and what these are made of.
 
-    model: dict[str, Any]
+    `threads` are those of PyTorch in each process on the CPU.
+    """
+
+    work: Work
+    model: Callable[..., Any]
+    about: dict[str, Any]
     data: Packed
-    config: TrainConfig
-    minutes: float | None
-    checkpoint: Checkpoint | None
+    threads: int
     folder: Path
+
+    @property
+    def size(self) -> int:
+        return self.work.config.devices
+
+    def unpack(self) -> Work:
+        """The whole work."""
+        train, val, weights = self.data.unpack()
+        model = self.model(**self.about)
+        model.network.load_state_dict(weights)
+        return replace(self.work, model=model, train=train, val=val)
 
 
 @dataclass(frozen=True)
@@ -124,19 +122,24 @@ class _Process:
 
 
 def train_on_devices(work: Work, watch: Callable[[History], None]) -> History:
-    """As a trainer's `run`, on `config.devices` devices; the lists of batches are emptied.
+    """As a trainer's `run`, on `config.devices` devices: one is used by this process.
 
-    A batch is that many times as large. The first error of a process is raised here and ends the
-    others, as does Ctrl-C, after which a checkpoint is left.
+    On several, a batch is that many times as large, and the lists of data are emptied. The first
+    error of a process is raised here and ends the others, as does Ctrl-C, after which a checkpoint
+    is left.
     """
-    model, checkpoint = work.model, work.checkpoint
+    size, model = work.config.devices, work.model
+    if size == 1:
+        return work.loop().run(watch)
     with tempfile.TemporaryDirectory(prefix="gnnseg-") as name:
         folder = Path(name)
         parts = [_take(work.train), _take(work.val), dict(model.network.state_dict())]
         data = pack(parts, folder / "data")
-        about = {f.name: getattr(model, f.name) for f in fields(Model) if f.name != "network"}
-        job = _Job(about, data, work.config, work.minutes, checkpoint, folder)
-        holds = held_interrupt() if checkpoint else nullcontext(Interrupt())
+        about = {f.name: getattr(model, f.name) for f in fields(model) if f.name != "network"}
+        threads = max(1, torch.get_num_threads() // size)
+        bare = replace(work, model=None, train=[], val=[])
+        job = _Job(bare, type(model), about, data, threads, folder)
+        holds = held_interrupt() if work.checkpoint else nullcontext(Interrupt())
         with holds as interrupt, _started(job) as (processes, stop):
             history, weights = _supervise(processes, stop, interrupt, watch)
     model.network.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
@@ -156,7 +159,7 @@ def _started(job: _Job) -> Iterator[tuple[list[_Process], Any]]:
     stop = multiprocessing.get_context("spawn").Event()
     processes: list[_Process] = []
     try:
-        processes.extend(_Process(job, rank, stop) for rank in range(job.config.devices))
+        processes.extend(_Process(job, rank, stop) for rank in range(job.size))
         yield processes, stop
     finally:
         for process in processes:
@@ -227,14 +230,13 @@ def _raise_first(processes: list[_Process], *failures: _Failure) -> NoReturn:
 def _work(job: _Job, rank: int, link: Any, stop: Any) -> None:
     """What each process does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    size = job.config.devices
     try:
         _train(job, rank, link, stop)
     except KeyboardInterrupt:
         if rank == 0:  # which has written the checkpoint now
             link.send((STOPPED, None))
     except BaseException as error:  # noqa: BLE001
-        link.send((FAILED, _Failure.of(error, rank, size)))
+        link.send((FAILED, _Failure.of(error, rank, job.size)))
         sys.exit(1)
 
 
@@ -247,40 +249,30 @@ def _end_with_parent() -> None:
 
 
 def _train(job: _Job, rank: int, link: Any, stop: Any) -> None:
-    size = job.config.devices
-    device = pick_device(job.config.device, rank, size)
+    size = job.size
+    device = pick_device(job.work.config.device, rank, size)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    elif sys.platform == "linux":
-        # All processes are on this machine, whatever its name resolves to.
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    else:
+        torch.set_num_threads(job.threads)
+        if sys.platform == "linux":
+            # All processes are on this machine, whatever its name resolves to.
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
         init_method=f"file://{job.folder / 'rendezvous'}",
         rank=rank,
         world_size=size,
     )
-    train, val, weights = job.data.unpack()
-    model = Model(**job.model)
-    model.network.load_state_dict(weights)
-    trainer = Trainer(
-        model.network,
-        train,
-        val,
-        job.config,
-        minutes=job.minutes,
-        ranks=Connected(rank, size, device),
-        asked=stop.is_set,
-    )
-    if job.checkpoint is not None:
-        trainer.resume(job.checkpoint, job.checkpoint.read())
+    work = job.unpack()
+    loop = work.loop(ranks=Connected(rank, size, device), asked=stop.is_set)
 
     def tell(history: History) -> None:
         if rank == 0:
             link.send((EPOCH, history))
 
-    history = trainer.run(tell)
+    history = loop.run(tell)
     if rank == 0:
-        state = model.network.state_dict()
+        state = work.model.network.state_dict()
         link.send((DONE, (history, {name: tensor.numpy() for name, tensor in state.items()})))
     distributed.destroy_process_group()

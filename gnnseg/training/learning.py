@@ -48,6 +48,8 @@ class LearningConfig(BaseModel):
     """Epochs without a better val mIoU before training stops."""
     seed: int = Field(0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, ge=1, le=64)
+    """Processes that share the work, on a GPU each or all on the CPU; each takes a batch."""
     tensorboard: Path | None = Field(None, exclude=True)
     """Folder that events for TensorBoard are written to."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from gnnseg.errors import StateError, UsageError
@@ -153,6 +154,10 @@ class Loop(ABC):
             done = max(done, self.ranks.agree([used])[0])
         for group in self.state.optimiser.param_groups:
             group["lr"] = learning_rate(done, self.config)
+
+    def _total(self, value: float) -> float:
+        """The sum over all processes."""
+        return float(self.ranks.total(np.array([value], np.float64))[0])
 
     def _tick(self) -> None:
         """Add the time since the last tick."""

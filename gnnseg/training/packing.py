@@ -1,4 +1,4 @@
-"""Tensors of nested objects in one file that several processes map, so that they share memory."""
+"""Tensors and arrays of nested objects in one file that several processes map and share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 
 from gnnseg.io.atomic import disk_errors
@@ -15,7 +16,7 @@ _ALIGNED = 64
 
 
 @dataclass(frozen=True)
-class _Place:
+class _TensorPlace:
     """Where a tensor lies in the file."""
 
     offset: int
@@ -29,44 +30,61 @@ class _Place:
 
 
 @dataclass(frozen=True)
+class _ArrayPlace:
+    """Where an array lies in the file."""
+
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    def view(self, data: torch.Tensor) -> np.ndarray:
+        return np.ndarray(self.shape, self.dtype, data.numpy(), self.offset)
+
+
+@dataclass(frozen=True)
 class Packed:
-    """Objects whose tensors lie in the file `path`."""
+    """Objects whose tensors and arrays lie in the file `path`."""
 
     path: Path
     size: int
     content: list[Any]
 
     def unpack(self) -> list[Any]:
-        """The objects, whose tensors share the memory of all who unpack them."""
+        """The objects, whose tensors and arrays share the memory of all who unpack them."""
         data = torch.from_file(str(self.path), shared=True, size=self.size, dtype=torch.uint8)
-        return [_each(value, _Place, lambda place: place.view(data)) for value in self.content]
+        places = _TensorPlace, _ArrayPlace
+        return [_each(value, places, lambda place: place.view(data)) for value in self.content]
 
 
 def pack(values: list[Any], path: Path) -> Packed:
-    """Write the tensors of objects to `path`; `values` is emptied, so that memory is not doubled.
+    """Write tensors and arrays to `path`; `values` is emptied, so that memory is not doubled.
 
-    Objects are tensors, dataclasses, lists, tuples and dicts of such; anything else stays as it is.
+    Values are tensors, arrays of numbers, dataclasses, lists, tuples and dicts of such; anything
+    else stays as it is.
     """
-    content = []
+    content, kinds = [], (torch.Tensor, np.ndarray)
     values.reverse()
     with disk_errors(path), path.open("wb") as file:
         while values:
-            content.append(_each(values.pop(), torch.Tensor, lambda tensor: _write(file, tensor)))
+            content.append(_each(values.pop(), kinds, lambda value: _write(file, value)))
         file.write(bytes(_ALIGNED))
         size = file.tell()
     return Packed(path, size, content)
 
 
-def _write(file: BinaryIO, tensor: torch.Tensor) -> _Place:
+def _write(file: BinaryIO, value: torch.Tensor | np.ndarray) -> _TensorPlace | _ArrayPlace:
     file.write(bytes(-file.tell() % _ALIGNED))
     offset = file.tell()
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if isinstance(value, np.ndarray):
+        file.write(np.ascontiguousarray(value).data)
+        return _ArrayPlace(offset, value.dtype.str, value.shape)
+    flat = value.detach().cpu().contiguous().reshape(-1)
     file.write(flat.view(torch.uint8).numpy().data)
-    return _Place(offset, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
+    return _TensorPlace(offset, str(value.dtype).removeprefix("torch."), tuple(value.shape))
 
 
-def _each(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """The same nested object with every part of a kind changed."""
+def _each(value: Any, kind: tuple[type, ...], change: Callable[[Any], Any]) -> Any:
+    """The same nested object with every part of some kinds changed."""
     if isinstance(value, kind):
         return change(value)
     if is_dataclass(value) and not isinstance(value, type):

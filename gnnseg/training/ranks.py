@@ -27,6 +27,10 @@ class Ranks(Protocol):
         """Let every gradient be the sum over all processes."""
         ...
 
+    def average(self, values: Iterable[torch.Tensor], share: float) -> None:
+        """Let float tensors be their mean over all processes; the shares of these sum to one."""
+        ...
+
     def gather(self, states: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Tensors of one shape and type of all processes, in order."""
         ...
@@ -45,6 +49,9 @@ class Alone:
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """There is nothing to add."""
+
+    def average(self, values: Iterable[torch.Tensor], share: float) -> None:
+        """There is nothing to average."""
 
     def gather(self, states: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         return list(states)
@@ -78,6 +85,17 @@ class Connected:
         sums = rest.split([p.numel() for p in chosen])
         for p, has, total in zip(chosen, known.tolist(), sums, strict=True):
             p.grad = total.view_as(p).clone() if has else None
+
+    def average(self, values: Iterable[torch.Tensor], share: float) -> None:
+        """In one exchange."""
+        chosen = list(values)
+        if not chosen:
+            return
+        flat = share * torch.cat([value.reshape(-1) for value in chosen])
+        torch.distributed.all_reduce(flat)
+        means = flat.split([value.numel() for value in chosen])
+        for value, mean in zip(chosen, means, strict=True):
+            value.copy_(mean.view_as(value))
 
     def gather(self, states: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         own = torch.stack(list(states)).to(self._device)

@@ -18,13 +18,13 @@ from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.compactness import choose_compactness
 from gnnseg.training.config import TrainConfig, make_config
-from gnnseg.training.distributed import Work, train_on_devices
-from gnnseg.training.history import History
-from gnnseg.training.live import Watch, require_tensorboard, watching
+from gnnseg.training.distributed import train_on_devices
+from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
 from gnnseg.training.trainer import Trainer
+from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,19 +121,11 @@ def train(
     shown = None if plot is None else Path(plot)
     with watching(config, shown, session.first_epoch) as watch:
         val_pieces = [group[0] for group in val_batches]
-        work = Work(model, batches, val_pieces, config, session.minutes, session.checkpoint)
-        history = (_train_here if config.devices == 1 else train_on_devices)(work, watch)
+        bounds = session.minutes, session.checkpoint
+        work = Work(Trainer, model, batches, val_pieces, config, *bounds)
+        history = train_on_devices(work, watch)
     session.end(model, config, history)
     return model
-
-
-def _train_here(work: Work, watch: Watch) -> History:
-    """As `train_on_devices`, in this process."""
-    network, config = work.model.network, work.config
-    trainer = Trainer(network, work.train, work.val, config, minutes=work.minutes)
-    if work.checkpoint is not None:
-        trainer.resume(work.checkpoint, work.checkpoint.read())
-    return trainer.run(watch)
 
 
 def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Dataset:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from gnnseg.models.model import Model
     from gnnseg.training.config import TrainConfig
 
 SHARDS = 2
@@ -34,13 +35,13 @@ machine."""
 
 
 class Trainer(Loop):
-    """Trains one network on batches of regions that lie in memory."""
+    """Trains the network of a model on batches of regions that lie in memory."""
 
     config: TrainConfig
 
     def __init__(
         self,
-        network: nn.Module,
+        model: Model,
         train: Sequence[Sequence[Batch]],
         val: Sequence[Batch],
         config: TrainConfig,
@@ -53,7 +54,7 @@ class Trainer(Loop):
         rank, size = ranks.rank, ranks.size
         self.device = pick_device(config.device, rank, size)
         own = range(rank, SHARDS * size, size)
-        state = State(network.to(self.device), config, own)
+        state = State(model.network.to(self.device), config, own)
         super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
         self.replicas: list[Any] = [
             self.state.network,
@@ -121,9 +122,6 @@ class Trainer(Loop):
         self._update()
         place.loss += self._total(sum(losses))
         place.mass += mass
-
-    def _total(self, value: float) -> float:
-        return float(self.ranks.total(np.array([value], np.float64))[0])
 
     def _add_gradients(self, number: int) -> None:
         """Add the replicas' gradients to the network's, always in one order."""

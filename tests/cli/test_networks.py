@@ -51,6 +51,8 @@ def test_what_does_not_fit_is_refused(gnnseg, dataset, network, tmp_path):
         (("--model", "lenet"), "no network is named 'lenet'"),
         (("--model", "enet", "--preset", "mlp"), "name two models"),
         (("--model", "enet", "--step", 8), "--step is of regions"),
+        # Of GPUs there are none, or fewer.
+        (("--model", "enet", "--device", "cuda", "--devices", 64), "--device cpu"),
     ):
         found = gnnseg(*train, *options, code=2).stderr
         assert message in found

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gnnseg.baselines import CnnConfig
 from gnnseg.compare import make_config
 from gnnseg.compare.cells import list_cells
 from gnnseg.compare.run import check
+from gnnseg.compare.trainers import settings_of
 from gnnseg.errors import InputError, MissingInputError, UsageError
+from gnnseg.training import TrainConfig
 
 SETS = [{"name": "made", "synthetic": {}}]
 MODELS = [{"name": "ours", "preset": "default"}, {"name": "theirs", "model": "unet"}]
@@ -102,6 +105,16 @@ def test_settings_for_one_data_set_stand_over_the_others():
         "train-a-ours-0": {"step": 8, "epochs": 2},
         "train-b-ours-0": {"step": 6, "epochs": 2},
     }
+
+
+def test_either_kind_may_train_on_several_devices():
+    models = [{**model, "training": {"devices": 2}} for model in MODELS]
+    cells = list_cells(make_config({"datasets": SETS, "models": models}))
+    found = [settings_of(cell.configuration) for cell in cells if cell.kind == "train"]
+    assert [(type(settings), settings.devices) for settings in found] == [
+        (TrainConfig, 2),
+        (CnnConfig, 2),
+    ]
 
 
 def test_names_that_would_share_a_file_are_an_error():

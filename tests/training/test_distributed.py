@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 
+from gnnseg.baselines.crops import Picture
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
 from gnnseg.models.level import Level
@@ -225,6 +226,19 @@ def test_packed_objects_come_back_and_are_shared(tmp_path):
         assert found.images[0].crop == image.crop
     again[0][0].x[0, 0] = 7
     assert one.x[0, 0] == 7
+
+
+@pytest.mark.parametrize("dtype", ["uint8", ">u2", "float64", "bool"])
+def test_packed_arrays_come_back_and_are_shared(tmp_path, dtype):
+    values = np.arange(24).reshape(4, 6).astype(dtype)
+    picture = Picture("a", values[:, ::2], np.zeros((0, 3), np.uint8))
+    packed = pack([[picture], np.float32(1.5)], tmp_path / "data")
+    ([found], number), ([again], _) = packed.unpack(), packed.unpack()
+    assert (found.stem, found.labels.shape, number) == ("a", (0, 3), 1.5)
+    assert found.pixels.dtype == values.dtype
+    np.testing.assert_array_equal(found.pixels, values[:, ::2])
+    again.pixels[0, 0] = 1
+    assert found.pixels[0, 0] == 1
 
 
 def test_alone_all_is_as_it_was():
