@@ -80,6 +80,14 @@ def train(
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Keep region graphs here for other trainings."),
     ] = None,
+    graph_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--graph-memory",
+            metavar="SIZE",
+            help="Most memory for region graphs; those beyond lie in a file. Default: half.",
+        ),
+    ] = None,
     tensorboard: Annotated[
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="Write events for TensorBoard here."),
@@ -108,6 +116,7 @@ def train(
         "device": None if device is None else device.value,
         "devices": devices,
         "cache": cache,
+        "graph_memory": graph_memory,
         "tensorboard": tensorboard,
     }
     name = _named_network(model, config)
@@ -158,7 +167,8 @@ def _network(
     """Trains a convolutional network and writes it."""
     if preset is not None:
         raise UsageError("--preset and --model name two models: give one of them")
-    foreign = [f"--{key}" for key in ("step", "cache") if given.pop(key) is not None]
+    own = ("step", "cache", "graph_memory")
+    foreign = [f"--{key.replace('_', '-')}" for key in own if given.pop(key) is not None]
     if foreign:
         raise UsageError(f"{foreign[0]} is of regions: a convolutional network (--model) has none")
     from gnnseg.baselines import make_cnn_config, save_pixel_model, train

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from gnnseg.models import Model
     from gnnseg.models.stem import Stem, StemInput
     from gnnseg.training.samples import Sample
+
+
+class Sized(Protocol):
+    """What has a number of regions."""
+
+    @property
+    def num_nodes(self) -> int: ...
+
+
+Piece = TypeVar("Piece", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -83,22 +93,22 @@ def _stem_states(stem: Stem, batch: Batch) -> torch.Tensor:
 
 
 def shuffled(
-    batches: Sequence[Batch], limit: int, generator: torch.Generator
-) -> Iterator[list[Batch]]:
-    """All batches once, in random order, in lists of up to `limit` regions."""
-    chosen: list[Batch] = []
-    for index in torch.randperm(len(batches), generator=generator).tolist():
-        if chosen and sum(b.num_nodes for b in chosen) + batches[index].num_nodes > limit:
+    pieces: Sequence[Piece], limit: int, generator: torch.Generator
+) -> Iterator[list[Piece]]:
+    """All pieces once, in random order, in lists of up to `limit` regions."""
+    chosen: list[Piece] = []
+    for index in torch.randperm(len(pieces), generator=generator).tolist():
+        if chosen and sum(p.num_nodes for p in chosen) + pieces[index].num_nodes > limit:
             yield chosen
             chosen = []
-        chosen.append(batches[index])
+        chosen.append(pieces[index])
     if chosen:
         yield chosen
 
 
-def shards(batches: Sequence[Batch], number: int, own: slice = slice(None)) -> list[Batch]:
-    """At most `number` joined batches of about equal size, in a fixed order; `own` of them."""
-    parts: list[list[Batch]] = [[] for _ in range(number)]
-    for batch in sorted(batches, key=lambda b: -b.num_nodes):
-        min(parts, key=lambda part: sum(b.num_nodes for b in part)).append(batch)
-    return [join(part) for part in parts[own] if part]
+def shards(pieces: Sequence[Piece], number: int, own: slice = slice(None)) -> list[list[Piece]]:
+    """At most `number` parts of about equal size, in a fixed order; `own` of them."""
+    parts: list[list[Piece]] = [[] for _ in range(number)]
+    for piece in sorted(pieces, key=lambda p: -p.num_nodes):
+        min(parts, key=lambda part: sum(p.num_nodes for p in part)).append(piece)
+    return [part for part in parts[own] if part]

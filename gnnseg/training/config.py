@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gnnseg.errors import UsageError
+from gnnseg.memory import parse_size
 from gnnseg.models.presets import get_preset
 from gnnseg.superpixels import SlicSettings
 from gnnseg.superpixels.settings import MOST_COMPACT
@@ -41,6 +42,16 @@ class TrainConfig(LearningConfig):
     """Further variants of each image, drawn at random; an epoch sees one of all."""
     cache: Path | None = Field(None, exclude=True)
     """Folder where region graphs are kept for other trainings; it changes no result."""
+    graph_memory: str | None = Field(None, exclude=True)
+    """Most memory for region graphs, as `2GiB`; those beyond lie in a temporary file. Without it,
+    half of what is available. It changes no result."""
+
+    @field_validator("graph_memory")
+    @classmethod
+    def _readable_size(cls, size: str | None) -> str | None:
+        if size is not None:
+            parse_size(size)
+        return size
 
     @property
     def title(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.models.stem_window import cut_input
@@ -12,7 +12,7 @@ from gnnseg.training.augment import Variant, draw_variants
 from gnnseg.training.regions import LabelledRegions, RegionMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gnnseg.models.stem import Stem, StemInput
     from gnnseg.superpixels import Scaling
     from gnnseg.training.config import TrainConfig
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,16 @@ def make_samples(
     config: TrainConfig,
     *,
     num_classes: int,
+    keep: Callable[[Sample], Kept],
     stem: Stem | None = None,
     augment: bool = False,
-) -> list[list[Sample]]:
+) -> list[list[Kept]]:
     """Samples of labelled images, in order: for each piece of an image, its variants.
 
     Without `augment`, or where an image is cut into several pieces, each list holds one sample.
+    What `keep` makes of each is held.
     """
-    made: dict[tuple[int, int], list[Sample]] = {}
+    made: dict[tuple[int, int], list[Kept]] = {}
     tasks = [
         (number, index, item, variant)
         for number, item in enumerate(items)
@@ -63,7 +67,7 @@ def make_samples(
             return _pieces(regions(item, variant), stem, config.tile)
 
         def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
-            made[task[:2]] = samples
+            made[task[:2]] = [keep(sample) for sample in samples]
             bar.advance()
 
         run_tasks(work, tasks, workers=default_workers(), done=done)
@@ -74,7 +78,7 @@ def _variants(item: Item, scaling: Scaling, config: TrainConfig, *, augment: boo
     return draw_variants(item.stem, scaling.num_channels, config) if augment else [Variant()]
 
 
-def _groups(made: dict[tuple[int, int], list[Sample]], number: int) -> list[list[Sample]]:
+def _groups(made: dict[tuple[int, int], list[Kept]], number: int) -> list[list[Kept]]:
     """The variants of one image as one list, or each of its pieces by itself."""
     variants = [made[key] for key in sorted(made) if key[0] == number]
     if all(len(pieces) == 1 for pieces in variants):

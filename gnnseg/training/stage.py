@@ -15,7 +15,6 @@ from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
-from gnnseg.training.batches import Batch, make_batch
 from gnnseg.training.compactness import choose_compactness
 from gnnseg.training.config import TrainConfig, make_config
 from gnnseg.training.distributed import train_on_devices
@@ -23,11 +22,12 @@ from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
+from gnnseg.training.shelf import Kept, Shelf, open_shelf
 from gnnseg.training.trainer import Trainer
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gnnseg.datasets.base import Dataset
     from gnnseg.io import ImageSource
@@ -102,28 +102,15 @@ def train(
     scaling = fit_scaling(sources)
     config = choose_compactness(config, val_items or train_items, scaling, dataset.num_classes)
     model = _new_model(dataset, sources, scaling, config)
-    make = partial(
-        make_samples,
-        scaling=scaling,
-        config=config,
-        num_classes=dataset.num_classes,
-        stem=model.network.stem,
-    )
-    if val_items:
-        samples, val_samples = make(train_items, augment=True), make(val_items)
-    else:
-        samples, val_samples = _hold_out(make(train_items), val)
-    _set_statistics(model, samples)
-    samples = _labelled(samples, dataset.name, "training")
-    val_samples = _labelled(val_samples, dataset.name, "val")
-    batches, val_batches = _batches(model, samples), _batches(model, val_samples)
-    trim()
-    shown = None if plot is None else Path(plot)
-    with watching(config, shown, session.first_epoch) as watch:
-        val_pieces = [group[0] for group in val_batches]
-        bounds = session.minutes, session.checkpoint
-        work = Work(Trainer, model, batches, val_pieces, config, *bounds)
-        history = train_on_devices(work, watch)
+    with open_shelf(config) as shelf:
+        samples, val_samples = _samples(dataset, model, config, val, shelf)
+        _set_statistics(model, samples)
+        trim()
+        shown = None if plot is None else Path(plot)
+        with watching(config, shown, session.first_epoch) as watch:
+            bounds = session.minutes, session.checkpoint
+            work = Work(Trainer, model, samples, val_samples, config, *bounds)
+            history = train_on_devices(work, watch)
     session.end(model, config, history)
     return model
 
@@ -141,11 +128,30 @@ def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Datase
     return ArrayDataset(images, labels, classes, val)
 
 
-def _hold_out(
-    samples: list[list[Sample]], val: float
-) -> tuple[list[list[Sample]], list[list[Sample]]]:
+def _samples(
+    dataset: Dataset, model: Model, config: TrainConfig, val: float, shelf: Shelf
+) -> tuple[list[list[Kept]], list[Kept]]:
+    """Variants of each piece that trains, and the pieces that validate; those with labels only."""
+    make = partial(
+        make_samples,
+        scaling=model.scaling,
+        config=config,
+        num_classes=dataset.num_classes,
+        keep=shelf.keep,
+        stem=model.network.stem,
+    )
+    train_items, val_items = dataset.split("train"), dataset.split("val")
+    if val_items:
+        samples, val_samples = make(train_items, augment=True), make(val_items)
+    else:
+        samples, val_samples = _hold_out(make(train_items), val)
+    samples = _labelled(samples, dataset.name, "training")
+    return samples, [group[0] for group in _labelled(val_samples, dataset.name, "val")]
+
+
+def _hold_out(samples: list[list[Kept]], val: float) -> tuple[list[list[Kept]], list[list[Kept]]]:
     """Let every n-th labelled piece validate where no image does; a single one validates itself."""
-    labelled = [index for index, group in enumerate(samples) if _has_labels(group)]
+    labelled = [index for index, group in enumerate(samples) if group[0].labelled]
     if len(labelled) <= 1:
         return samples, [samples[index] for index in labelled]
     every = max(2, round(1 / max(val, 0.01)))
@@ -154,24 +160,14 @@ def _hold_out(
     return kept, [samples[index] for index in held]
 
 
-def _labelled(samples: list[list[Sample]], name: str, split: str) -> list[list[Sample]]:
+def _labelled(samples: list[list[Kept]], name: str, split: str) -> list[list[Kept]]:
     """Those with a labelled pixel: the others have nothing to teach, and nothing to measure."""
-    kept = [group for group in samples if _has_labels(group)]
+    kept = [group for group in samples if group[0].labelled]
     if not kept:
         raise InputError(
             f"{name}: no pixel of the {split} images has a label (255 means none): label some"
         )
     return kept
-
-
-def _has_labels(group: list[Sample]) -> bool:
-    return bool(group[0].counts.any())
-
-
-def _batches(model: Model, samples: list[list[Sample]]) -> list[list[Batch]]:
-    """Samples as tensors; the samples are dropped one by one, since both are large."""
-    samples.reverse()
-    return [[make_batch(model, sample) for sample in samples.pop()] for _ in range(len(samples))]
 
 
 def _new_model(
@@ -199,13 +195,14 @@ def _new_model(
     )
 
 
-def _set_statistics(model: Model, samples: Sequence[Sequence[Sample]]) -> None:
-    mean, std = _statistics([sample for group in samples for sample in group], model.columns)
+def _set_statistics(model: Model, samples: Sequence[Sequence[Kept]]) -> None:
+    loaded = (kept.load() for group in samples for kept in group)
+    mean, std = _statistics(loaded, model.columns)
     object.__setattr__(model, "mean", mean.astype(np.float32))
     object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))
 
 
-def _statistics(samples: Sequence[Sample], columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(samples: Iterable[Sample], columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of some features, (F,) float64, over the regions of samples."""
     count, mean, square = 0, np.zeros(len(columns)), np.zeros(len(columns))
     for sample in samples:

@@ -12,7 +12,14 @@ from gnnseg.counters import device_work
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix, count_regions
 from gnnseg.models.layers import random_from
-from gnnseg.training.batches import Batch, compute_logits, shards, shuffled
+from gnnseg.training.batches import (
+    Batch,
+    compute_logits,
+    join,
+    make_batch,
+    shards,
+    shuffled,
+)
 from gnnseg.training.history import History
 from gnnseg.training.imbalance import regions_by_class
 from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
     from gnnseg.models.model import Model
     from gnnseg.training.config import TrainConfig
+    from gnnseg.training.shelf import Kept
 
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
@@ -35,15 +43,15 @@ machine."""
 
 
 class Trainer(Loop):
-    """Trains the network of a model on batches of regions that lie in memory."""
+    """Trains the network of a model on samples, which become tensors as they are needed."""
 
     config: TrainConfig
 
     def __init__(
         self,
         model: Model,
-        train: Sequence[Sequence[Batch]],
-        val: Sequence[Batch],
+        train: Sequence[Sequence[Kept]],
+        val: Sequence[Kept],
         config: TrainConfig,
         *,
         minutes: float | None = None,
@@ -62,10 +70,8 @@ class Trainer(Loop):
         ]
         threads = max(1, default_workers() // size)
         self.workers = min(threads, SHARDS) if self.device.type == "cpu" else 1
-        self.train_batches, self.val_batches = train, val
-        pixels = np.sum([group[0].counts.sum(0).numpy() for group in train], axis=0)
-        regions = np.sum([regions_by_class(group[0].counts) for group in train], axis=0)
-        self.loss = Loss.fit(pixels.astype(np.float64), regions, config, self.device)
+        self.model, self.train_samples, self.val_samples = model, train, val
+        self.loss = Loss.fit(*_totals(train), config, self.device)
 
     def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
         with one_torch_thread():
@@ -77,24 +83,34 @@ class Trainer(Loop):
         for replica in self.replicas:
             replica.train()
         self.state.shuffle.set_state(self.state.order)
-        batches = [self._pick(group) for group in self.train_batches]
-        nodes = sum(batch.num_nodes for batch in batches)
+        samples = [self._pick(group) for group in self.train_samples]
+        nodes = sum(sample.num_nodes for sample in samples)
         seen = 0
         limit = self.config.batch * ranks.size
         own = slice(ranks.rank, None, ranks.size)
-        for number, chosen in enumerate(shuffled(batches, limit, self.state.shuffle)):
+        for number, chosen in enumerate(shuffled(samples, limit, self.state.shuffle)):
             if number >= place.step:
                 self._tick()
                 self._keep(asked)
                 self._set_rate(place.epoch + seen / nodes)
                 parts = shards(chosen, SHARDS * ranks.size, own)
                 with device_work(self.device):
-                    self._step([part.to(self.device) for part in parts])
-            seen += sum(batch.num_nodes for batch in chosen)
+                    self._step(self._batches(parts))
+            seen += sum(sample.num_nodes for sample in chosen)
 
-    def _pick(self, group: Sequence[Batch]) -> Batch:
+    def _pick(self, group: Sequence[Kept]) -> Kept:
         """One of the variants of an image."""
         return group[int(torch.randint(len(group), (1,), generator=self.state.shuffle))]
+
+    def _batches(self, parts: Sequence[Sequence[Kept]]) -> list[Batch]:
+        """Each part as one graph, on the device."""
+        made: dict[int, Batch] = {}
+
+        def work(index: int) -> Batch:
+            return join([make_batch(self.model, kept.load()) for kept in parts[index]])
+
+        run_tasks(work, range(len(parts)), workers=self.workers, done=made.__setitem__)
+        return [made[index].to(self.device) for index in range(len(parts))]
 
     def _step(self, parts: Sequence[Batch]) -> None:
         """One update from the parts of a batch."""
@@ -132,7 +148,7 @@ class Trainer(Loop):
                     own.grad = other.grad.clone() if own.grad is None else own.grad + other.grad
 
     def validate(self, shifts: Sequence[float] = (0.0,)) -> list[ConfusionMatrix]:
-        """Pixels by true and predicted class over the val batches, for each of some shifts.
+        """Pixels by true and predicted class over the val samples, for each of some shifts.
 
         A shift takes that many times the logarithm of the class weights from the logits; each
         region gets one label.
@@ -141,25 +157,29 @@ class Trainer(Loop):
         totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
         prior = self.loss.prior.cpu()
 
-        def done(batch: Batch, logits: torch.Tensor) -> None:
-            pixels = batch.counts.numpy().astype(np.int64)
+        def done(_index: int, logits: torch.Tensor, counts: np.ndarray) -> None:
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            totals[:] += np.stack([count_regions(label, pixels) for label in labels])
+            totals[:] += np.stack([count_regions(label, counts) for label in labels])
 
-        self._run_val(self.val_batches[self.ranks.rank :: self.ranks.size], done)
+        self._run_val(range(self.ranks.rank, len(self.val_samples), self.ranks.size), done)
         return [ConfusionMatrix(total) for total in self.ranks.total(totals)]
 
     def _run_val(
-        self, batches: Sequence[Batch], done: Callable[[Batch, torch.Tensor], None]
+        self, chosen: Sequence[int], done: Callable[[int, torch.Tensor, np.ndarray], None]
     ) -> None:
-        """Hand each of some batches and its logits (N, classes), in memory, to `done`."""
+        """Hand the logits and the pixels by class (N, classes) of val samples to `done`."""
         average = self.state.average.eval()
 
-        def work(batch: Batch) -> torch.Tensor:
+        def work(index: int) -> tuple[torch.Tensor, np.ndarray]:
+            sample = self.val_samples[index].load()
+            batch = make_batch(self.model, sample).to(self.device)
             with torch.inference_mode():
-                return compute_logits(average, batch.to(self.device)).cpu()
+                return compute_logits(average, batch).cpu(), sample.counts.astype(np.int64)
 
-        run_tasks(work, batches, workers=self.workers, done=done)
+        def handed(index: int, found: tuple[torch.Tensor, np.ndarray]) -> None:
+            done(index, *found)
+
+        run_tasks(work, chosen, workers=self.workers, done=handed)
 
     def _validate(self) -> float:
         return self.validate()[0].miou
@@ -177,16 +197,24 @@ class Trainer(Loop):
         self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _fit_temperature(self) -> None:
-        """Find how sure the network may be; summed in the order of the batches, by process 0."""
+        """Find how sure the network may be; summed in the order of the samples, by process 0."""
         if self.ranks.rank:
             return
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-        def done(batch: Batch, logits: torch.Tensor) -> None:
-            found[id(batch)] = logits.numpy(), batch.counts.numpy()
+        def done(index: int, logits: torch.Tensor, counts: np.ndarray) -> None:
+            found[index] = logits.numpy(), counts
 
-        self._run_val(self.val_batches, done)
-        self.state.history.temperature = fit_temperature([found[id(b)] for b in self.val_batches])
+        self._run_val(range(len(self.val_samples)), done)
+        self.state.history.temperature = fit_temperature([found[n] for n in sorted(found)])
+
+
+def _totals(train: Sequence[Sequence[Kept]]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels, float64, and regions by class, (classes,) each, of images that are not varied."""
+    counts = [group[0].load().counts for group in train]
+    pixels = np.sum([count.sum(axis=0, dtype=np.int64) for count in counts], axis=0)
+    regions = np.sum([regions_by_class(torch.from_numpy(count)) for count in counts], axis=0)
+    return pixels.astype(np.float64), regions
 
 
 def _replica(network: nn.Module) -> nn.Module:

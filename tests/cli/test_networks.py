@@ -51,6 +51,7 @@ def test_what_does_not_fit_is_refused(gnnseg, dataset, network, tmp_path):
         (("--model", "lenet"), "no network is named 'lenet'"),
         (("--model", "enet", "--preset", "mlp"), "name two models"),
         (("--model", "enet", "--step", 8), "--step is of regions"),
+        (("--model", "enet", "--graph-memory", "1GiB"), "--graph-memory is of regions"),
         # Of GPUs there are none, or fewer.
         (("--model", "enet", "--device", "cuda", "--devices", 64), "--device cpu"),
     ):

@@ -26,6 +26,7 @@ def test_the_file_is_below_the_arguments(tmp_path):
     ("given", "message"),
     [
         ({"speed": 3}, "'speed'.*the settings are options, epochs, max_minutes"),
+        ({"graph_memory": "plenty"}, "'plenty'"),
         ({"step": 1}, "'step'"),
         ({"step": "many"}, "'step'.*got 'many'"),
         ({"epochs": 0}, "'epochs'"),

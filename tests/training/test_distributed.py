@@ -52,7 +52,8 @@ def dataset():
 
 @pytest.fixture(scope="module")
 def two(dataset):
-    return train(dataset, **SETTINGS, batch=130, devices=2)
+    # Some of the samples lie in a file that both processes read.
+    return train(dataset, **SETTINGS, batch=130, devices=2, graph_memory="500KiB")
 
 
 def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two):
@@ -117,8 +118,13 @@ def run(parts, watch=lambda _history: None, **changes):
 
 
 def test_an_error_of_a_process_arrives_as_one_message(parts, capfd):
-    spoiled = [replace(batch, x=batch.x[:, :3].clone()) for batch in parts.val]
-    with pytest.raises(RuntimeError, match=r"process [12] of 2: RuntimeError: Expected size"):
+    samples = [kept.load() for kept in parts.val]
+    tables = [replace(sample.table, x=sample.table.x[..., :3]) for sample in samples]
+    spoiled = [
+        replace(kept, place=replace(sample, table=table))
+        for kept, sample, table in zip(parts.val, samples, tables, strict=True)
+    ]
+    with pytest.raises(RuntimeError, match=r"process [12] of 2: IndexError: index"):
         run(parts, val=spoiled)
     assert running() == []
     assert "Traceback" not in capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,9 @@ from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader, fit_scaling
 from gnnseg.training import make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
+from gnnseg.training.packing import Stored, num_bytes
 from gnnseg.training.samples import make_samples
+from gnnseg.training.shelf import Shelf
 from gnnseg.training.stage import _statistics
 from gnnseg.training.temperature import fit_temperature
 
@@ -62,7 +65,7 @@ def test_features_are_standardised_by_all_regions(dataset):
     config = make_config(step=8, n_iter=1)
     items = dataset.split("train")
     scaling = fit_scaling([item.open_image() for item in items])
-    groups = make_samples(items, scaling, config, num_classes=3)
+    groups = make_samples(items, scaling, config, num_classes=3, keep=itself)
     tables = [sample.table for group in groups for sample in group]
     x = np.concatenate([table.x[table.area > 0] for table in tables]).astype(np.float64)
     mean, std = _statistics([s for group in groups for s in group], [3, 0])
@@ -85,6 +88,26 @@ def test_the_number_of_threads_changes_no_bit(dataset, monkeypatch):
     monkeypatch.setattr(trainer, "default_workers", lambda: 1)
     for name, array in weights(trained(dataset)).items():
         np.testing.assert_array_equal(first[name], array)
+
+
+@pytest.mark.parametrize("preset", ["large", "mlp"])
+def test_graphs_in_a_file_change_no_bit_and_leave_none(dataset, preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stored, seen = [], Shelf.keep
+    monkeypatch.setattr(
+        Shelf, "keep", lambda self, sample: stored.append(seen(self, sample)) or stored[-1]
+    )
+    first = weights(trained(dataset, preset))
+    assert not any(isinstance(kept.place, Stored) for kept in stored)
+    half = sum(num_bytes(kept.place) for kept in stored) // 2
+    stored.clear()
+    again = weights(trained(dataset, preset, graph_memory=str(half)))
+    in_file = [isinstance(kept.place, Stored) for kept in stored]
+    assert any(in_file)
+    assert not all(in_file)
+    for name, array in again.items():
+        np.testing.assert_array_equal(first[name], array, err_msg=name)
+    assert not any(tmp_path.iterdir())
 
 
 def test_another_seed_gives_another_model(dataset):
@@ -206,12 +229,16 @@ def test_wrong_settings_are_refused(dataset):
         train(dataset, preset="mlp", options={"no_such": 3}, epochs=1, n_iter=0)
 
 
+def itself(sample):
+    return sample
+
+
 @pytest.fixture(scope="module")
 def samples(dataset):
     items = dataset.split("train")
     scaling = fit_scaling(item.open_image() for item in items)
     config = make_config(step=8, n_iter=1, tile=32, variants=2)
-    return items, make_samples(items, scaling, config, num_classes=3, augment=True)
+    return items, make_samples(items, scaling, config, num_classes=3, keep=itself, augment=True)
 
 
 def test_each_image_has_its_variants(samples):
@@ -227,7 +254,7 @@ def test_pieces_hold_every_labelled_pixel_once(dataset):
     items = dataset.split("train")
     scaling = fit_scaling(item.open_image() for item in items)
     config = make_config(step=2, n_iter=0, tile=32, variants=0)
-    groups = make_samples(items, scaling, config, num_classes=3, augment=True)
+    groups = make_samples(items, scaling, config, num_classes=3, keep=itself, augment=True)
     assert all(len(group) == 1 for group in groups)
     found = [group[0] for group in groups]
     expected = sum(np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items)
@@ -243,7 +270,8 @@ def test_the_mirror_image_is_that_of_the_mirrored_array(dataset):
     item = dataset.split("train")[0]
     scaling = fit_scaling([item.open_image()])
     config = make_config(step=8, n_iter=1, variants=0)
-    [[_, mirrored]] = make_samples([item], scaling, config, num_classes=3, augment=True)
+    settings = {"num_classes": 3, "keep": itself, "augment": True}
+    [[_, mirrored]] = make_samples([item], scaling, config, **settings)
     image = item.open_image()
     pixels = np.moveaxis(image.read(image.bounds), 0, -1)
     _, table = whole_table(PixelReader(open_image(pixels[:, ::-1].copy()), scaling, config.slic))
@@ -260,7 +288,7 @@ def test_batches_hold_every_piece_once(dataset, samples):
         assert sum(batch.num_nodes for batch in chosen) <= limit
         seen += chosen
         parts = shards(chosen, 2)
-        assert sum(part.num_nodes for part in parts) == sum(batch.num_nodes for batch in chosen)
+        assert sorted(id(b) for part in parts for b in part) == sorted(map(id, chosen))
     assert sorted(map(id, seen)) == sorted(map(id, batches))
 
 
@@ -296,14 +324,14 @@ def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, mon
     images = [item.image for item in dataset.split("train")[:2]]
     settings = {"step": 2, "n_iter": 0, "tile": 32, "epochs": 2, "preset": "mlp"}
     model = train(images, labels, classes=3, val=0.0, **settings)
-    pieces = [group[0] for group in seen[0].train_batches] + list(seen[0].val_batches)
+    pieces = [group[0] for group in seen[0].train_samples] + list(seen[0].val_samples)
     assert len(pieces) == 2
-    assert sum(piece.counts.sum() for piece in pieces) == 2 * 4 * 35
+    assert sum(piece.load().counts.sum() for piece in pieces) == 2 * 4 * 35
     assert np.isfinite(model.training["val_miou"])
     whole = train(images, [item.read_labels() for item in dataset.split("train")[:2]],
                   classes=3, val=0.0, **settings)  # fmt: skip
-    assert len(seen[0].train_batches) == 1
-    assert len(seen[1].train_batches) == 7
+    assert len(seen[0].train_samples) == 1
+    assert len(seen[1].train_samples) == 7
     assert np.abs(whole.mean - model.mean).max() < 1
 
 

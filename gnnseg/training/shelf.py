@@ -1,0 +1,56 @@
+"""Samples of a training: in memory as far as they may, the others in a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnnseg.memory import default_budget, parse_size
+from gnnseg.training.packing import Stored, num_bytes, store
+
+if TYPE_CHECKING:
+    from gnnseg.training.config import TrainConfig
+    from gnnseg.training.samples import Sample
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A sample of `num_nodes` regions that can be had again; `labelled` if a pixel has a label."""
+
+    num_nodes: int
+    labelled: bool
+    place: Sample | Stored
+
+    def load(self) -> Sample:
+        """The sample; where it lies in a file, in memory of its own."""
+        if isinstance(self.place, Stored):
+            found: Sample = self.place.load()
+            return found
+        return self.place
+
+
+class Shelf:
+    """Keeps samples in memory up to `most` bytes, and those that come later in a file."""
+
+    def __init__(self, most: int, file: Path) -> None:
+        self.most, self.file = most, file
+        self.taken = 0
+
+    def keep(self, sample: Sample) -> Kept:
+        size, labelled = num_bytes(sample), bool(sample.counts.any())
+        if self.taken + size > self.most:
+            return Kept(len(sample.counts), labelled, store(sample, self.file))
+        self.taken += size
+        return Kept(len(sample.counts), labelled, sample)
+
+
+@contextmanager
+def open_shelf(config: TrainConfig) -> Iterator[Shelf]:
+    """A shelf of the size that the configuration names; its file goes when the training ends."""
+    most = default_budget() if config.graph_memory is None else parse_size(config.graph_memory)
+    with tempfile.TemporaryDirectory(prefix="gnnseg-") as folder:
+        yield Shelf(most, Path(folder) / "samples")
