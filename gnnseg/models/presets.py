@@ -47,7 +47,7 @@ PRESETS = {
     "small": Preset(
         "lattice_gnn",
         options={"widths": (16, 32, 48, 48), "down": (1, 1, 2, 2), "up": (1, 1, 1)},
-        training={"epochs": 20},
+        training={"epochs": 20, "variants": 0},
     ),
 }
 
