@@ -25,13 +25,14 @@ def main() -> None:
     results = {path.stem: read(path) for path in sorted((HERE / "results").glob("*.json"))}
     fill(
         README,
-        of_accuracy.accuracy(results),
+        of_compare.headline(results.get("compare_main")),
         of_accuracy.gigapixel(results.get("gigapixel")),
         of_accuracy.earth(results.get("earth8k")),
     )
     fill(
         DETAILS,
         of_accuracy.costs(results.get("cost")),
+        of_accuracy.accuracy(results),
         of_accuracy.ablation(results.get("ablation")),
         of_accuracy.networks(results),
         of_accuracy.crossval(results.get("crossval")),

@@ -19,24 +19,19 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         return ""
     rows.sort(key=lambda r: (r["run"]["dataset"], PRESETS.index(r["run"]["preset"])))
     machine = rows[0]["machine"]
-    lines = [
-        (
-            f"Test mIoU on pixels after painting, {machine['cores']} cores of "
-            f"{machine['processor']}, no pretrained weights. The ceiling is what labelling every "
-            "region with its commonest class would reach. Runs of few epochs have not converged."
-        ),
-        "",
-        "| dataset | preset | step | size | training | epochs | val | test | ceiling |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [accuracy_row(row) for row in rows]
-    return "\n".join(lines)
+    return section(
+        "Presets on public sets",
+        f"Test mIoU on pixels after painting, {machine['cores']} cores of {machine['processor']}, "
+        "no pretrained weights (`experiments/accuracy.py`). The ceiling is what labelling every "
+        "region with its commonest class would reach. Runs of few epochs have not converged.",
+        ("dataset", "preset", "step", "size", "training", "epochs", "val", "test", "ceiling"),
+        [_accuracy_row(row) for row in rows],
+    )
 
 
-def accuracy_row(row: dict[str, Any]) -> str:
-    """One line of the table."""
+def _accuracy_row(row: dict[str, Any]) -> tuple[str, ...]:
     run, test, training = row["run"], row["test"], row["training"]
-    cells = [
+    return (
         run["dataset"],
         run["preset"],
         str(run["step"]),
@@ -46,8 +41,7 @@ def accuracy_row(row: dict[str, Any]) -> str:
         f"{training['val_miou']:.3f}",
         f"**{test['miou']:.3f}**",
         f"{test['ceiling_miou']:.3f}",
-    ]
-    return f"| {' | '.join(cells)} |"
+    )
 
 
 def networks(results: dict[str, dict[str, Any]]) -> str:

@@ -24,6 +24,34 @@ COLUMNS = (
 )
 
 
+SHOWN = ("small", "default", "default-refined", "unet-8")
+
+
+def headline(result: dict[str, Any] | None) -> str:
+    """Accuracy on every data set in one line each."""
+    if result is None:
+        return ""
+    machine = result["machines"][0]["machine"]
+    found = {(row["dataset"], row["model"]): row for row in result["accuracy"]}
+    lines = [
+        (
+            "Test mIoU on pixels beside a U-Net (MONAI's, 8 channels on the first level), trained for "
+            f"2 to 12 minutes on {machine['cores']} cores of {machine['processor']}, no pretrained "
+            "weights; costs and curves are in [docs/results.md](docs/results.md). A star: the curve "
+            "had not flattened, so more minutes would bring more."
+        ),
+        "",
+        "| dataset | small | default | default, `--refine` | U-Net | its operations, times ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for dataset in dict.fromkeys(row["dataset"] for row in result["accuracy"]):
+        rows = [found[dataset, model] for model in SHOWN]
+        ratio = rows[3]["operations_per_pixel"] / rows[1]["operations_per_pixel"]
+        cells = (f"{row['miou']:.3f}{'' if row['converged'] else '*'}" for row in rows)
+        lines.append(f"| {dataset} | {' | '.join(cells)} | {ratio:.0f} |")
+    return "\n".join(lines)
+
+
 def main_comparison(result: dict[str, Any] | None) -> str:
     """Every kind of model on every data set, of one run."""
     return _accuracy_section(
