@@ -116,12 +116,15 @@ class OneOfTwo(Alone):
     size = 2
 
     def __init__(self, rank):
-        self.rank, self.said = rank, []
+        self.rank, self.said, self.gradients = rank, [], []
+
+    def add_gradients(self, parameters):
+        self.gradients = [p.grad.clone() for p in parameters]
 
     def average(self, values, share):
-        values = list(values)
         self.said.append([share * value.clone() for value in values])
-        values[0].fill_(7)
+        for value in values:
+            value.fill_(7)
 
 
 def test_statistics_of_batch_norm_are_means_over_the_processes(make_model):
@@ -156,3 +159,21 @@ def test_statistics_of_batch_norm_are_means_over_the_processes(make_model):
     # Of a step of 0.1 from a mean of 0 and a variance of 1; eight crops of 15, and seven.
     torch.testing.assert_close(mean, 0.1 * (8 * means[0] + 7 * means[1]) / 15)
     torch.testing.assert_close(variance, 0.9 + 0.1 * (8 * deviations[0] + 7 * deviations[1]) / 15)
+
+
+def test_a_loss_of_the_network_itself_counts_by_the_share_of_the_crops(make_model, tiny_net):
+    class Leaning(tiny_net):
+        def forward_train(self, x, _labels, _ignore_index):
+            return self(x), self.far.bias.sum()
+
+    pixels, unlabelled = np.zeros((3, 80, 96), np.uint8), np.full((80, 96), 255, np.uint8)
+    pictures = [Picture(str(n), pixels, unlabelled) for n in range(5)]
+    config = make_cnn_config(**{**SETTINGS, "batch": 8, "class_weights": "none"})
+    for rank, share in enumerate((8 / 15, 7 / 15)):
+        ranks = OneOfTwo(rank)
+        model = make_model(network=Leaning())
+        loop = trainer.PixelTrainer(model, pictures, pictures, config, ranks=ranks)
+        loop._train_epoch(lambda: False)
+        *others, bias = ranks.gradients
+        torch.testing.assert_close(bias, torch.full((3,), share))
+        assert not any(gradient.any() for gradient in others)
