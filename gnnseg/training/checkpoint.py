@@ -101,9 +101,7 @@ class Checkpoint:
                 f"{self.path}: this training has the format {about.get('format_version')} and "
                 f"this version goes on from {FORMAT_VERSION}: {ANEW}"
             )
-        # Networks on pixels were trained on one device before this was a setting of theirs.
-        found = {"devices": 1, **about["settings"]}
-        wanted = json.loads(json.dumps(self.settings))
+        found, wanted = about["settings"], json.loads(json.dumps(self.settings))
         different = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
         if different:
             what = ", ".join(_difference(k, found.get(k), wanted.get(k)) for k in different)

@@ -90,18 +90,6 @@ def test_a_checkpoint_of_other_settings_is_refused(dataset, path):
         run(dataset, epochs=1, crop=48, checkpoint=path)
 
 
-def test_a_checkpoint_from_before_there_were_devices_goes_on(dataset, path):
-    run(dataset, epochs=1, checkpoint=path)
-    with safe_open(path, "pt") as file:
-        about = json.loads(file.metadata()["gnnseg.checkpoint"])
-    assert about["settings"].pop("devices") == 1
-    about["settings"]["epochs"] = 2
-    save_file(load_file(path), path, {"gnnseg.checkpoint": json.dumps(about)})
-    assert len(run(dataset, epochs=2, checkpoint=path).training["history"]["loss"]) == 2
-    with pytest.raises(StateError, match="devices 1, now 2"):
-        run(dataset, epochs=2, checkpoint=path, devices=2)
-
-
 def test_images_without_a_split_are_held_out(dataset):
     items = [*dataset.split("train"), *dataset.split("val")]
     images, labels = [i.image for i in items], [i.read_labels() for i in items]
