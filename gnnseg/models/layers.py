@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from gnnseg.kernels.gated import gated_messages
+from gnnseg.models.operations import MESSAGE, add_operations
 
 ROWS = 64
 """Rows of one matrix product at inference: few rows would take other code and give other bits."""
@@ -36,6 +37,7 @@ class RowLinear(nn.Linear):
         if outer and bias is not None:
             bias = functional.pad(bias, (0, outer))
         out = x.new_empty(len(x) + rows, len(weight))
+        add_operations(2 * len(out) * weight.numel())
         whole = len(x) // ROWS * ROWS
         if whole:
             _multiply(x[:whole], weight, bias, out[:whole])
@@ -67,6 +69,15 @@ def random_from(generator: torch.Generator) -> Iterator[None]:
         yield
     finally:
         _random.reset(token)
+
+
+class Convolution(nn.Conv2d):
+    """A convolution that counts its operations."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x)
+        add_operations(2 * out.numel() * self.weight[0].numel())
+        return out
 
 
 class Dropout(nn.Module):
@@ -102,11 +113,14 @@ class EdgeGatedConv(nn.Module):
         self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor
     ) -> torch.Tensor:
         target, source = self.target(x), self.source(x)
+        edges, attributes = edge_attr.shape
+        add_operations(edges * self.edge.out_features * MESSAGE)
         if torch.is_grad_enabled() or x.is_cuda:
             from gnnseg.models.messages import gated_sum
 
             query, own = target.chunk(2, dim=-1)
             return own + gated_sum(query, source, edge_index, self.edge(edge_attr))
+        add_operations(2 * edges * self.edge.out_features * attributes)
         arrays = (target, source, edge_index, edge_attr, self.edge.weight, self.edge.bias)
         return torch.from_numpy(gated_messages(*(array.detach().numpy() for array in arrays)))
 
