@@ -42,6 +42,10 @@ EDGE_BYTES = 60
 """Indices and attributes of an edge, with some room."""
 COARSE_EDGES = 8
 """Directed edges that a node of a coarse level can have at most."""
+COUNTED_BYTES = 120
+"""A pixel while it is measured: labels, confidence and entropy, and the bins of these."""
+BORDER_BYTES = 160
+"""A pixel besides where borders are refined and measured, if all are on a border."""
 MOST_EDGES = 24
 """Directed edges that a region can have at most, whatever the image."""
 
@@ -171,7 +175,9 @@ def stem_bytes(model: Model, grid: Grid) -> int:
 def paint_bytes(
     reader: PixelReader, grid: Grid, num_classes: int, paint: PaintOptions | None
 ) -> int:
-    """Peak of painting one chunk of the output."""
+    """Peak of painting one chunk of the output, or of measuring what is painted there."""
+    if paint is not None and paint.measured:
+        return count_bytes(reader, grid, num_classes, refine=paint.refine)
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
     layers, each, more = 8, 40, 0
@@ -181,6 +187,16 @@ def paint_bytes(
         each += 8 * paint.uncertainty
         more = _refine_bytes(reader, grid, num_classes, maps) if paint.refine else 0
     return int(2.3 * side**2 * layers + nodes * num_classes * each + more)
+
+
+def count_bytes(reader: PixelReader, grid: Grid, num_classes: int, *, refine: bool) -> int:
+    """Peak of painting one chunk and of comparing it with its true labels."""
+    pixels, nodes = _cells(grid, grid.chunk + 2) * grid.lattice.step**2, (grid.chunk + 6) ** 2
+    each, more = COUNTED_BYTES, 0
+    if refine:
+        each += BORDER_BYTES + 4 * num_classes
+        more = _refine_bytes(reader, grid, num_classes, 0)
+    return int(pixels * each + nodes * num_classes * 64 + more)
 
 
 def _refine_bytes(reader: PixelReader, grid: Grid, num_classes: int, maps: int) -> int:
