@@ -32,10 +32,9 @@ class Counts:
         return cls(matrix, None, pixels, pixels, matrix, ())
 
     def __add__(self, other: Counts) -> Counts:
-        empty = ConfusionMatrix.zeros(len(self.prediction.counts))
         return Counts(
             self.prediction + other.prediction,
-            None if other.ceiling is None else (self.ceiling or empty) + other.ceiling,
+            _sum(self.ceiling, other.ceiling),
             self.calibrated + other.calibrated,
             self.uncalibrated + other.uncalibrated,
             self.unrefined + other.unrefined,
@@ -55,6 +54,10 @@ class Counts:
             "boundary_f1": after,
             "boundary_f1_unrefined": before,
         }
+
+
+def _sum(one: ConfusionMatrix | None, other: ConfusionMatrix | None) -> ConfusionMatrix | None:
+    return one or other if one is None or other is None else one + other
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,7 @@ def evaluate(
     options = _options(net, memory, workers, block, refine=refine)
     folder = _folder(scratch)
     shares = share_out(items, net, options)
-    total = Counts.zeros(net.classes.num_classes)
-    for counts in _measure_large(shares, folder) + _measure_small(shares, net, options):
-        total += counts
+    total = _measure_large(shares, net, folder) + _measure_small(shares, net, options)
     matrix = total.prediction
     return {
         "dataset": Path(name).name,
@@ -161,22 +159,21 @@ def _folder(scratch: str | Path | None) -> Path:
     return folder
 
 
-def _measure_small(
-    shares: Shares, model: Model | PixelModel, options: SegmentOptions
-) -> list[Counts]:
-    """Figures of each image that fits in memory, in any order."""
-    found: list[Counts] = []
+def _measure_small(shares: Shares, model: Model | PixelModel, options: SegmentOptions) -> Counts:
+    """Figures of the images that fit in memory."""
+    total = Counts.zeros(model.classes.num_classes)
     if not shares.small:
-        return found
+        return total
 
     def done(_item: Item, counts: Counts) -> None:
-        found.append(counts)
+        nonlocal total
+        total += counts
         bar.advance()
 
     work = _in_memory(model, options)
     with progress_bar("evaluate", len(shares.small)) as bar, one_torch_thread():
         run_tasks(work, shares.small, workers=shares.threads, done=done)
-    return found
+    return total
 
 
 def _in_memory(model: Model | PixelModel, options: SegmentOptions) -> Callable[[Item], Counts]:
@@ -191,11 +188,14 @@ def _in_memory(model: Model | PixelModel, options: SegmentOptions) -> Callable[[
 
 
 @reused_memory()
-def _measure_large(shares: Shares, folder: Path) -> list[Counts]:
-    """Figures of each image that does not fit, one after the other."""
+def _measure_large(shares: Shares, model: Model | PixelModel, folder: Path) -> Counts:
+    """Figures of the images that do not fit, one after the other."""
     for job, labels in shares.large:
         check_labels(labels, job.chunk, job.plan.workers)
-    return [_in_blocks(job, labels, folder) for job, labels in shares.large]
+    total = Counts.zeros(model.classes.num_classes)
+    for job, labels in shares.large:
+        total += _in_blocks(job, labels, folder)
+    return total
 
 
 def _in_blocks(job: Job | PixelJob, labels: LabelSource, folder: Path) -> Counts:

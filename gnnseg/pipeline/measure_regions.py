@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from gnnseg.graph import RegionTable, whole_table
+from gnnseg.graph import TableStore, whole_table
 from gnnseg.ledger import Ledger
 from gnnseg.models.group import LOGITS
 from gnnseg.models.stem_window import plane_logits
@@ -23,7 +21,6 @@ from gnnseg.pipeline.windows import Grid
 from gnnseg.superpixels import PixelReader
 
 if TYPE_CHECKING:
-    from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
     from gnnseg.datasets.label_source import LabelSource
     from gnnseg.models import Model
@@ -40,8 +37,10 @@ def measure_regions(item: Item, model: Model, width: int) -> Counts:
     reader = PixelReader(image, model.scaling, model.settings)
     slots, table = whole_table(reader)
     logits = plane_logits(model, reader, slots, table)
+    arrays = {name: array[None] for name, array in table.arrays().items()}
     states = {LOGITS: logits.reshape(1, *table.window.shape, -1)}
-    source = PaintSource(reader, Scratch(slots[None], [_WholeTable(table)], states), width)
+    scratch = Scratch(slots[None], [TableStore(arrays, model.settings.step)], states)
+    source = PaintSource(reader, scratch, width)
     ignore = item.classes.ignore_index
     phase = CountPhase(source, model, ignore, lambda window: truth[window.slices])
     total = None
@@ -71,15 +70,3 @@ def _tiling(reader: PixelReader) -> Tiling:
     """What is counted at once: the pixels of whole cells."""
     lattice = reader.lattice
     return chunk_tiling(lattice.bounds.shape, Grid(lattice).chunk * lattice.step)
-
-
-@dataclass(frozen=True)
-class _WholeTable:
-    """A table in memory, read like one in scratch."""
-
-    table: RegionTable
-
-    def read(self, _plane: int, window: Window, names: Iterable[str]) -> RegionTable:
-        """The table of a window; all of its arrays are there, whatever the names."""
-        arrays = {name: array[window.slices] for name, array in self.table.arrays().items()}
-        return RegionTable(window=window, cell=self.table.cell, **arrays)
