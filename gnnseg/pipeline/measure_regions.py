@@ -14,6 +14,7 @@ from gnnseg.pipeline.count_blocks import count_blocks
 from gnnseg.pipeline.count_phase import CountPhase
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.paint_source import PaintSource
+from gnnseg.pipeline.plan import counted_cells
 from gnnseg.pipeline.scratch import Scratch
 from gnnseg.pipeline.stream import stream_logits
 from gnnseg.pipeline.tiling import Tiling, chunk_tiling
@@ -69,4 +70,4 @@ def stream_regions(job: Job, labels: LabelSource, folder: Path) -> Counts:
 def _tiling(reader: PixelReader) -> Tiling:
     """What is counted at once: the pixels of whole cells."""
     lattice = reader.lattice
-    return chunk_tiling(lattice.bounds.shape, Grid(lattice).chunk * lattice.step)
+    return chunk_tiling(lattice.bounds.shape, counted_cells(Grid(lattice)) * lattice.step)
