@@ -12,6 +12,8 @@ from gnnseg.errors import InputError
 from gnnseg.io.classes import ClassInfo
 
 _MAX_INFERRED = 64
+_AT_ONCE = 4096
+"""Pixels on a side that are read at once."""
 
 
 def read_classes(path: Path) -> tuple[ClassInfo, tuple[float, float] | None]:
@@ -32,11 +34,13 @@ def infer_classes(
 
     Raises `InputError` where the values cannot be class numbers.
     """
-    from gnnseg.io import read_labels
+    from gnnseg.io import class_indices, open_labels
 
     values = set(clicked)
     for path in paths:
-        values.update(np.unique(read_labels(path)).tolist())
+        image = open_labels(path)
+        for window in image.bounds.split(_AT_ONCE):
+            values.update(np.unique(class_indices(image.read(window)[0], path)).tolist())
     values.discard(ignore_index)
     highest, lowest = max(values, default=0), min(values, default=0)
     if lowest < 0 or highest >= _MAX_INFERRED:

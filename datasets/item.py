@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gnnseg.datasets.label_source import LabelSource, of_array, of_clicks, of_file
 from gnnseg.errors import InputError
 from gnnseg.io.classes import ClassInfo
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gnnseg.datasets.clicks import Click
     from gnnseg.io import ImageSource
 
@@ -36,18 +37,30 @@ class Item:
 
         return open_image(self.image, axes=self.axes)
 
+    def open_labels(self) -> LabelSource:
+        """The labels, to be read window by window.
+
+        Raises `InputError` where they are no class numbers of shape (height, width).
+        """
+        if self.label is None:
+            image = self.open_image()
+            shape = image.height, image.width
+            return of_clicks(shape, self._labels_name, self.classes, self.clicks)
+        if isinstance(self.label, (str, Path)):
+            return of_file(self.label, self.classes, self.clicks)
+        return of_array(self.label, self._labels_name, self.classes, self.clicks)
+
     def read_labels(self) -> np.ndarray:
         """The labels, (height, width) integers; a click is the label of its pixel.
 
         Raises `InputError` for a label that is neither a class nor `ignore_index`.
         """
-        labels = self._stored_labels()
-        self._check(labels)
-        return self._with_clicks(labels) if self.clicks else labels
+        labels = self.open_labels()
+        return labels.read(labels.bounds)
 
-    def load(self) -> tuple[ImageSource, np.ndarray]:
+    def open_pair(self) -> tuple[ImageSource, LabelSource]:
         """The image and its labels; raises `InputError` where their sizes differ."""
-        image, labels = self.open_image(), self.read_labels()
+        image, labels = self.open_image(), self.open_labels()
         if labels.shape != (image.height, image.width):
             raise InputError(
                 f"{self.stem}: the image has {image.height} x {image.width} pixels and its labels "
@@ -55,35 +68,11 @@ class Item:
             )
         return image, labels
 
-    def _with_clicks(self, labels: np.ndarray) -> np.ndarray:
-        labels = labels.copy()
-        for y, x, label in self.clicks:
-            if y < labels.shape[0] and x < labels.shape[1]:
-                labels[y, x] = label
-        return labels
+    def load(self) -> tuple[ImageSource, np.ndarray]:
+        """The image and all its labels; raises `InputError` where their sizes differ."""
+        image, labels = self.open_pair()
+        return image, labels.read(labels.bounds)
 
-    def _stored_labels(self) -> np.ndarray:
-        if self.label is None:
-            image = self.open_image()
-            return np.full((image.height, image.width), self.classes.ignore_index, np.uint16)
-        if not isinstance(self.label, (str, Path)):
-            return np.asarray(self.label)
-        from gnnseg.io import read_labels
-
-        return read_labels(self.label)
-
-    def _check(self, labels: np.ndarray) -> None:
-        what = self.label if isinstance(self.label, (str, Path)) else f"the labels of {self.stem}"
-        if labels.dtype.kind not in "iub" or labels.ndim != 2:
-            raise InputError(
-                f"{what}: labels are class numbers of shape (height, width), got {labels.dtype} of "
-                f"shape {labels.shape}"
-            )
-        known = (labels < self.classes.num_classes) & (labels >= 0)
-        wrong = labels[~known & (labels != self.classes.ignore_index)]
-        if wrong.size:
-            raise InputError(
-                f"{what}: holds the label {wrong[0]} ({wrong.size:,} such pixels); the classes are "
-                f"0 to {self.classes.num_classes - 1} and {self.classes.ignore_index} means "
-                "no label"
-            )
+    @property
+    def _labels_name(self) -> str:
+        return f"the labels of {self.stem}"

@@ -87,7 +87,7 @@ def count_operations(model: Any, reader: Any, slots: np.ndarray, table: Any) -> 
     from gnnseg.models.operations import counted_operations
     from gnnseg.models.stem_window import plane_logits
 
-    with counted_operations(model.network) as operations:
+    with counted_operations() as operations:
         plane_logits(model, reader, slots, table)
     return float(operations.total)
 

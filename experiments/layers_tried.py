@@ -63,3 +63,5 @@ LAYERS = {
     "gine": partial(TriedBlock, layer=_gine),
     "plain": partial(TriedBlock, layer=None),
 }
+FOREIGN = ("sage", "gatv2", "gine")
+"""Those of PyTorch Geometric."""

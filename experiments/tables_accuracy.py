@@ -134,7 +134,7 @@ def ablation(result: dict[str, Any] | None) -> str:
                 row.get("part", ""),
                 row["name"],
                 f"{row['parameters']:,}",
-                f"{row['operations_per_pixel']:,.0f}",
+                f"{row['operations_per_pixel']:,.0f}" if row["operations_per_pixel"] else "",
                 f"{row['val_miou']:.3f}",
                 f"{100 * (row['val_miou'] - base):+.1f}",
             )

@@ -36,9 +36,9 @@ def headline(result: dict[str, Any] | None) -> str:
     lines = [
         (
             "Test mIoU on pixels beside a U-Net (MONAI's, 8 channels on its first level), trained "
-            f"for 2 to 12 minutes on {machine['cores']} cores of {machine['processor']}, no pretrained "
-            "weights; costs and curves are in [docs/results.md](docs/results.md). A star: the "
-            "curve had not flattened, so more minutes would bring more."
+            f"for 2 to 12 minutes on {machine['cores']} cores of {machine['processor']}, no "
+            "pretrained weights; costs and curves are in [docs/results.md](docs/results.md). "
+            "A star: the curve had not flattened, so more minutes would bring more."
         ),
         "",
         "| dataset | small | default | default, `--refine` | U-Net | its operations, times ours |",

@@ -55,6 +55,7 @@ class _Stage:
             "device_idle_share": (
                 _share_left(spent.device_seconds, seconds) if spent.device_seconds else None
             ),
+            "operations": None,
             **self.counts,
         }
 
@@ -120,7 +121,8 @@ class Ledger:
         """The stages in the order in which they began, ready for JSON.
 
         A figure that the system or the machine cannot tell is None; `idle_share` is the share of
-        the processors' time that this process did not use.
+        the processors' time that this process did not use. `operations` are those in floating point
+        that `add` was told of, None for stages that count none: their work is in integers.
         """
         with self._lock:
             return {name: stage.as_dict(self.base) for name, stage in self._stages.items()}

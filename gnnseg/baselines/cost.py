@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -17,6 +17,11 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from gnnseg.baselines.tiles import stretches
+
+if TYPE_CHECKING:
+    from gnnseg.baselines.model import PixelModel
 
 
 def operations_per_pixel(
@@ -33,6 +38,21 @@ def operations_per_pixel(
     with FlopCounterMode(display=False) as counter, _without_values(network) as run:
         run(num_channels, height, width)
     return counter.get_total_flops() / (height * width)
+
+
+def tile_operations(model: PixelModel, shape: tuple[int, int]) -> int:
+    """Operations of the network on one tile of a plane of `shape`; all its tiles have one size."""
+    height, width = (min(model.tile, side) for side in shape)
+    each = operations_per_pixel(
+        model.network, model.scaling.num_channels, height=height, width=width
+    )
+    return round(each * height * width)
+
+
+def plane_operations(model: PixelModel, shape: tuple[int, int]) -> int:
+    """Operations of the network on a plane of `shape`: on all its tiles, which overlap."""
+    down, across = (len(stretches(side, model.tile, model.overlap)) for side in shape)
+    return tile_operations(model, shape) * down * across
 
 
 def activation_bytes(network: nn.Module, num_channels: int, height: int, width: int) -> int:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gnnseg.cli.options import AsJson, DatasetPath, ModelPath, Refine
+from gnnseg.cli.options import (
+    AsJson,
+    BlockSize,
+    DatasetPath,
+    Memory,
+    ModelPath,
+    Refine,
+    Workers,
+)
 from gnnseg.cli.output import emit, percent, seconds, table
 
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        "--scratch",
+        metavar="FOLDER",
+        help="Where to work on images that do not fit in memory; default: the system's.",
+    ),
+]
 Split = Annotated[str, typer.Option("--split", metavar="NAME", help="train, val or test.")]
 
 
@@ -18,6 +35,10 @@ def evaluate(
     model: ModelPath,
     split: Split = "test",
     refine: Refine = False,
+    memory: Memory = None,
+    block: BlockSize = None,
+    workers: Workers = None,
+    scratch: Scratch = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on labelled images, on pixels after painting."""
@@ -30,7 +51,16 @@ def evaluate(
     for item in data.split(split):
         if warn_about_scale(item.open_image(), net, otherwise=data.pixel_size):
             break
-    result = evaluate_model(data, net, split=split, refine=refine)
+    result = evaluate_model(
+        data,
+        net,
+        split=split,
+        refine=refine,
+        memory=memory,
+        block=block,
+        workers=workers,
+        scratch=scratch,
+    )
     classes = [(name, percent(iou)) for name, iou in result["per_class_iou"].items()]
     uncalibrated = percent(result["ece_uncalibrated"])
     emit(

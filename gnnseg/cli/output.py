@@ -101,7 +101,8 @@ def ledger_table(stages: Mapping[str, Mapping[str, Any]]) -> str:
             f"{stage['seconds']:.1f}",
             f"{stage['cpu_seconds']:.1f}",
             format_size(stage["peak_rss_bytes"]),
+            "-" if stage["operations"] is None else f"{stage['operations']:.3g}",
         )
         for name, stage in stages.items()
     ]
-    return table(("stage", "seconds", "CPU seconds", "peak memory"), rows)
+    return table(("stage", "seconds", "CPU seconds", "peak memory", "operations"), rows)

@@ -143,6 +143,7 @@ _FIGURES = (
     *("peak_device_bytes", "peak_device_reserved_bytes", "device_idle_share"),
     *("read_bytes", "written_bytes", "disk_read_bytes", "disk_written_bytes"),
     *("host_to_device_bytes", "device_to_host_bytes", "host_device_gb_per_second"),
+    "operations",  # results of earlier versions have none
 )
 
 
@@ -163,12 +164,16 @@ def _large(label: str, record: Record) -> Row:
     whole = stages.pop("segment")
     return {
         **row,
-        **{name: whole[name] for name in _FIGURES},
+        **_figures(whole),
         "pixels": record["result"]["pixels"],
         "memory_bytes": record["result"]["memory_bytes"],
         "kept_promise": record["result"]["kept_promise"],
-        "stages": {name: {key: stage[key] for key in _FIGURES} for name, stage in stages.items()},
+        "stages": {name: _figures(stage) for name, stage in stages.items()},
     }
+
+
+def _figures(stage: Mapping[str, Any]) -> Row:
+    return {name: stage.get(name) for name in _FIGURES}
 
 
 def _failures(part: Results) -> list[Row]:

@@ -98,13 +98,21 @@ def _evaluate(cell: Cell, folder: Folder) -> Done:
 
 def _operations_per_pixel(model: Any, item: Any) -> float:
     """Floating-point operations of the network on a whole image of the data set."""
-    from gnnseg.models.operations import counted_operations
-    from gnnseg.pipeline import evaluate
+    from gnnseg.models import Model
 
     image, labels = item.load()
-    with counted_operations(model.network) as operations:
-        evaluate([item.image], model, [labels], workers=1)
-    return operations.total / (image.height * image.width)
+    if isinstance(model, Model):
+        from gnnseg.models.operations import counted_operations
+        from gnnseg.pipeline import evaluate
+
+        with counted_operations() as counted:
+            evaluate([item.image], model, [labels], workers=1)
+        operations = counted.total
+    else:
+        from gnnseg.baselines.cost import plane_operations
+
+        operations = plane_operations(model, labels.shape)
+    return operations / (image.height * image.width)
 
 
 def _image(cell: Cell, folder: Folder) -> Done:
@@ -134,6 +142,8 @@ def _segment(cell: Cell, folder: Folder) -> Done:
             found = segment(image, model, out / "labels.zarr", memory=about["memory"], **options)
     finally:
         shutil.rmtree(out, ignore_errors=True)
+    operations = sum(stage["operations"] or 0 for stage in found["stages"].values())
+    ledger.add("segment", operations=operations)
     whole = ledger.as_dict()["segment"]
     result = {
         "pixels": found["pixels"],

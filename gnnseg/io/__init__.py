@@ -13,7 +13,14 @@ from gnnseg.io.labels import (
 )
 from gnnseg.io.maps import create_map_zarr, quantise
 from gnnseg.io.open import open_image
-from gnnseg.io.small import read_labels, read_rgb, write_label_png, write_rgb_png
+from gnnseg.io.small import (
+    class_indices,
+    open_labels,
+    read_labels,
+    read_rgb,
+    write_label_png,
+    write_rgb_png,
+)
 from gnnseg.io.source import ImageSource, require_memory
 from gnnseg.io.zarr_output import (
     ZarrOutput,
@@ -30,6 +37,7 @@ __all__ = [
     "ImageSource",
     "ZarrOutput",
     "check_ours",
+    "class_indices",
     "create_label_zarr",
     "create_map_zarr",
     "default_colors",
@@ -42,6 +50,7 @@ __all__ = [
     "label_table",
     "mark_complete",
     "open_image",
+    "open_labels",
     "open_output",
     "output_kind",
     "quantise",

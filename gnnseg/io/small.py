@@ -9,6 +9,7 @@ import numpy as np
 from gnnseg.errors import InputError, UsageError
 from gnnseg.io.atomic import replacing
 from gnnseg.io.open import open_image
+from gnnseg.io.source import ImageSource
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -17,18 +18,31 @@ def read_labels(path: str | Path) -> np.ndarray:
     A palette image gives its indices. Raises InputError for colour images and for negative or
     broken values: a label file holds one class index a pixel.
     """
+    image = open_labels(path)
+    return class_indices(image.read(image.bounds)[0], path)
+
+
+def open_labels(path: str | Path) -> ImageSource:
+    """A label image, to be read window by window; `class_indices` makes labels of what it holds.
+
+    Raises InputError where there is more than one value a pixel.
+    """
     image = open_image(path, indices=True)
     if image.num_channels != 1 or image.is_stack:
         raise InputError(
             f"{path}: has {image.num_channels} channels and {image.num_planes} planes; "
             "a label file holds one class index a pixel"
         )
-    labels = image.read(image.bounds)[0]
-    if labels.dtype in (np.uint8, np.uint16):
-        return labels
-    if labels.dtype.kind == "f" or labels.min() < 0 or labels.max() > np.iinfo(np.uint16).max:
-        raise InputError(f"{path}: holds {labels.dtype} values that are no class indices")
-    return labels.astype(np.uint16)
+    return image
+
+
+def class_indices(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """Stored values of any type as uint8 or uint16; InputError where they are no class indices."""
+    if values.dtype in (np.uint8, np.uint16):
+        return values
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise InputError(f"{path}: holds {values.dtype} values that are no class indices")
+    return values.astype(np.uint16)
 
 
 def read_rgb(path: str | Path) -> np.ndarray:

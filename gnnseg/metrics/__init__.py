@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnnseg.metrics.boundary import boundary_f1, boundary_recall
+from gnnseg.metrics.boundary import BoundaryCounts, boundary_f1, boundary_recall
 from gnnseg.metrics.calibration import Calibration
 from gnnseg.metrics.confusion import ConfusionMatrix, count_regions
 from gnnseg.metrics.superpixel import (
@@ -12,6 +12,7 @@ from gnnseg.metrics.superpixel import (
 )
 
 __all__ = [
+    "BoundaryCounts",
     "Calibration",
     "ConfusionMatrix",
     "achievable_accuracy",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from gnnseg.errors import UsageError
+
+TOLERANCE = 2.0
+"""Pixels within which boundaries meet, unless the caller says."""
+Slices = tuple[slice, slice]
 
 
 def boundary_f1(
     truth: np.ndarray,
     prediction: np.ndarray,
     *,
-    tolerance: float = 2.0,
+    tolerance: float = TOLERANCE,
     ignore_index: int = 255,
 ) -> float:
     """F1 score of the class boundaries of one image, averaged over the classes that occur.
@@ -45,14 +51,79 @@ def boundary_f1(
     _check(truth, prediction, tolerance)
     valid = truth != ignore_index
     classes = np.union1d(truth[valid], prediction[valid])
+    whole = slice(0, truth.shape[0]), slice(0, truth.shape[1])
     # Labels may be compared, not subtracted: any integer type will do.
     scores = [
-        _class_f1(
-            _class_boundary(truth == c, valid), _class_boundary(prediction == c, valid), tolerance
-        )
+        _f1(*_count(truth == c, prediction == c, valid, tolerance, whole))
         for c in classes[classes != ignore_index]
     ]
     return float(np.mean(scores)) if scores else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryCounts:
+    """What `boundary_f1` divides, window by window; the sum of all windows gives its very score.
+
+    Attributes
+    ----------
+    pixels : (classes, 4) int64
+        Boundary pixels of the prediction, those of them near the true boundary, boundary pixels of
+        the truth, and those of them near the predicted one.
+    occurs : (classes,) bool
+        Whether the truth or the prediction has the class.
+
+    Examples
+    --------
+    >>> truth = np.repeat([[0, 1]], 5, axis=1).repeat(4, axis=0)
+    >>> shifted, rows = np.roll(truth, 1, axis=1), slice(0, 4)
+    >>> left = BoundaryCounts.of(truth[:, :7], shifted[:, :7], 2, inside=(rows, slice(0, 4)))
+    >>> right = BoundaryCounts.of(truth[:, 1:], shifted[:, 1:], 2, inside=(rows, slice(3, 9)))
+    >>> (left + right).f1 == boundary_f1(truth, shifted)
+    True
+    """
+
+    pixels: np.ndarray
+    occurs: np.ndarray
+
+    HALO = int(TOLERANCE) + 1
+    """Pixels around a window that its counts depend on: targets, and what makes them boundaries."""
+
+    @classmethod
+    def zeros(cls, num_classes: int) -> BoundaryCounts:
+        """No pixels yet."""
+        return cls(np.zeros((num_classes, 4), np.int64), np.zeros(num_classes, np.bool_))
+
+    @classmethod
+    def of(
+        cls,
+        truth: np.ndarray,
+        prediction: np.ndarray,
+        num_classes: int,
+        ignore_index: int = 255,
+        *,
+        inside: Slices,
+    ) -> BoundaryCounts:
+        """Count the part `inside` of two integer label images (height, width).
+
+        There must be `HALO` pixels around it where the image goes on.
+        """
+        _check(truth, prediction, TOLERANCE)
+        total, valid = cls.zeros(num_classes), truth != ignore_index
+        known = valid[inside]
+        for c in np.union1d(truth[inside][known], prediction[inside][known]):
+            if c != ignore_index:
+                counts = _count(truth == c, prediction == c, valid, TOLERANCE, inside)
+                total.pixels[c], total.occurs[c] = counts, True
+        return total
+
+    def __add__(self, other: BoundaryCounts) -> BoundaryCounts:
+        return BoundaryCounts(self.pixels + other.pixels, self.occurs | other.occurs)
+
+    @property
+    def f1(self) -> float:
+        """The mean over the classes that occur; NaN where every pixel is ignored."""
+        scores = [_f1(*counts) for counts in self.pixels[self.occurs].tolist()]
+        return float(np.mean(scores)) if scores else float("nan")
 
 
 def boundary_recall(
@@ -86,20 +157,33 @@ def boundary_recall(
     return float((true & found).sum() / true.sum()) if true.any() else 1.0
 
 
-def _class_f1(true: np.ndarray, predicted: np.ndarray, tolerance: float) -> float:
-    if not true.any() or not predicted.any():
-        return float(true.any() == predicted.any())
-    precision = _share_near(predicted, true, tolerance)
-    recall = _share_near(true, predicted, tolerance)
+def _count(
+    true: np.ndarray, predicted: np.ndarray, valid: np.ndarray, tolerance: float, inside: Slices
+) -> tuple[int, int, int, int]:
+    """Boundary pixels of the prediction and those near the true ones, then the reverse."""
+    a, b = (_class_boundary(mask, valid) for mask in (predicted, true))
+    return (*_count_near(a, b, tolerance, inside), *_count_near(b, a, tolerance, inside))
+
+
+def _f1(predicted: int, right: int, true: int, found: int) -> float:
+    if not true or not predicted:
+        return float(true == predicted)
+    precision, recall = right / predicted, found / true
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _share_near(points: np.ndarray, targets: np.ndarray, tolerance: float) -> float:
+def _count_near(
+    points: np.ndarray, targets: np.ndarray, tolerance: float, inside: Slices
+) -> tuple[int, int]:
+    """The points inside, and how many of them have a target within the tolerance."""
     from scipy.spatial import cKDTree
 
+    places = np.argwhere(points[inside]) + [part.start for part in inside]
+    if not len(places) or not targets.any():
+        return len(places), 0
     tree = cKDTree(np.argwhere(targets))
-    distances, _ = tree.query(np.argwhere(points), distance_upper_bound=tolerance + 1)
-    return float((distances <= tolerance).mean())
+    distances, _ = tree.query(places, distance_upper_bound=tolerance + 1)
+    return len(places), int((distances <= tolerance).sum())
 
 
 def _class_boundary(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from gnnseg.models.messages import gated_sum
+from gnnseg.models.operations import MESSAGE, add_operations
 
 ROWS = 64
 """Rows of one matrix product at inference: few rows would take other code and give other bits."""
@@ -36,6 +37,7 @@ class RowLinear(nn.Linear):
         if outer and bias is not None:
             bias = functional.pad(bias, (0, outer))
         out = x.new_empty(len(x) + rows, len(weight))
+        add_operations(2 * len(out) * weight.numel())
         whole = len(x) // ROWS * ROWS
         if whole:
             _multiply(x[:whole], weight, bias, out[:whole])
@@ -67,6 +69,15 @@ def random_from(generator: torch.Generator) -> Iterator[None]:
         yield
     finally:
         _random.reset(token)
+
+
+class Convolution(nn.Conv2d):
+    """A convolution that counts its operations."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x)
+        add_operations(2 * out.numel() * self.weight[0].numel())
+        return out
 
 
 class Dropout(nn.Module):
@@ -105,6 +116,8 @@ class EdgeGatedConv(nn.Module):
     def forward(
         self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor
     ) -> torch.Tensor:
+        edges, attributes = edge_attr.shape
+        add_operations(edges * self.edge.out_features * (2 * attributes + MESSAGE))
         return gated_sum(self.target(x), self.source(x), edge_index, edge_attr, self.edge)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn.functional import linear
 
 from gnnseg.kernels.gated import gated_gradients, gated_messages
 
@@ -31,8 +32,8 @@ def gated_sum(
     if target.is_cuda:
         from gnnseg.models.gated_sum import GatedSum
 
-        query, own = target.chunk(2, dim=-1)
-        return own + GatedSum()(query, source, edge_index, gate(edge_attr))
+        (query, own), edge = target.chunk(2, dim=-1), linear(edge_attr, gate.weight, gate.bias)
+        return own + GatedSum()(query, source, edge_index, edge)
     summed: torch.Tensor = _Messages.apply(
         target, source, edge_index, edge_attr, gate.weight, gate.bias
     )

@@ -1,57 +1,59 @@
-"""Floating-point operations of a network, counted while it runs."""
+"""Floating-point operations of networks on regions, counted from the shapes of what they compute.
+
+Layers say what they did with `add_operations`; that costs a look at a variable, and nothing is
+added up outside of `counted_operations`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from dataclasses import dataclass
 
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from gnnseg.models.layers import EdgeGatedConv
-
-EXPONENTIAL = 12
-"""Operations of a sigmoid in the loop of the messages (`gnnseg/kernels/gated.py`)."""
+MESSAGE = 17
+"""Operations of a message for each channel, beside the product with the attributes of its edge: two
+sums in the gate, a sum and a quotient of the sigmoid, the sum of messages, and 12 for the
+exponential (`gnnseg/kernels/gated.py`, `expf.py`)."""
 
 
+@dataclass
 class Operations:
     """How many there were so far; a multiply-add is two."""
 
-    def __init__(self) -> None:
-        self.counter = FlopCounterMode(display=False)
-        self.messages = 0
+    total: int = 0
 
-    @property
-    def total(self) -> int:
-        return int(self.counter.get_total_flops()) + self.messages
 
-    def add_messages(self, layer: Any, inputs: tuple[Any, ...], _output: Any) -> None:
-        """Those of a compiled loop, which PyTorch does not see."""
-        edges, attributes = inputs[2].shape
-        self.messages += edges * layer.edge.out_features * (2 * attributes + 5 + EXPONENTIAL)
+_counting: ContextVar[Operations | None] = ContextVar("counting", default=None)
+
+
+def add_operations(number: int) -> None:
+    """Count operations, if this thread is inside `counted_operations`."""
+    operations = _counting.get()
+    if operations is not None:
+        operations.total += number
 
 
 @contextmanager
-def counted_operations(network: nn.Module) -> Iterator[Operations]:
-    """Count what a network does inside, on this thread.
+def counted_operations() -> Iterator[Operations]:
+    """Count what networks on regions do inside, on this thread, without gradients.
 
-    Products and convolutions count as PyTorch counts them, padding included, and the messages of
-    edge-gated layers; sums, activations and normalisation, which are few beside these, do not.
+    Products and convolutions count as PyTorch counts them (`torch.utils.flop_counter`), padding
+    included, and the messages of edge-gated layers; sums, activations and normalisation, which are
+    few beside these, do not. Where one count lies in another, both have them.
 
     >>> import torch
-    >>> layer = nn.Linear(3, 5, bias=False)
-    >>> with counted_operations(layer) as operations:
-    ...     _ = layer(torch.zeros(7, 3))
-    >>> operations.total == 2 * 7 * 3 * 5
+    >>> from gnnseg.models.layers import RowLinear
+    >>> layer = RowLinear(16, 32)
+    >>> with torch.no_grad(), counted_operations() as operations:
+    ...     _ = layer(torch.zeros(64, 16))
+    >>> operations.total == 2 * 64 * 16 * 32
     True
     """
     operations = Operations()
-    layers = [module for module in network.modules() if isinstance(module, EdgeGatedConv)]
-    hooks = [layer.register_forward_hook(operations.add_messages) for layer in layers]
+    token = _counting.set(operations)
     try:
-        with operations.counter:
-            yield operations
+        yield operations
     finally:
-        for hook in hooks:
-            hook.remove()
+        _counting.reset(token)
+        add_operations(operations.total)

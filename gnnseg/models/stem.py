@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from gnnseg.counters import moved
 from gnnseg.kernels.slots import MASKED
-from gnnseg.models.layers import RowLinear
+from gnnseg.models.layers import Convolution, RowLinear
 from gnnseg.models.pooling import pool_pixels
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ class PixelBlock(nn.Module):
         return x + self.gain * self.second(functional.relu(update))
 
 
-def _conv(inner: int, outer: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    conv = nn.Conv2d(inner, outer, 3, stride, dilation, dilation)
+def _conv(inner: int, outer: int, *, stride: int = 1, dilation: int = 1) -> Convolution:
+    conv = Convolution(inner, outer, 3, stride, dilation, dilation)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

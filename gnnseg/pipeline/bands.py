@@ -8,12 +8,13 @@ the labels depend neither on the width of a band nor on the number of threads.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.baselines.cost import operations_per_pixel
+from gnnseg.baselines.cost import tile_operations
 from gnnseg.baselines.inference import plane_slabs
 from gnnseg.blocks import Window
 from gnnseg.execution import one_torch_thread
@@ -45,15 +46,25 @@ def paint_bands(job: PixelJob, outputs: Outputs, progress: Run, ledger: Ledger) 
         progress.remember("paint", plan.band_chunks)
         phase = BandPhase(job, canvas)
         progress.phase("paint", job.tiling, phase, **limits, stop=phase.stop)
-    side = min(model.tile, job.reader.image.height), min(model.tile, job.reader.image.width)
-    each = operations_per_pixel(
-        model.network, model.scaling.num_channels, height=side[0], width=side[1]
-    )
-    tiles = num_tiles(job)
-    operations = round(each * side[0] * side[1]) * tiles
+    tiles, image = num_tiles(job), job.reader.image
+    operations = tile_operations(model, (image.height, image.width)) * tiles
     ledger.add("paint", tiles=tiles, operations=operations, parameters=model.num_parameters)
     with ledger.stage("pyramid"):
         write_pyramid(labels, progress, **limits)
+
+
+def band_slabs(job: PixelJob, task: Task, stop: threading.Event) -> Iterator[Slab]:
+    """The logits of a band, a chunk of rows at a time; raises `StoppedError` once `stop` is set."""
+    image, (plane, band) = job.reader.image, job.band(task)
+
+    def read(window: Window) -> np.ndarray:
+        if stop.is_set():
+            raise StoppedError
+        trim(above=job.plan.most_kept)
+        return image.read(window, plane)
+
+    shape = image.height, image.width
+    return plane_slabs(job.model, read, shape, part=band, rows=job.chunk)
 
 
 @dataclass(frozen=True)
@@ -66,18 +77,9 @@ class BandPhase:
 
     def __call__(self, task: Task) -> dict[str, Any]:
         """All tiles of a band, and its labels; the pixels by class, and a checksum."""
-        job, image = self.job, self.job.reader.image
-        plane, band = job.band(task)
-
-        def read(window: Window) -> np.ndarray:
-            if self.stop.is_set():
-                raise StoppedError
-            trim(above=job.plan.most_kept)
-            return image.read(window, plane)
-
+        plane, _ = self.job.band(task)
         totals: dict[str, Any] = {"pixels": [], "unlabelled": 0, "crc32": 0}
-        shape = image.height, image.width
-        for slab in plane_slabs(job.model, read, shape, part=band, rows=job.chunk):
+        for slab in band_slabs(self.job, task, self.stop):
             found = self._paint(plane, slab, totals["crc32"])
             pixels = totals["pixels"] or [0] * len(found["pixels"])
             totals = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 
 import numpy as np
 
-from gnnseg.metrics import Calibration, ConfusionMatrix
+from gnnseg.metrics import BoundaryCounts, Calibration, ConfusionMatrix
 from gnnseg.pipeline.probability import entropy, softmax
 
 
@@ -32,10 +32,9 @@ class Counts:
         return cls(matrix, None, pixels, pixels, matrix, ())
 
     def __add__(self, other: Counts) -> Counts:
-        empty = ConfusionMatrix.zeros(len(self.prediction.counts))
         return Counts(
             self.prediction + other.prediction,
-            None if other.ceiling is None else (self.ceiling or empty) + other.ceiling,
+            _sum(self.ceiling, other.ceiling),
             self.calibrated + other.calibrated,
             self.uncalibrated + other.uncalibrated,
             self.unrefined + other.unrefined,
@@ -55,6 +54,31 @@ class Counts:
             "boundary_f1": after,
             "boundary_f1_unrefined": before,
         }
+
+
+def _sum(one: ConfusionMatrix | None, other: ConfusionMatrix | None) -> ConfusionMatrix | None:
+    return one or other if one is None or other is None else one + other
+
+
+@dataclass(frozen=True)
+class WindowCounts:
+    """Figures of a part of an image, and of its boundaries before and after refining them.
+
+    Parts add up; boundaries have a score only once all of them are there. `boundaries` is empty
+    where none were refined.
+    """
+
+    counts: Counts
+    boundaries: tuple[BoundaryCounts, ...] = ()
+
+    def __add__(self, other: WindowCounts) -> WindowCounts:
+        pairs = zip(self.boundaries, other.boundaries, strict=True)
+        return WindowCounts(self.counts + other.counts, tuple(a + b for a, b in pairs))
+
+    def of_image(self) -> Counts:
+        """The figures of the image whose parts these are."""
+        scores = tuple(part.f1 for part in self.boundaries)
+        return replace(self.counts, boundary_f1=(scores,) if scores else ())
 
 
 def surety(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,20 +6,28 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.datasets.item import Item
 from gnnseg.errors import InputError, UsageError
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
+from gnnseg.memory import default_budget, parse_size, reused_memory
 from gnnseg.models import Model
+from gnnseg.pipeline.count_blocks import check_labels
+from gnnseg.pipeline.count_plan import Shares, share_out
 from gnnseg.pipeline.counts import Counts
+from gnnseg.pipeline.job import Job
 from gnnseg.pipeline.load import load_model
-from gnnseg.pipeline.refine import WIDTH
+from gnnseg.pipeline.options import SegmentOptions
+from gnnseg.pipeline.plan import check_block
 from gnnseg.progress import progress_bar
 
 if TYPE_CHECKING:
     from gnnseg.baselines.model import PixelModel
+    from gnnseg.datasets.label_source import LabelSource
+    from gnnseg.pipeline.pixel_job import PixelJob
 
 
 def evaluate(
@@ -30,8 +38,14 @@ def evaluate(
     split: str = "test",
     refine: bool = False,
     workers: int | None = None,
+    memory: int | str | None = None,
+    block: int | None = None,
+    scratch: str | Path | None = None,
 ) -> dict[str, Any]:
     """Measure a model on one split of a dataset, with one confusion matrix for all its images.
+
+    Images are measured in memory, one a thread, where that fits the budget, and larger ones block
+    by block on all threads. The figures do not depend on `memory`, `block` or `workers`.
 
     Parameters
     ----------
@@ -43,7 +57,14 @@ def evaluate(
     refine : bool
         Refine the pixels along borders, as `segment` does.
     workers : int, optional
-        Threads.
+        Threads; default: one a processor.
+    memory : int or str, optional
+        Upper bound for the whole process, such as `"1GiB"`; default: half of what is available.
+    block : int, optional
+        Measure every image in blocks of so many pixels on a side.
+    scratch : path, optional
+        Folder for what a model of regions keeps on disk while it works in blocks; default: that of
+        the system for temporary files.
 
     Returns
     -------
@@ -59,20 +80,18 @@ def evaluate(
     ------
     InputError
         The split is empty, or classes or channels do not fit the model.
+    UsageError
+        `scratch` is no folder, or an argument does not fit.
+    MemoryBudgetError
+        The budget is too small, before any work starts.
     """
     started = time.monotonic()
     net = load_model(model) if isinstance(model, (str, Path)) else model
     items, name = _items(images, labels, net, split)
-    work = _measure_with(net, refine=refine)
-    total = Counts.zeros(net.classes.num_classes)
-
-    def done(_item: Item, counts: Counts) -> None:
-        nonlocal total
-        total += counts
-        bar.advance()
-
-    with progress_bar("evaluate", len(items)) as bar, one_torch_thread():
-        run_tasks(work, items, workers=workers or default_workers(), done=done)
+    options = _options(net, memory, workers, block, refine=refine)
+    folder = _folder(scratch)
+    shares = share_out(items, net, options)
+    total = _measure_large(shares, net, folder) + _measure_small(shares, net, options)
     matrix = total.prediction
     return {
         "dataset": Path(name).name,
@@ -109,14 +128,81 @@ def _items(
     return items, dataset.name
 
 
-def _measure_with(model: Model | PixelModel, *, refine: bool) -> Callable[[Item], Counts]:
-    """What measures a model on one image."""
+def _options(
+    model: Model | PixelModel,
+    memory: int | str | None,
+    workers: int | None,
+    block: int | None,
+    *,
+    refine: bool,
+) -> SegmentOptions:
+    is_pixels = not isinstance(model, Model)
+    if is_pixels and refine:
+        raise UsageError("borders are refined between regions: a convolutional network has none")
+    check_block(block)
+    return SegmentOptions(
+        memory=default_budget() if memory is None else parse_size(memory),
+        workers=workers or default_workers(),
+        block=block,
+        refine=refine,
+        measured=True,
+        # What a network on pixels is measured by takes as much as these.
+        probabilities=is_pixels,
+        uncertainty=is_pixels,
+    )
+
+
+def _folder(scratch: str | Path | None) -> Path:
+    folder = Path(gettempdir() if scratch is None else scratch)
+    if not folder.is_dir():
+        raise UsageError(f"--scratch {folder}: is no folder; make it, or name another one")
+    return folder
+
+
+def _measure_small(shares: Shares, model: Model | PixelModel, options: SegmentOptions) -> Counts:
+    """Figures of the images that fit in memory."""
+    total = Counts.zeros(model.classes.num_classes)
+    if not shares.small:
+        return total
+
+    def done(_item: Item, counts: Counts) -> None:
+        nonlocal total
+        total += counts
+        bar.advance()
+
+    work = _in_memory(model, options)
+    with progress_bar("evaluate", len(shares.small)) as bar, one_torch_thread():
+        run_tasks(work, shares.small, workers=shares.threads, done=done)
+    return total
+
+
+def _in_memory(model: Model | PixelModel, options: SegmentOptions) -> Callable[[Item], Counts]:
+    """What measures a model on one image in memory."""
     if isinstance(model, Model):
         from gnnseg.pipeline.measure_regions import measure_regions
 
-        return partial(measure_regions, model=model, width=WIDTH if refine else 0)
+        return partial(measure_regions, model=model, width=options.band)
     from gnnseg.pipeline.measure_pixels import measure_pixels
 
-    if refine:
-        raise UsageError("borders are refined between regions: a convolutional network has none")
     return partial(measure_pixels, model=model)
+
+
+@reused_memory()
+def _measure_large(shares: Shares, model: Model | PixelModel, folder: Path) -> Counts:
+    """Figures of the images that do not fit, one after the other."""
+    for job, labels in shares.large:
+        check_labels(labels, job.chunk, job.plan.workers)
+    total = Counts.zeros(model.classes.num_classes)
+    for job, labels in shares.large:
+        total += _in_blocks(job, labels, folder)
+    return total
+
+
+def _in_blocks(job: Job | PixelJob, labels: LabelSource, folder: Path) -> Counts:
+    if isinstance(job, Job):
+        from gnnseg.pipeline.measure_regions import stream_regions
+
+        return stream_regions(job, labels, folder)
+    from gnnseg.pipeline.measure_pixels import stream_pixels
+
+    return stream_pixels(job, labels)

@@ -1,27 +1,36 @@
-"""Measure a model of regions on one labelled image."""
+"""Measure a model of regions on one labelled image, in memory or in blocks."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from gnnseg.graph import whole_table
-from gnnseg.metrics import Calibration, ConfusionMatrix, boundary_f1, ceiling_labels
+from gnnseg.graph import TableStore, whole_table
+from gnnseg.ledger import Ledger
+from gnnseg.models.group import LOGITS
 from gnnseg.models.stem_window import plane_logits
-from gnnseg.paint import paint
-from gnnseg.pipeline.counts import Counts, surety
-from gnnseg.pipeline.refine import Mixture
-from gnnseg.pipeline.refine import refine as refine_borders
-from gnnseg.superpixels import PixelReader, Superpixels
+from gnnseg.pipeline.count_blocks import count_blocks
+from gnnseg.pipeline.count_phase import CountPhase
+from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.paint_source import PaintSource
+from gnnseg.pipeline.plan import counted_cells
+from gnnseg.pipeline.scratch import Scratch
+from gnnseg.pipeline.stream import stream_logits
+from gnnseg.pipeline.tiling import Tiling, chunk_tiling
+from gnnseg.pipeline.windows import Grid
+from gnnseg.superpixels import PixelReader
 
 if TYPE_CHECKING:
     from gnnseg.datasets.item import Item
+    from gnnseg.datasets.label_source import LabelSource
     from gnnseg.models import Model
+    from gnnseg.pipeline.counts import Counts
+    from gnnseg.pipeline.job import Job
 
 
 def measure_regions(item: Item, model: Model, width: int) -> Counts:
-    """Counts of the prediction, and of the commonest class of every region.
+    """Counts of the prediction, and of the commonest class of every region, in memory.
 
     Borders are refined `width` pixels to each side, with 0 not at all.
     """
@@ -29,39 +38,36 @@ def measure_regions(item: Item, model: Model, width: int) -> Counts:
     reader = PixelReader(image, model.scaling, model.settings)
     slots, table = whole_table(reader)
     logits = plane_logits(model, reader, slots, table)
-    step, ignore = model.settings.step, item.classes.ignore_index
-    painted = paint(slots, logits.argmax(axis=1).astype(np.int32), step=step, fill=ignore)
-    regions = Superpixels(slots, reader.lattice, model.settings, model.scaling, 0)
-    best = ceiling_labels(truth, regions.ids(), ignore_index=ignore)
-    bounds = reader.lattice.bounds
+    arrays = {name: array[None] for name, array in table.arrays().items()}
+    states = {LOGITS: logits.reshape(1, *table.window.shape, -1)}
+    scratch = Scratch(slots[None], [TableStore(arrays, model.settings.step)], states)
+    source = PaintSource(reader, scratch, width)
+    ignore = item.classes.ignore_index
+    phase = CountPhase(source, model, ignore, lambda window: truth[window.slices])
+    total = None
+    for task in _tiling(reader).tasks():
+        counts = phase(task)
+        total = counts if total is None else total + counts
+    assert total is not None  # an image has at least one pixel
+    return total.of_image()
 
-    def load() -> tuple[Mixture, np.ndarray]:
-        return Mixture.of(table, logits, model.scaling, (0, 0)), reader.read(bounds).work
 
-    borders = refine_borders(painted, slots, bounds, width=width, unlabelled=ignore, load=load)
-    band = list(borders) if width else []
-    prediction = painted.copy()
-    for places, mixed in band:
-        prediction[places] = mixed.argmax(axis=1)
-    known = (truth != ignore) & (prediction != ignore)
+def stream_regions(job: Job, labels: LabelSource, folder: Path) -> Counts:
+    """The same of an image of any size, in the blocks of a job.
 
-    def calibration(temperature: float) -> Calibration:
-        sure, doubt = (paint(slots, values, step=step) for values in surety(logits, temperature))
-        for places, mixed in band:
-            sure[places], doubt[places] = surety(mixed, temperature)
-        return Calibration.of((truth == prediction)[known], sure[known], doubt[known])
+    Slots, tables and states lie in `folder` meanwhile.
+    """
+    with TemporaryDirectory(prefix="gnnseg-evaluate-", dir=folder) as scratch:
+        run = Run.start(Path(scratch) / "run", {})
+        try:
+            source = stream_logits(job, run, Ledger()).source
+            phase = CountPhase(source, job.model, labels.classes.ignore_index, labels.read)
+            return count_blocks(phase, _tiling(job.reader), job.plan)
+        finally:
+            run.close()
 
-    def f1(labels: np.ndarray) -> float:
-        return boundary_f1(truth, labels, ignore_index=ignore)
 
-    def matrix(labels: np.ndarray) -> ConfusionMatrix:
-        return ConfusionMatrix.of(truth, labels, model.classes.num_classes, ignore)
-
-    return Counts(
-        matrix(prediction),
-        matrix(best),
-        calibration(model.temperature),
-        calibration(1.0),
-        matrix(painted),
-        (tuple(map(f1, (painted, prediction))),) if width else (),
-    )
+def _tiling(reader: PixelReader) -> Tiling:
+    """What is counted at once: the pixels of whole cells."""
+    lattice = reader.lattice
+    return chunk_tiling(lattice.bounds.shape, counted_cells(Grid(lattice)) * lattice.step)

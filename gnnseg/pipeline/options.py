@@ -13,7 +13,8 @@ from gnnseg.pipeline.refine import WIDEST, WIDTH
 class PaintOptions:
     """What is painted: labels, the first class as `label_offset`, and what else.
 
-    With `refine`, pixels within `refine_width` of a border get labels of their own.
+    With `refine`, pixels within `refine_width` of a border get labels of their own. What is
+    `measured` is not written but compared with true labels.
     """
 
     label_offset: int = 0
@@ -21,6 +22,7 @@ class PaintOptions:
     uncertainty: bool = False
     refine: bool = False
     refine_width: int = WIDTH
+    measured: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.refine_width <= WIDEST:

@@ -66,6 +66,7 @@ class StemPhase:
 
     def __call__(self, task: Task) -> dict[str, Any]:
         """Read pixels and slots, run the stem, write the states of the regions."""
+        from gnnseg.models.operations import counted_operations
         from gnnseg.models.stem_window import read_input, window_states
 
         plane, cells = task.plane, task.block.write
@@ -78,9 +79,10 @@ class StemPhase:
             lambda part: np.asarray(slots[(plane, *part.slices)]),
         )
         area = self.scratch.tables[0].read(plane, cells, ("area",)).area
-        target = self.scratch.states[STEM]
-        target[(plane, *cells.slices)] = window_states(self.stem, inputs, area)
-        return {}
+        with counted_operations() as operations:
+            states = window_states(self.stem, inputs, area)
+        self.scratch.states[STEM][(plane, *cells.slices)] = states
+        return {"operations": operations.total}
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class GroupPhase:
         """Read the inputs with the halo, run the layers, write the block without it."""
         import torch
 
+        from gnnseg.models.operations import counted_operations
+
         plane, block, group = task.plane, task.block, self.group
         levels = {group.level: self._level(plane, block.read, group.level)}
         states = {}
@@ -104,12 +108,12 @@ class GroupPhase:
             states[name] = self._state(plane, name, window)
             if level < group.level:
                 levels[level] = self._level(plane, window, level, edges=False)
-        with torch.inference_mode():
+        with torch.inference_mode(), counted_operations() as operations:
             result = self.model.network.run_group(group, states, levels).numpy()
         shaped = result.reshape(*block.read.shape, group.channels)[block.crop]
         target = self.scratch.states[group.output]
         target[(plane, *block.write.slices)] = shaped
-        return {}
+        return {"operations": operations.total}
 
     def _level(self, plane: int, window: Window, level: int, *, edges: bool = True) -> Level:
         from gnnseg.models.level import node_level

@@ -42,6 +42,10 @@ EDGE_BYTES = 60
 """Indices and attributes of an edge, with some room."""
 COARSE_EDGES = 8
 """Directed edges that a node of a coarse level can have at most."""
+COUNTED_BYTES = 120
+"""A pixel while it is measured: labels, confidence and entropy, and the bins of these."""
+BORDER_BYTES = 160
+"""A pixel besides where borders are refined and measured, if all are on a border."""
 MOST_EDGES = 24
 """Directed edges that a region can have at most, whatever the image."""
 
@@ -171,7 +175,9 @@ def stem_bytes(model: Model, grid: Grid) -> int:
 def paint_bytes(
     reader: PixelReader, grid: Grid, num_classes: int, paint: PaintOptions | None
 ) -> int:
-    """Peak of painting one chunk of the output."""
+    """Peak of painting one chunk of the output, or of measuring what is painted there."""
+    if paint is not None and paint.measured:
+        return count_bytes(reader, grid, num_classes, refine=paint.refine)
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
     layers, each, more = 8, 40, 0
@@ -179,20 +185,36 @@ def paint_bytes(
         maps = paint.uncertainty + num_classes * paint.probabilities
         layers += 3 * (maps > 0)
         each += 8 * paint.uncertainty
-        more = _refine_bytes(reader, grid, num_classes, maps) if paint.refine else 0
+        more = _refine_bytes(reader, grid.chunk, num_classes, maps) if paint.refine else 0
     return int(2.3 * side**2 * layers + nodes * num_classes * each + more)
 
 
-def _refine_bytes(reader: PixelReader, grid: Grid, num_classes: int, maps: int) -> int:
-    """What painting takes besides if borders are refined, and are everywhere."""
+def counted_cells(grid: Grid) -> int:
+    """Cells on a side of what is measured at once: less than a chunk, since a pixel takes more."""
+    return grid.chunk // 2
+
+
+def count_bytes(reader: PixelReader, grid: Grid, num_classes: int, *, refine: bool) -> int:
+    """Peak of painting some cells and of comparing them with their true labels."""
+    side = counted_cells(grid)
+    pixels, nodes = _cells(grid, side + 4) * grid.lattice.step**2, (side + 6) ** 2
+    each, more = COUNTED_BYTES, 0
+    if refine:
+        each += BORDER_BYTES + 4 * num_classes
+        more = _refine_bytes(reader, side, num_classes, 0)
+    return int(pixels * each + nodes * num_classes * 64 + more)
+
+
+def _refine_bytes(reader: PixelReader, side: int, num_classes: int, maps: int) -> int:
+    """What painting `side` x `side` cells takes besides if borders are refined, and everywhere."""
     scaling = reader.scaling
-    channels, cells = scaling.num_channels, (grid.chunk + 6) ** 2
+    channels, cells = scaling.num_channels, (side + 6) ** 2
     features = len(feature_names(channels, rgb=scaling.rgb))
     smoothed = 2 * channels if reader.settings.sigma > 0 else 0
     read = native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
     found = 4 + 2 * (10 + maps)  # flags; places, labels and maps in parts, then in one piece
     regions = 8 * features + 60 * channels + 8 * num_classes
-    pixels = ((grid.chunk + 2) * grid.lattice.step) ** 2
+    pixels = ((side + 2) * reader.settings.step) ** 2
     return pixels * (read + found) + cells * regions + AT_ONCE * 40 * (num_classes + 1)
 
 

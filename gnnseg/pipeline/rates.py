@@ -17,6 +17,7 @@ from gnnseg.io import label_dtype
 from gnnseg.memory import reused_memory
 from gnnseg.pipeline.canvas import Canvas
 from gnnseg.pipeline.paint_phase import PaintPhase
+from gnnseg.pipeline.paint_source import PaintSource
 from gnnseg.pipeline.phases import (
     GroupPhase,
     StemPhase,
@@ -132,12 +133,4 @@ def _painter(
         make("probabilities", np.uint8, classes) if options.probabilities else None,
         make("uncertainty", np.uint8, 1) if options.uncertainty else None,
     )
-    return PaintPhase(
-        grid=Grid(reader.lattice),
-        reader=reader,
-        scratch=scratch,
-        model=model,
-        width=options.band,
-        origin=(0, 0),
-        canvas=canvas,
-    )
+    return PaintPhase(PaintSource(reader, scratch, options.band), (0, 0), canvas)

@@ -12,6 +12,7 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.models.group import STEM
 from gnnseg.pipeline.output_arrays import open_canvas, write_pyramid
 from gnnseg.pipeline.paint_phase import PaintPhase
+from gnnseg.pipeline.paint_source import PaintSource
 from gnnseg.pipeline.phases import (
     GroupPhase,
     StemPhase,
@@ -84,7 +85,8 @@ class Stream:
         workers = job.plan.stem_workers
         with self.ledger.stage(STEM), one_torch_thread():
             phase = StemPhase(stem, job.reader, self.scratch)
-            self._phase(STEM, tiling, phase, workers=workers)
+            totals = self._phase(STEM, tiling, phase, workers=workers)
+        self.ledger.add(STEM, operations=totals["operations"])
 
     def network(self) -> None:
         """The groups of layers."""
@@ -100,22 +102,21 @@ class Stream:
         self.progress.remember(name, chunks)
         tiling = self._tiling(self.need.states[group.output], group.level, chunks, group.halo)
         with self.ledger.stage(name):
-            self._phase(name, tiling, GroupPhase(job.model, group, job.grid, self.scratch))
+            phase = GroupPhase(job.model, group, job.grid, self.scratch)
+            totals = self._phase(name, tiling, phase)
+        self.ledger.add(name, operations=totals["operations"])
+
+    @property
+    def source(self) -> PaintSource:
+        """What is painted from, once the network is done."""
+        return PaintSource(self.job.reader, self.scratch, self.job.options.band)
 
     def paint(self, outputs: Outputs) -> None:
         """Labels at the pixels, then their pyramid."""
         job = self.job
         with self.ledger.stage("paint"):
             labels, canvas = open_canvas(outputs, job, self.progress)
-            phase = PaintPhase(
-                grid=job.grid,
-                reader=job.reader,
-                scratch=self.scratch,
-                model=job.model,
-                width=job.options.band,
-                origin=(job.roi.y0, job.roi.x0),
-                canvas=canvas,
-            )
+            phase = PaintPhase(self.source, (job.roi.y0, job.roi.x0), canvas)
             planes = job.reader.image.num_planes
             self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)
         with self.ledger.stage("pyramid"):
@@ -132,7 +133,7 @@ class Stream:
         tiling: Tiling,
         work: Callable[[Task], dict[str, Any]],
         workers: int | None = None,
-    ) -> None:
+    ) -> dict[str, Any]:
         plan = self.job.plan
         number = workers or plan.workers
-        self.progress.phase(name, tiling, work, workers=number, most_kept=plan.most_kept)
+        return self.progress.phase(name, tiling, work, workers=number, most_kept=plan.most_kept)

@@ -117,6 +117,17 @@ def test_evaluation(gnnseg_json, dataset, model):
     assert 0 < found["error_auroc"] < 1
 
 
+def test_evaluation_in_blocks(gnnseg, gnnseg_json, dataset, model, tmp_path):
+    arguments = ["evaluate", dataset, "-m", model]
+    whole = gnnseg_json(*arguments)
+    blocks = gnnseg_json(*arguments, "--block", 512, "--workers", 1, "--scratch", tmp_path)
+    assert blocks.pop("seconds") != whole.pop("seconds")
+    assert blocks == whole
+    refused = gnnseg(*arguments, "--memory", "50MiB", code=5)
+    assert re.search(r"use --memory \d+MiB or more", refused.stderr)
+    assert refused.stdout == ""
+
+
 def test_evaluation_with_refined_borders(gnnseg, gnnseg_json, dataset, model):
     found = gnnseg_json("evaluate", dataset, "-m", model, "--refine")
     assert {"miou_unrefined", "boundary_f1", "boundary_f1_unrefined"} <= set(found)

@@ -106,6 +106,9 @@ def test_large_images_have_their_stages_and_the_frontier_its_refusals(finished):
         assert row["kept_promise"]
         assert 0 < row["peak_above_bytes"] < row["peak_rss_bytes"] < row["memory_bytes"]
         assert row["written_bytes"] is None or row["written_bytes"] > 1000
+        told = {name: s["operations"] for name, s in row["stages"].items() if s["operations"]}
+        assert set(told) == {name for name in row["stages"] if name.startswith("network")}
+        assert row["operations"] == sum(told.values()) > 0
     assert all("64.0 MiB" in row["reason"] for row in refused)
     assert [row["cell"] for row in summary["failures"]] == NAMES[5:7]
 
@@ -252,7 +255,7 @@ def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
     # Every pixel of a map passes at least the last convolution.
     assert row["operations_per_pixel"] > 2 * model.classes.num_classes
     assert large["pixels"] == 96 * 96
-    assert "paint" in large["stages"]
+    assert large["operations"] == large["stages"]["paint"]["operations"] > 0
     assert list(summary["pictures"][0]["labels"]) == ["net"]
 
 

@@ -92,6 +92,9 @@ def test_it_holds_the_figures_of_every_model(summary, whole):
         assert count(row["operations_per_pixel"]) in text
     for name in summary["accuracy"][0]["per_class_iou"]:
         assert name in text
+    for row in summary["large"]:
+        for stage in row.get("stages", {}).values():
+            assert count(stage["operations"]) in text
     for row in summary["failures"]:
         assert " ".join(row["reason"].split()) in text
     for row in summary["trainings"]:
