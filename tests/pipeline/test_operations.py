@@ -8,7 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gnnseg.io import ClassInfo, open_image
-from gnnseg.models import Model, get_preset, layers, select_features
+from gnnseg.models import Model, get_preset, select_features
+from gnnseg.models import messages as layer
 from gnnseg.pipeline.job import prepare
 from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.segment import run
@@ -42,13 +43,13 @@ def make_model(preset):
 @pytest.fixture
 def messages(monkeypatch):
     """Shapes of the edges' attributes, and the channels, of each call of the compiled loop."""
-    found, real = [], layers.gated_messages
+    found, real = [], layer.gated_messages
 
     def noted(target, source, edge_index, edge_attr, weight, bias):
         found.append((*edge_attr.shape, target.shape[1] // 2))
         return real(target, source, edge_index, edge_attr, weight, bias)
 
-    monkeypatch.setattr(layers, "gated_messages", noted)
+    monkeypatch.setattr(layer, "gated_messages", noted)
     return found
 
 
