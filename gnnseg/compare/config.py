@@ -69,8 +69,8 @@ class ModelConfig(_Strict):
 
     @property
     def shown_names(self) -> tuple[str, ...]:
-        """What results are told of: itself and, where it is measured either way, itself refined."""
-        return (self.name, f"{self.name}-refined") if self.refine == "both" else (self.name,)
+        """What its results are told of."""
+        return shown_names(self.name, self.refine)
 
 
 class SegmentConfig(_Strict):
@@ -123,6 +123,15 @@ class CompareConfig(_Strict):
             if unknown := [name for name in given if name not in names]:
                 raise ValueError(f"{where} names the data set {unknown[0]!r}, which is not listed")
         return self
+
+
+def shown_names(name: str, refine: object) -> tuple[str, ...]:
+    """A model and, where it is measured either way, the same with refined borders.
+
+    >>> shown_names("ours", "both")
+    ('ours', 'ours-refined')
+    """
+    return (name, f"{name}-refined") if refine == "both" else (name,)
 
 
 def make_config(source: str | Path | dict[str, Any]) -> CompareConfig:

@@ -57,7 +57,8 @@ def against(summary: dict[str, Any]) -> list[Row]:
     for row in summary["accuracy"]:
         training = 60 * row["training_minutes"], row["training_peak_above_bytes"]
         measuring = row["seconds"], row["peak_above_bytes"]
-        _put(rows, row, "training", _figures("done", *training))
+        if row["model"] == row["trained_as"]:
+            _put(rows, row, "training", _figures("done", *training))
         _put(rows, row, f"measuring on {row['split']}", _figures("done", *measuring))
     for row in summary["large"]:
         work = f"{row['size']} x {row['size']} within {row['memory']}"

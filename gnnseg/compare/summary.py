@@ -89,6 +89,7 @@ def _accuracy(label: str, key: tuple[str, str], pairs: list[tuple[Record, Record
         "machine": label,
         "dataset": key[0],
         "model": key[1],
+        "trained_as": _key(training[0])[1],
         "seeds": [record["configuration"]["seed"] for _, record in pairs],
         "split": first["split"],
         "miou": mean(f["miou"] for f in figures),

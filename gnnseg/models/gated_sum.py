@@ -29,3 +29,7 @@ class GatedSum(MessagePassing):
     ) -> torch.Tensor:
         key, value = source_j.chunk(2, dim=-1)
         return torch.sigmoid(query_i + key + edge) * value
+
+
+gated_sum = GatedSum()
+"""Stateless, so one serves all layers and threads."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gnnseg.models.messages import gated_sum
+from gnnseg.models.messages import send_messages
 from gnnseg.models.operations import MESSAGE, add_operations
 
 ROWS = 64
@@ -118,7 +118,7 @@ class EdgeGatedConv(nn.Module):
     ) -> torch.Tensor:
         edges, attributes = edge_attr.shape
         add_operations(edges * self.edge.out_features * (2 * attributes + MESSAGE))
-        return gated_sum(self.target(x), self.source(x), edge_index, edge_attr, self.edge)
+        return send_messages(self.target(x), self.source(x), edge_index, edge_attr, self.edge)
 
 
 class ResidualBlock(nn.Module):

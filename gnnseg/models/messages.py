@@ -10,7 +10,7 @@ from torch.nn.functional import linear
 from gnnseg.kernels.gated import gated_gradients, gated_messages
 
 
-def gated_sum(
+def send_messages(
     target: torch.Tensor,
     source: torch.Tensor,
     edge_index: torch.Tensor,
@@ -30,10 +30,10 @@ def gated_sum(
         From D to W.
     """
     if target.is_cuda:
-        from gnnseg.models.gated_sum import GatedSum
+        from gnnseg.models.gated_sum import gated_sum
 
         (query, own), edge = target.chunk(2, dim=-1), linear(edge_attr, gate.weight, gate.bias)
-        return own + GatedSum()(query, source, edge_index, edge)
+        return own + gated_sum(query, source, edge_index, edge)
     summed: torch.Tensor = _Messages.apply(
         target, source, edge_index, edge_attr, gate.weight, gate.bias
     )

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gnnseg.compare.config import ModelConfig
+from gnnseg.compare.config import shown_names
 from gnnseg.io.atomic import replacing
 from gnnseg.memory import format_size, parse_size
 from gnnseg.report import figures
@@ -102,7 +102,7 @@ def _all_rows(summary: dict[str, Any]) -> list[Row]:
 def _models(summary: dict[str, Any]) -> list[str]:
     """Names in the order of the configuration, then those that only other folders have."""
     models = summary["configuration"]["models"]
-    named = [name for model in models for name in ModelConfig(**model).shown_names]
+    named = [name for model in models for name in shown_names(model["name"], model.get("refine"))]
     return list(dict.fromkeys([*named, *(row["model"] for row in _all_rows(summary))]))
 
 

@@ -29,7 +29,8 @@ class TrainConfig(LearningConfig):
     place: Literal["auto", "yes", "no"] = "auto"
     """Whether the position in the image is a feature; `auto`: for a fixed field of view."""
     features: tuple[str, ...] = ()
-    """Names of the features that are read, or patterns such as `mean_*`; none: the preset's."""
+    """Names of the features that are read, or patterns such as `mean_*`, whatever `place` says;
+    none: the preset's."""
     batch: int = Field(11_264, ge=1)
     """Regions in a batch, at least one piece of an image."""
     tile: int = Field(128, ge=32)
@@ -42,13 +43,13 @@ class TrainConfig(LearningConfig):
     """Further variants of each image, drawn at random; an epoch sees one of all."""
     cache: Path | None = Field(None, exclude=True)
     """Folder where region graphs are kept for other trainings; it changes no result."""
-    graph_memory: str | None = Field(None, exclude=True)
+    graph_memory: str | int | None = Field(None, exclude=True)
     """Most memory for region graphs, as `2GiB`; those beyond lie in a temporary file. Without it,
     half of what is available. It changes no result."""
 
     @field_validator("graph_memory")
     @classmethod
-    def _readable_size(cls, size: str | None) -> str | None:
+    def _readable_size(cls, size: str | int | None) -> str | int | None:
         if size is not None:
             parse_size(size)
         return size

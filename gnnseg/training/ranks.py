@@ -32,7 +32,7 @@ class Ranks(Protocol):
         ...
 
     def gather(self, states: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Tensors of one shape and type of all processes, in order."""
+        """Tensors of one shape and type of all processes: the first of each, then the second."""
         ...
 
 
@@ -101,4 +101,4 @@ class Connected:
         own = torch.stack(list(states)).to(self._device)
         every = [torch.empty_like(own) for _ in range(self.size)]
         torch.distributed.all_gather(every, own)
-        return [state.cpu() for part in every for state in part]
+        return [state.cpu() for states in zip(*every, strict=True) for state in states]

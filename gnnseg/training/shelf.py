@@ -43,6 +43,8 @@ class Shelf:
     def keep(self, sample: Sample) -> Kept:
         size, labelled = num_bytes(sample), bool(sample.counts.any())
         if self.taken + size > self.most:
+            # Pieces of an image hold on to all of it: no later one may slip in.
+            self.most = 0
             return Kept(len(sample.counts), labelled, store(sample, self.file))
         self.taken += size
         return Kept(len(sample.counts), labelled, sample)

@@ -93,9 +93,9 @@ class Trainer(Loop):
                 self._tick()
                 self._keep(asked)
                 self._set_rate(place.epoch + seen / nodes)
-                parts = shards(chosen, SHARDS * ranks.size, own)
+                batches = self._batches(shards(chosen, SHARDS * ranks.size, own))
                 with device_work(self.device):
-                    self._step(self._batches(parts))
+                    self._step([batch.to(self.device) for batch in batches])
             seen += sum(sample.num_nodes for sample in chosen)
 
     def _pick(self, group: Sequence[Kept]) -> Kept:
@@ -103,14 +103,14 @@ class Trainer(Loop):
         return group[int(torch.randint(len(group), (1,), generator=self.state.shuffle))]
 
     def _batches(self, parts: Sequence[Sequence[Kept]]) -> list[Batch]:
-        """Each part as one graph, on the device."""
+        """Each part as one graph."""
         made: dict[int, Batch] = {}
 
         def work(index: int) -> Batch:
             return join([make_batch(self.model, kept.load()) for kept in parts[index]])
 
         run_tasks(work, range(len(parts)), workers=self.workers, done=made.__setitem__)
-        return [made[index].to(self.device) for index in range(len(parts))]
+        return [made[index] for index in range(len(parts))]
 
     def _step(self, parts: Sequence[Batch]) -> None:
         """One update from the parts of a batch."""
@@ -211,9 +211,11 @@ class Trainer(Loop):
 
 def _totals(train: Sequence[Sequence[Kept]]) -> tuple[np.ndarray, np.ndarray]:
     """Pixels, float64, and regions by class, (classes,) each, of images that are not varied."""
-    counts = [group[0].load().counts for group in train]
-    pixels = np.sum([count.sum(axis=0, dtype=np.int64) for count in counts], axis=0)
-    regions = np.sum([regions_by_class(torch.from_numpy(count)) for count in counts], axis=0)
+    pixels, regions = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    for group in train:
+        counts = group[0].load().counts
+        pixels = pixels + counts.sum(axis=0, dtype=np.int64)
+        regions = regions + regions_by_class(torch.from_numpy(counts))
     return pixels.astype(np.float64), regions
 
 

@@ -126,5 +126,5 @@ def test_names_that_would_share_a_file_are_an_error():
 
 def test_the_main_comparison_can_be_read(repo_root):
     config = make_config(repo_root / "experiments" / "configs" / "compare_main.toml")
-    assert {"default", "mlp", "jain2023"} <= {model.preset for model in config.models}
-    assert {model.options.get("width") for model in config.models} >= {8, 16}
+    assert {"small", "default", "jain2023"} <= {model.preset for model in config.models}
+    assert {model.options.get("width") for model in config.models} >= {8}

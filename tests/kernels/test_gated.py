@@ -11,7 +11,7 @@ from torch_geometric.nn import ResGatedGraphConv
 
 from gnnseg.kernels.expf import LIMIT, exp
 from gnnseg.kernels.gated import gated_gradients, gated_messages
-from gnnseg.models.gated_sum import GatedSum
+from gnnseg.models.gated_sum import gated_sum
 from gnnseg.models.layers import EdgeGatedConv
 
 
@@ -52,7 +52,7 @@ def random_case(seed, nodes, edges, channels):
 def by_pyg(conv, x, edge_index, edge_attr):
     """The layer by PyTorch Geometric's message passing."""
     (query, own), source = conv.target(x).chunk(2, dim=1), conv.source(x)
-    return own + GatedSum()(query, source, edge_index, conv.edge(edge_attr))
+    return own + gated_sum(query, source, edge_index, conv.edge(edge_attr))
 
 
 @given(st.integers(0, 9999), st.integers(1, 60), st.integers(0, 900), st.integers(1, 40))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,6 +110,30 @@ def test_graphs_in_a_file_change_no_bit_and_leave_none(dataset, preset, tmp_path
     for name, array in again.items():
         np.testing.assert_array_equal(first[name], array, err_msg=name)
     assert not any(tmp_path.iterdir())
+
+
+def test_totals_hold_one_sample_at_a_time():
+    alive = []
+
+    class Lazy:
+        def load(self):
+            counts = np.array([[2, 0], [1, 3], [0, 0]], np.int32)
+            assert sum(ref() is not None for ref in alive) <= 1
+            alive.append(weakref.ref(counts))
+            return SimpleNamespace(counts=counts)
+
+    pixels, regions = trainer._totals([[Lazy()] for _ in range(5)])
+    np.testing.assert_array_equal(pixels, [15, 15])
+    np.testing.assert_array_equal(regions, [5, 5])
+
+
+def test_what_comes_after_the_first_that_does_not_fit_lies_in_the_file(samples, tmp_path):
+    """A piece in memory holds on to its whole image, so none slips into what is left."""
+    sample = samples[1][0][0]
+    whole, small = num_bytes(sample), replace(sample, counts=sample.counts[:1])
+    shelf = Shelf(2 * whole - 1, tmp_path / "samples")
+    places = [shelf.keep(given).place for given in (sample, sample, small, sample)]
+    assert [isinstance(place, Stored) for place in places] == [False, True, True, True]
 
 
 def test_another_seed_gives_another_model(dataset):
