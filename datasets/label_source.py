@@ -82,15 +82,22 @@ def of_array(
     """The labels in an array, also of Dask or Zarr; `InputError` where they are no integers."""
     from gnnseg.io import open_image
 
-    found = array if hasattr(array, "chunks") else np.asarray(array)
+    lazy = hasattr(array, "dask") or hasattr(array, "store_path")
+    found = array if lazy else np.asanyarray(array)
     if np.dtype(found.dtype).kind not in "iub" or len(found.shape) != 2:
         raise InputError(
             f"{name}: labels are class numbers of shape (height, width), got {found.dtype} of "
             f"shape {found.shape}"
         )
     image = open_image(found, axes="YX")
-    size = image.height, image.width
-    return LabelSource(name, size, lambda window: image.read(window)[0], classes, clicks)
+    return LabelSource(
+        name,
+        (image.height, image.width),
+        lambda window: image.read(window)[0],
+        classes,
+        clicks,
+        image.resident_bytes,
+    )
 
 
 def of_clicks(

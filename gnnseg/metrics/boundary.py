@@ -110,10 +110,10 @@ class BoundaryCounts:
         _check(truth, prediction, TOLERANCE)
         total, valid = cls.zeros(num_classes), truth != ignore_index
         known = valid[inside]
-        for c in np.union1d(truth[inside][known], prediction[inside][known]):
-            if c != ignore_index:
-                counts = _count(truth == c, prediction == c, valid, TOLERANCE, inside)
-                total.pixels[c], total.occurs[c] = counts, True
+        seen = {*np.unique(truth[inside][known]), *np.unique(prediction[inside][known])}
+        for c in sorted({int(c) for c in seen} - {ignore_index}):
+            counts = _count(truth == c, prediction == c, valid, TOLERANCE, inside)
+            total.pixels[c], total.occurs[c] = counts, True
         return total
 
     def __add__(self, other: BoundaryCounts) -> BoundaryCounts:

@@ -145,5 +145,6 @@ def pixels_by_class(
     inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
     inside &= (slots != MASKED) & (labels < num_classes)
     places = (y[inside].astype(np.int64) * columns + x[inside]) * num_classes
-    found = np.bincount(places + labels[inside], minlength=rows * columns * num_classes)
+    places += labels[inside].astype(np.int64)
+    found = np.bincount(places, minlength=rows * columns * num_classes)
     return found.reshape(-1, num_classes)

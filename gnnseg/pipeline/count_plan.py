@@ -40,10 +40,13 @@ LABEL_BYTES = 8
 
 @dataclass(frozen=True)
 class Shares:
-    """Images that are measured in memory, `threads` at once, and those that are in blocks."""
+    """Images that are measured in memory, `threads` at once, and those that are in blocks.
+
+    Nothing of them is held: an open image may keep much of itself, and a descriptor.
+    """
 
     small: list[Item]
-    large: list[tuple[Job | PixelJob, LabelSource]]
+    large: list[Item]
     threads: int
 
 
@@ -56,22 +59,25 @@ def share_out(items: Sequence[Item], model: Model | PixelModel, options: Segment
     threads = min(options.workers, len(items))
     share = (options.memory - rss() - RUNTIME_BYTES) / (threads * SAFETY)
     size = _sizes(model, options)
-    small, large = [], []
+    small: list[Item] = []
+    large: list[Item] = []
     for item in items:
         image, labels = item.open_pair()
-        if options.block is None and size(image) + labels.resident_bytes <= share:
-            small.append(item)
-        else:
-            large.append((image, labels))
+        fits = options.block is None and size(image) + labels.resident_bytes <= share
+        (small if fits else large).append(item)
     if large and isinstance(model, Model):
         load_count_loops(refine=options.refine)
-    return Shares(small, [(_prepare(*pair, model, options), pair[1]) for pair in large], threads)
+    for item in large:
+        open_large(item, model, options)
+    return Shares(small, large, threads)
 
 
-def _prepare(
-    image: ImageSource, labels: LabelSource, model: Model | PixelModel, options: SegmentOptions
-) -> Job | PixelJob:
-    return prepare_any(image, model, replace(options, held=labels.resident_bytes))
+def open_large(
+    item: Item, model: Model | PixelModel, options: SegmentOptions
+) -> tuple[Job | PixelJob, LabelSource]:
+    """A plan for an image in blocks, and its labels."""
+    image, labels = item.open_pair()
+    return prepare_any(image, model, replace(options, held=labels.resident_bytes)), labels
 
 
 def _sizes(model: Model | PixelModel, options: SegmentOptions) -> Callable[[ImageSource], int]:

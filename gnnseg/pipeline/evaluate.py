@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
+from gnnseg.blocks import CHUNK_PIXELS
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.datasets.item import Item
 from gnnseg.errors import InputError, UsageError
@@ -16,7 +16,7 @@ from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.memory import default_budget, parse_size, reused_memory
 from gnnseg.models import Model
 from gnnseg.pipeline.count_blocks import check_labels
-from gnnseg.pipeline.count_plan import Shares, share_out
+from gnnseg.pipeline.count_plan import Shares, open_large, share_out
 from gnnseg.pipeline.counts import Counts
 from gnnseg.pipeline.job import Job
 from gnnseg.pipeline.load import load_model
@@ -89,9 +89,11 @@ def evaluate(
     net = load_model(model) if isinstance(model, (str, Path)) else model
     items, name = _items(images, labels, net, split)
     options = _options(net, memory, workers, block, refine=refine)
-    folder = _folder(scratch)
+    folder = None if scratch is None else _folder(scratch)
     shares = share_out(items, net, options)
-    total = _measure_large(shares, net, folder) + _measure_small(shares, net, options)
+    for item in shares.large:
+        check_labels(item.open_labels(), CHUNK_PIXELS, options.workers)
+    total = _measure_small(shares, net, options) + _measure_large(shares, net, options, folder)
     matrix = total.prediction
     return {
         "dataset": Path(name).name,
@@ -140,6 +142,8 @@ def _options(
     if is_pixels and refine:
         raise UsageError("borders are refined between regions: a convolutional network has none")
     check_block(block)
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, got {workers}")
     return SegmentOptions(
         memory=default_budget() if memory is None else parse_size(memory),
         workers=workers or default_workers(),
@@ -152,8 +156,8 @@ def _options(
     )
 
 
-def _folder(scratch: str | Path | None) -> Path:
-    folder = Path(gettempdir() if scratch is None else scratch)
+def _folder(scratch: str | Path) -> Path:
+    folder = Path(scratch)
     if not folder.is_dir():
         raise UsageError(f"--scratch {folder}: is no folder; make it, or name another one")
     return folder
@@ -188,17 +192,17 @@ def _in_memory(model: Model | PixelModel, options: SegmentOptions) -> Callable[[
 
 
 @reused_memory()
-def _measure_large(shares: Shares, model: Model | PixelModel, folder: Path) -> Counts:
+def _measure_large(
+    shares: Shares, model: Model | PixelModel, options: SegmentOptions, folder: Path | None
+) -> Counts:
     """Figures of the images that do not fit, one after the other."""
-    for job, labels in shares.large:
-        check_labels(labels, job.chunk, job.plan.workers)
     total = Counts.zeros(model.classes.num_classes)
-    for job, labels in shares.large:
-        total += _in_blocks(job, labels, folder)
+    for item in shares.large:
+        total += _in_blocks(*open_large(item, model, options), folder)
     return total
 
 
-def _in_blocks(job: Job | PixelJob, labels: LabelSource, folder: Path) -> Counts:
+def _in_blocks(job: Job | PixelJob, labels: LabelSource, folder: Path | None) -> Counts:
     if isinstance(job, Job):
         from gnnseg.pipeline.measure_regions import stream_regions
 

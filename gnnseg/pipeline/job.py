@@ -46,6 +46,11 @@ class Job:
         return (*((image.num_planes,) if image.is_stack else ()), *self.roi.shape)
 
     @property
+    def planes(self) -> int:
+        """Planes of a stack that are segmented; its first one, where it is measured."""
+        return 1 if self.options.measured else self.reader.image.num_planes
+
+    @property
     def sight(self) -> Window:
         """The pixels whose regions are painted or looked at."""
         return self.roi.grow(self.options.band).clip(self.grid.lattice.bounds)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from gnnseg.errors import InputError
 from gnnseg.graph import TableStore, whole_table
 from gnnseg.ledger import Ledger
 from gnnseg.models.group import LOGITS
@@ -52,12 +53,12 @@ def measure_regions(item: Item, model: Model, width: int) -> Counts:
     return total.of_image()
 
 
-def stream_regions(job: Job, labels: LabelSource, folder: Path) -> Counts:
+def stream_regions(job: Job, labels: LabelSource, folder: Path | None) -> Counts:
     """The same of an image of any size, in the blocks of a job.
 
-    Slots, tables and states lie in `folder` meanwhile.
+    Slots, tables and states lie in `folder` meanwhile, or in that of the system.
     """
-    with TemporaryDirectory(prefix="gnnseg-evaluate-", dir=folder) as scratch:
+    with _scratch_folder(folder) as scratch:
         run = Run.start(Path(scratch) / "run", {})
         try:
             source = stream_logits(job, run, Ledger()).source
@@ -65,6 +66,16 @@ def stream_regions(job: Job, labels: LabelSource, folder: Path) -> Counts:
             return count_blocks(phase, _tiling(job.reader), job.plan)
         finally:
             run.close()
+
+
+def _scratch_folder(folder: Path | None) -> TemporaryDirectory[str]:
+    """A folder in `folder`; `InputError` where none can be made."""
+    try:
+        return TemporaryDirectory(prefix="gnnseg-evaluate-", dir=folder)
+    except OSError as error:
+        raise InputError(
+            f"--scratch {folder or 'folder of the system'}: cannot be written to: {error}"
+        ) from error
 
 
 def _tiling(reader: PixelReader) -> Tiling:

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 def stream_logits(job: Job, progress: Run, ledger: Ledger) -> Stream:
     """The phases from pixels to the logits of the regions."""
-    image = job.reader.image
-    scratch = open_scratch(progress, job.grid, image.num_planes, job.reader.scaling, job.model)
+    scratch = open_scratch(progress, job.grid, job.planes, job.reader.scaling, job.model)
     need = required(job.model.network, job.grid, job.sight)
     stream = Stream(job, progress, ledger, scratch, need)
     stream.regions()
@@ -117,15 +116,15 @@ class Stream:
         with self.ledger.stage("paint"):
             labels, canvas = open_canvas(outputs, job, self.progress)
             phase = PaintPhase(self.source, (job.roi.y0, job.roi.x0), canvas)
-            planes = job.reader.image.num_planes
-            self._phase("paint", chunk_tiling(labels.shape, labels.chunk, planes=planes), phase)
+            tiling = chunk_tiling(labels.shape, labels.chunk, planes=job.planes)
+            self._phase("paint", tiling, phase)
         with self.ledger.stage("pyramid"):
             plan = job.plan
             write_pyramid(labels, self.progress, workers=plan.workers, most_kept=plan.most_kept)
 
     def _tiling(self, window: Window, level: int, chunks: int, halo: int) -> Tiling:
-        planes = self.job.reader.image.num_planes
-        return self.job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=planes)
+        job = self.job
+        return job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=job.planes)
 
     def _phase(
         self,

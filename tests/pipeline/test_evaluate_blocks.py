@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +174,10 @@ def test_windows_add_up_to_the_boundaries_of_the_whole(seed):
     assert total.f1 == boundary_f1(truth, labels)
 
 
+def same_figures(one, other):
+    return {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
 @pytest.mark.parametrize("kind", ["regions", "network"])
 def test_what_fits_no_budget_is_refused_with_one_that_will_do(labelled, kind, request):
     model = request.getfixturevalue(kind)
@@ -192,11 +199,54 @@ def test_images_go_to_memory_where_all_threads_have_room(labelled, kind, request
         assert (len(shares.small), len(shares.large)) == (small, 2 - small)
 
 
-def test_wrong_arguments_and_labels_are_refused(labelled, regions, tmp_path):
+def test_labels_are_read_before_any_work(labelled, regions, monkeypatch):
     wrong = labelled[1].copy()
     wrong[99, 1299] = 7
+    monkeypatch.setattr(measure_regions, "stream_regions", None)
     with pytest.raises(InputError, match="holds the label 7"):
-        gnnseg.evaluate([labelled[0]], regions, [wrong], block=640)
+        gnnseg.evaluate([labelled[0]] * 2, regions, [labelled[1], wrong], block=640)
+
+
+def test_images_are_open_one_at_a_time(labelled, regions, monkeypatch):
+    """An open picture holds its pixels, so the budget of the next would be wrong."""
+    held, opened = [], Item.open_image
+
+    def noted(item):
+        gc.collect()
+        assert sum(ref() is not None for ref in held) <= 1
+        image = opened(item)
+        held.append(weakref.ref(image))
+        return image
+
+    monkeypatch.setattr(Item, "open_image", noted)
+    blocks = gnnseg.evaluate([labelled[0]] * 3, regions, [labelled[1]] * 3, block=640, workers=1)
+    assert blocks["num_images"] == 3
+    assert len(held) >= 6
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.int8])
+def test_labels_of_any_integer_type(labelled, regions, dtype):
+    image, truth = labelled
+    model = replace(regions, classes=ClassInfo(("a", "b", "c"), ignore_index=100))
+    truth = np.where(truth == 255, 100, truth)
+    figures = [
+        gnnseg.evaluate([image], model, [truth.astype(kind)], refine=True)
+        for kind in (np.uint8, dtype)
+    ]
+    assert same_figures(*figures)
+
+
+def test_of_a_stack_the_first_plane_is_measured(labelled, regions):
+    image, truth = labelled
+    stack = open_image(np.stack([image, image[::-1]]), axes="ZYXC", rgb=True)
+    blocks = gnnseg.evaluate([stack], regions, [truth], block=640)
+    assert same_figures(blocks, gnnseg.evaluate([image], regions, [truth]))
+
+
+def test_wrong_arguments_and_labels_are_refused(labelled, regions, tmp_path):
+    wrong = labelled[1].copy()
+    with pytest.raises(UsageError, match="workers must be at least 1, got -1"):
+        gnnseg.evaluate([labelled[0]], regions, [wrong], workers=-1)
     with pytest.raises(InputError, match="cover the same pixels"):
         gnnseg.evaluate([labelled[0]], regions, [wrong[:50]], block=640)
     with pytest.raises(UsageError, match="is no folder"):
