@@ -3,7 +3,8 @@
     python experiments/equal_compute.py
 
 From `experiments/results/equal_compute.json` (`experiments/comparison.py`). Writes
-`docs/images/equal_compute.png`. Expected: the region model is ahead at two minutes, the U-Net at four.
+`docs/images/equal_compute.png`. Expected: the region model is ahead at two
+minutes, the U-Net at four.
 """
 
 from __future__ import annotations
