@@ -44,7 +44,7 @@ def counted_operations() -> Iterator[Operations]:
 
     >>> import torch
     >>> from gnnseg.models.layers import RowLinear
-    >>> layer = RowLinear(16, 32)
+    >>> layer = RowLinear(16, 32).eval()
     >>> with torch.no_grad(), counted_operations() as operations:
     ...     _ = layer(torch.zeros(64, 16))
     >>> operations.total == 2 * 64 * 16 * 32

@@ -271,7 +271,7 @@ def test_painting_holds_neither_all_values_nor_all_pixels(gnnseg, program, tmp_p
     table = np.lib.format.open_memmap(values, "w+", np.float64, (side // step, side // step))
     table[:] = np.arange(side // step)
     table.flush()
-    arguments = ["paint", slots, values, "-o", out]
+    arguments = ["paint", slots, values, "-o", out, "--workers", "1"]
     refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
     least = re.search(r"use --memory (\d+MiB)", refused)[1]
     small = tmp_path / "small.zarr"
