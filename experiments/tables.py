@@ -36,10 +36,35 @@ def main() -> None:
         of_accuracy.ablation(results.get("ablation")),
         of_accuracy.networks(results),
         of_accuracy.crossval(results.get("crossval")),
-        of_compare.main_comparison(results.get("compare_main")),
-        of_compare.equal_compute(results.get("equal_compute")),
-        of_compare.segnet(results.get("camvid_segnet")),
-        of_compare.jain(results.get("jain_table")),
+        of_compare.accuracy(
+            results.get("compare_main"),
+            "Region models beside a U-Net",
+            "Every training, measurement and segmentation in a process of its own, {machine} "
+            "(`experiments/configs/compare_main.toml`); `default-refined` is the same training "
+            "with `--refine`. Peaks are those above imports; a training whose curve had not "
+            "flattened is a lower bound:",
+        ),
+        of_compare.accuracy(
+            results.get("equal_compute"),
+            "Equal minutes",
+            "The same minutes of training for both kinds, {machine} "
+            "(`experiments/configs/equal_compute.toml`). Only points that have flattened say what "
+            "a model can reach:",
+        ),
+        of_compare.accuracy(
+            results.get("camvid_segnet"),
+            "SegNet's recipe",
+            "A SegNet of an eighth of the width, trained as its paper says "
+            "(`experiments/configs/camvid_segnet.toml`), beside the default preset; {machine}:",
+        ),
+        of_compare.accuracy(
+            results.get("jain_table"),
+            "A claim",
+            "Jain et al. 2023 found graphs of superpixels 10 to 1000 times cheaper than a U-Net "
+            "for -2 to +0.3 points of accuracy. Here, on {machine} "
+            "(`experiments/configs/jain_table.toml`; what holds of it is in "
+            "[comparison.md](design/comparison.md)):",
+        ),
         of_compare.large_images(
             results.get("jain_table"),
             "Large images",

@@ -33,10 +33,12 @@ def headline(result: dict[str, Any] | None) -> str:
         return ""
     machine = result["machines"][0]["machine"]
     found = {(row["dataset"], row["model"]): row for row in result["accuracy"]}
+    minutes = [row["training_minutes"] for row in result["accuracy"] if row["model"] in SHOWN]
     lines = [
         (
             "Test mIoU on pixels beside a U-Net (MONAI's, 8 channels on its first level), trained "
-            f"for 2 to 12 minutes on {machine['cores']} cores of {machine['processor']}, no "
+            f"for {min(minutes):.0f} to {max(minutes):.0f} minutes on {machine['cores']} cores of "
+            f"{machine['processor']}, no "
             "pretrained weights; costs and curves are in [docs/results.md](docs/results.md). "
             "A star: the curve had not flattened, so more minutes would bring more."
         ),
@@ -52,52 +54,8 @@ def headline(result: dict[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def main_comparison(result: dict[str, Any] | None) -> str:
-    """Every kind of model on every data set, of one run."""
-    return _accuracy_section(
-        result,
-        "Region models beside a U-Net",
-        "Every training, measurement and segmentation in a process of its own, {machine} "
-        "(`experiments/configs/compare_main.toml`); `default-refined` is the same training with "
-        "`--refine`. Peaks are those above imports; a training whose curve had not flattened is a "
-        "lower bound:",
-    )
-
-
-def jain(result: dict[str, Any] | None) -> str:
-    """The claim of a paper."""
-    return _accuracy_section(
-        result,
-        "A claim",
-        "Jain et al. 2023 found graphs of superpixels 10 to 1000 times cheaper than a U-Net for "
-        "-2 to +0.3 points of accuracy. Here, on {machine} (`experiments/configs/jain_table.toml`; "
-        "what holds of it is in [comparison.md](design/comparison.md)):",
-    )
-
-
-def equal_compute(result: dict[str, Any] | None) -> str:
-    """What minutes of training bring."""
-    return _accuracy_section(
-        result,
-        "Equal minutes",
-        "The same minutes of training for both kinds, {machine} "
-        "(`experiments/configs/equal_compute.toml`). Only points that have flattened say what a "
-        "model can reach:",
-    )
-
-
-def segnet(result: dict[str, Any] | None) -> str:
-    """The recipe of SegNet."""
-    return _accuracy_section(
-        result,
-        "SegNet's recipe",
-        "A SegNet of an eighth of the width, trained as its paper says "
-        "(`experiments/configs/camvid_segnet.toml`), beside the default preset; {machine}. The "
-        "paper's own, of full width on a GPU, reaches 46 to 60 % (arXiv:1511.00561, table 2):",
-    )
-
-
-def _accuracy_section(result: dict[str, Any] | None, title: str, text: str) -> str:
+def accuracy(result: dict[str, Any] | None, title: str, text: str) -> str:
+    """Accuracy and cost of one run's models; `{machine}` in the text is what it ran on."""
     if result is None:
         return ""
     machine = result["machines"][0]["machine"]
