@@ -77,6 +77,11 @@ def main() -> None:
             "networks that see an image in one piece (*whole*), in blended tiles, and on "
             "superpixels. Seconds, and the peak of the whole process, imports included:",
         ),
+        of_compare.large_images(
+            results.get("memory_gigapixels"),
+            "Gigapixels",
+            "The same up to a gigapixel (`experiments/configs/memory_gigapixels.toml`):",
+        ),
         of_accuracy.refinement(results.get("refine")),
         of_accuracy.calibration(results.get("calibration")),
         of_kernels.stages(results.get("bench_kernels")),

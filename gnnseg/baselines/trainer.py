@@ -80,9 +80,8 @@ class PixelTrainer(Loop):
         self.state.shuffle.set_state(self.state.order)
         numbers = self.crops.numbers()
         for batch in self._batches(numbers, place.step):
-            self._tick()
-            self._keep(asked)
-            self._set_rate(place.epoch + batch.before / len(numbers))
+            if not self._begin_update(place.epoch + batch.before / len(numbers), asked):
+                break
             with device_work(self.device):
                 self._step(batch)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gnnseg.training.state import State
 
 GRADIENT_NORM = 1.0
+LEAST_EPOCH = 0.1
+"""Share of an epoch that is still begun when minutes run out."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far the class weights are undone in the logits: val chooses."""
 
@@ -59,6 +61,7 @@ class Loop(ABC):
         self.checkpoint: Checkpoint | None = None
         self._asked = asked
         self._seconds = None if minutes is None else 60 * minutes
+        self._validation: float | None = None
         self._ticked = time.monotonic()
 
     @abstractmethod
@@ -103,8 +106,7 @@ class Loop(ABC):
 
             while self._goes_on():
                 self._train_epoch(asked)
-                miou = self._validate()
-                self._tick()
+                miou = self._timed_validation()
                 state.end_epoch(miou)
                 # First: a plot without a checkpoint would be taken for somebody else's.
                 self._keep(asked, end_of_epoch=True)
@@ -124,8 +126,37 @@ class Loop(ABC):
             return False
         if self._seconds is None or not history.seconds:
             return True
-        used = place.seconds - place.epoch_seconds + max(history.seconds)
-        return bool(self.ranks.agree([used <= self._seconds])[0])
+        needed = max(history.seconds) - place.epoch_seconds
+        if self._validation is not None:
+            needed = LEAST_EPOCH * max(history.seconds) + self._validation
+        return bool(self.ranks.agree([place.seconds + needed <= self._seconds])[0])
+
+    def _timed_validation(self) -> float:
+        """The val mIoU; what it takes is kept free at the end of the last epoch."""
+        self._tick()
+        before = self.state.place.seconds
+        miou = self._validate()
+        self._tick()
+        self._validation = self.state.place.seconds - before
+        return miou
+
+    def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
+        """Before each update, after `position` epochs: the checkpoint, and the learning rate.
+
+        False if the minutes are over: the epoch ends here. The first of a run is never cut short.
+        """
+        self._tick()
+        self._keep(asked)
+        done = position / self.config.epochs
+        if self._seconds is not None:
+            used = self.state.place.seconds / max(self._seconds - (self._validation or 0), 1e-9)
+            (used,) = self.ranks.agree([used])
+            if used >= 1 and self._validation is not None:
+                return False
+            done = max(done, used)
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = learning_rate(done, self.config)
+        return True
 
     def _keep(self, asked: Callable[[], bool], *, end_of_epoch: bool = False) -> None:
         """Write the checkpoint, if there is one and it is due, or if the training is to stop."""
@@ -145,15 +176,6 @@ class Loop(ABC):
         torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
         self.state.update()
         self.state.place.step += 1
-
-    def _set_rate(self, position: float) -> None:
-        """The learning rate after that many epochs."""
-        done = position / self.config.epochs
-        if self._seconds is not None:
-            used = self.state.place.seconds / self._seconds
-            done = max(done, self.ranks.agree([used])[0])
-        for group in self.state.optimiser.param_groups:
-            group["lr"] = learning_rate(done, self.config)
 
     def _total(self, value: float) -> float:
         """The sum over all processes."""

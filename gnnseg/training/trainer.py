@@ -90,9 +90,8 @@ class Trainer(Loop):
         own = slice(ranks.rank, None, ranks.size)
         for number, chosen in enumerate(shuffled(samples, limit, self.state.shuffle)):
             if number >= place.step:
-                self._tick()
-                self._keep(asked)
-                self._set_rate(place.epoch + seen / nodes)
+                if not self._begin_update(place.epoch + seen / nodes, asked):
+                    break
                 batches = self._batches(shards(chosen, SHARDS * ranks.size, own))
                 with device_work(self.device):
                     self._step([batch.to(self.device) for batch in batches])

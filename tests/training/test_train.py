@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +24,7 @@ from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
 from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader, fit_scaling
-from gnnseg.training import make_config, train, trainer
+from gnnseg.training import loop, make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.packing import Stored, num_bytes
 from gnnseg.training.samples import make_samples
@@ -224,6 +225,26 @@ def test_a_trained_model_survives_its_file(dataset, tmp_path):
     image = open_image(dataset.split("val")[0].image)
     _, table = whole_table(PixelReader(image, model.scaling, model.settings))
     np.testing.assert_array_equal(back.logits(table), model.logits(table))
+
+
+def test_minutes_that_end_within_an_epoch_are_used_and_the_learning_rate_has_fallen(
+    dataset, monkeypatch
+):
+    clock = count(0, 3600)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    # An hour before each of four updates, one after them, one for validation: the third epoch
+    # has room for one update.
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 14.9, learning_rate=1.0)
+    _, before, last = model.training["history"]["learning_rate"]
+    assert before > 0.1
+    assert 0 < last < 0.02
+
+
+def test_an_epoch_is_not_begun_for_less_than_a_tenth_of_it(dataset, monkeypatch):
+    clock = count(0, 3600)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 13.5, learning_rate=1.0)
+    assert model.training["epochs"] == 2
 
 
 def test_the_network_ends_in_eval_mode_on_the_cpu(dataset):
