@@ -19,13 +19,14 @@ from typing import Any
 from gnnseg.cli.logfile import log_to
 from gnnseg.cli.options import COMMON_OPTIONS, OptionTable
 from gnnseg.cli.output import say
+from gnnseg.cli.terminate import termination_as_interrupt
 from gnnseg.errors import GnnsegError
 from gnnseg.log import LOGGER
 from gnnseg.memory import format_size, is_out_of_memory, peak_rss
 
 BUG, USAGE, MEMORY, DISK, INTERRUPTED = 1, 2, 5, 6, 130
-BROKEN_PIPE = 128 + 13
-"""What a shell shows for a program that SIGPIPE ended."""
+BROKEN_PIPE, TERMINATED = 128 + 13, 128 + 15
+"""What a shell shows for a program that SIGPIPE or SIGTERM ended."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 TRACEBACK = "GNNSEG_TRACEBACK"
 
@@ -69,10 +70,13 @@ def _run(command: Callable[[], None], *, resumes: bool) -> int:
     started = time.perf_counter()
     LOGGER.info("gnnseg %s: %s", __version__, shlex.join(sys.argv[1:]))
     code = 0
-    try:
-        command()
-    except BaseException as error:  # noqa: BLE001
-        code = report(error, resumes=resumes)
+    with termination_as_interrupt() as termination:
+        try:
+            command()
+        except BaseException as error:  # noqa: BLE001
+            code = report(error, resumes=resumes)
+    if code == INTERRUPTED and termination.came:
+        code = TERMINATED
     seconds, peak = time.perf_counter() - started, format_size(peak_rss())
     LOGGER.info("exit code %d after %.2f s, peak memory %s", code, seconds, peak)
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import signal
 
 import pytest
 
@@ -47,6 +48,33 @@ def test_an_unexpected_error_is_one_line_that_tells_how_to_see_more(capsys):
     assert message.count("\n") == 1
     assert "ValueError: two lines" in message
     assert "GNNSEG_TRACEBACK" in message
+
+
+def test_sigterm_interrupts_and_has_its_own_code(capsys):
+    cleaned = []
+
+    def command():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(command, resumes=True)()
+    assert stop.value.code == 143
+    assert cleaned
+    assert capsys.readouterr().err == "interrupted: the same command goes on from here\n"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_caller_that_handles_sigterm_keeps_it():
+    caught = []
+    before = signal.signal(signal.SIGTERM, lambda *_: caught.append(True))
+    try:
+        guarded(lambda: signal.raise_signal(signal.SIGTERM))()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught == [True]
 
 
 def test_verbose_shows_the_traceback(capsys):

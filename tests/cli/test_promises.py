@@ -94,8 +94,10 @@ def leave_torn(*folders):
         folder.joinpath(f"0.{uuid4().hex}.partial").write_bytes(b"half of a chu")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, tmp_path):
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, code, tmp_path):
     command, env = program
     out, keep = tmp_path / "labels.zarr", tmp_path / "kept"
     arguments = ["segment", image, "-m", model, "-o", out, "--block", BLOCK, "--workers", 1]
@@ -108,8 +110,8 @@ def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, t
     wait_for_marks(process, out, 4)
     process.send_signal(how)
     message = process.communicate()[1]
-    assert process.returncode == (-how if how == signal.SIGKILL else 130)
-    assert ("the same command" in message) == (how == signal.SIGINT)
+    assert process.returncode == code
+    assert ("the same command" in message) == (how != signal.SIGKILL)
     assert not out.exists() or gnnseg_json("info", out)["complete"] is False
     about = gnnseg_json("info", tmp_path / "labels.zarr.gnnseg")
     assert about["complete"] is False
