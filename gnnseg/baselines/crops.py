@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gnnseg.baselines.config import CnnConfig
     from gnnseg.baselines.model import PixelModel
     from gnnseg.datasets.item import Item
+    from gnnseg.superpixels import Scaling
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -32,18 +33,20 @@ class Picture:
     stem: str
     pixels: np.ndarray
     labels: np.ndarray
+    scaling: Scaling
 
 
-def load_picture(item: Item, num_channels: int) -> Picture:
+def load_picture(item: Item, scaling: Scaling) -> Picture:
     """An image and its labels; grey is repeated where there are more channels."""
     image, labels = item.load()
+    own = scaling.of(image)
     pixels = image.read(image.bounds)
     if pixels.dtype == np.float16:  # unknown to what turns and scales them
         pixels = pixels.astype(np.float32)
     if len(pixels) == 1:
-        pixels = np.repeat(pixels, num_channels, axis=0)
+        pixels = np.repeat(pixels, own.num_channels, axis=0)
     smallest = np.min_scalar_type(max(item.classes.ignore_index, item.classes.num_classes))
-    return Picture(item.stem, pixels, labels.astype(smallest))
+    return Picture(item.stem, pixels, labels.astype(smallest), own)
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ class CropMaker:
         ranges = augmentation_of(self.config).model_copy(update={"shift": 0, "crop": 1.0})
         variant = draw_variant(rng, len(picture.pixels), ranges, self.config.mirror)
         scene = self._cut(picture, variant, rng)
-        lit = relight(scene.pixels, variant.light, self.model.scaling)
+        lit = relight(scene.pixels, variant.light, picture.scaling)
         scene = move(Scene(lit, scene.labels), variant.pose, self.ignore_index)
-        x, valid = self.model.standardise(_middle(scene.pixels, self.config.crop))
+        x, valid = self.model.standardise(_middle(scene.pixels, self.config.crop), picture.scaling)
         labels = _middle(scene.labels, self.config.crop).astype(np.int64)
         if valid is not None:
             labels[~valid] = self.ignore_index

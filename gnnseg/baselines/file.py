@@ -24,7 +24,7 @@ from gnnseg.models.container import (
     write_container,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MEAN, _STD = "pixels.mean", "pixels.std"
 
 
@@ -62,7 +62,7 @@ def _header(model: PixelModel) -> dict[str, Any]:
 
 
 def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> PixelModel:
-    check_version(header.get("format_version"), (FORMAT_VERSION,))
+    check_version(header.get("format_version"), (1, FORMAT_VERSION))
     pixel_size = header["pixel_size"]
     model = PixelModel(
         name=header["model"],

@@ -14,6 +14,7 @@ from gnnseg.counters import device_work, moved
 
 if TYPE_CHECKING:
     from gnnseg.baselines.model import PixelModel
+    from gnnseg.superpixels import Scaling
 
 CPU = torch.device("cpu")
 
@@ -32,6 +33,7 @@ def plane_slabs(
     model: PixelModel,
     read: Callable[[Window], np.ndarray],
     shape: tuple[int, int],
+    scaling: Scaling,
     *,
     part: Window | None = None,
     rows: int = CHUNK_PIXELS,
@@ -40,13 +42,13 @@ def plane_slabs(
 ) -> Iterator[Slab]:
     """The logits of a plane of `shape`, or of a part of it, in slabs of some rows.
 
-    `read` gives the pixels (C, h, w) of a window as they are stored; another `network` may take the
-    place of the model's.
+    `read` gives the pixels (C, h, w) of a window as they are stored, `scaling` is the image's;
+    another `network` may take the place of the model's.
     """
     chosen = model.network if network is None else network
 
     def logits_of(window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-        x, valid = model.standardise(read(window))
+        x, valid = model.standardise(read(window), scaling)
         return tile_logits(chosen, x, device), valid
 
     whole = Window(0, shape[0], 0, shape[1])

@@ -70,12 +70,14 @@ class PixelModel:
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.network.parameters())
 
-    def standardise(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def standardise(
+        self, pixels: np.ndarray, scaling: Scaling
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Network input (C, H, W) float32, and the finite pixels (H, W) bool; None: all.
 
-        Grey images become colours where the network reads colours.
+        `scaling` is that of the image. Grey images become colours where the network reads colours.
         """
-        share, valid = scale(pixels, self.scaling)
+        share, valid = scale(pixels, scaling)
         share -= self.mean[:, None, None]
         share /= self.std[:, None, None]
         return share, valid

@@ -90,8 +90,8 @@ def train(
     if not sources:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     config = choose_augmentation(config, sources, dataset.pixel_size)
-    scaling = fit_scaling(sources)
-    pictures, val_pictures = _pictures(dataset, scaling.num_channels, val)
+    scaling = fit_scaling(sources, by_image=config.contrast == "image")
+    pictures, val_pictures = _pictures(dataset, scaling, val)
     model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
         _start_from(model, config.vgg16)
@@ -105,11 +105,11 @@ def train(
 
 
 def _pictures(
-    dataset: Dataset, num_channels: int, val: float
+    dataset: Dataset, scaling: Scaling, val: float
 ) -> tuple[list[Picture], list[Picture]]:
     """Those that train and those that validate; every n-th where the dataset does not say."""
     train, held = (
-        _labelled(dataset, [load_picture(item, num_channels) for item in dataset.split(split)])
+        _labelled(dataset, [load_picture(item, scaling) for item in dataset.split(split)])
         for split in ("train", "val")
     )
     if not train:
@@ -137,7 +137,7 @@ def _labelled(dataset: Dataset, pictures: Sequence[Picture]) -> list[Picture]:
 def _new_model(
     dataset: Dataset, pictures: Sequence[Picture], scaling: Scaling, config: CnnConfig
 ) -> PixelModel:
-    mean, std = _statistics(pictures, scaling)
+    mean, std = _statistics(pictures, scaling.num_channels)
     return PixelModel(
         name=config.model,
         options=config.options,
@@ -158,11 +158,11 @@ def _start_from(model: PixelModel, weights: Path) -> None:
     model.network.load_vgg16(weights)
 
 
-def _statistics(pictures: Sequence[Picture], scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(pictures: Sequence[Picture], num_channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (C,) float32 of the scaled pixels of all pictures."""
-    count, total, square = 0, np.zeros(scaling.num_channels), np.zeros(scaling.num_channels)
+    count, total, square = 0, np.zeros(num_channels), np.zeros(num_channels)
     for picture in pictures:
-        share, _ = scale(picture.pixels, scaling)
+        share, _ = scale(picture.pixels, picture.scaling)
         flat = share.reshape(len(share), -1).astype(np.float64)
         count += flat.shape[1]
         total += flat.sum(axis=1)

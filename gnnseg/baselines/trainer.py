@@ -142,8 +142,8 @@ class PixelTrainer(Loop):
             def read(window: Window, pixels: np.ndarray = picture.pixels) -> np.ndarray:
                 return pixels[(slice(None), *window.slices)]
 
-            shape = picture.labels.shape
-            for slab in plane_slabs(self.model, read, shape, network=network, device=self.device):
+            about = picture.labels.shape, picture.scaling
+            for slab in plane_slabs(self.model, read, *about, network=network, device=self.device):
                 yield picture.labels[slab.window.slices], slab.logits
 
     def _matrix(self, truth: np.ndarray, logits: np.ndarray) -> ConfusionMatrix:

@@ -142,7 +142,7 @@ def read_scaling(about: dict[str, Any]) -> Any:
     from gnnseg.superpixels import Scaling
 
     low, high = (tuple(float(value) for value in about[end]) for end in ("low", "high"))
-    return Scaling(low, high, about["rgb"])
+    return Scaling(low, high, about["rgb"], about.get("by_image", False))  # not in older formats
 
 
 def read_temperature(value: Any) -> float:

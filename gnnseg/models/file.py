@@ -23,8 +23,8 @@ from gnnseg.models.container import (
 from gnnseg.models.model import Model
 from gnnseg.superpixels import SlicSettings
 
-FORMAT_VERSION = 3
-_READABLE = (2, FORMAT_VERSION)  # format 2 had no temperature
+FORMAT_VERSION = 4
+_READABLE = (2, 3, FORMAT_VERSION)  # format 2 had no temperature
 _MEAN, _STD = "features.mean", "features.std"
 
 

@@ -64,7 +64,7 @@ def band_slabs(job: PixelJob, task: Task, stop: threading.Event) -> Iterator[Sla
         return image.read(window, plane)
 
     shape = image.height, image.width
-    return plane_slabs(job.model, read, shape, part=band, rows=job.chunk)
+    return plane_slabs(job.model, read, shape, job.reader.scaling, part=band, rows=job.chunk)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def measure_pixels(item: Item, model: PixelModel) -> Counts:
     """
     image, truth = item.load()
     total = Counts.zeros(model.classes.num_classes)
-    for slab in plane_slabs(model, image.read, truth.shape):
+    for slab in plane_slabs(model, image.read, truth.shape, model.scaling.of(image)):
         total += _count(slab, truth[slab.window.slices], model)
     return total
 

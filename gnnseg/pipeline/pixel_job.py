@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.pipeline.manifest import Run
     from gnnseg.pipeline.options import SegmentOptions
+    from gnnseg.superpixels import Scaling
 
 
 @dataclass(frozen=True)
 class Sources:
-    """An image and its optional mask."""
+    """An image, the ends of its brightness, and its optional mask."""
 
     image: ImageSource
+    scaling: Scaling
     mask: ImageSource | None
 
     @property
@@ -105,7 +107,8 @@ def prepare_pixels(
     """Check everything that can be checked, and plan; touches no output."""
     require_memory(image)
     model.scaling.check(image)
-    sources = Sources(image, None if mask is None else open_image(mask))
+    scaling = model.scaling.of(image)
+    sources = Sources(image, scaling, None if mask is None else open_image(mask))
     check_mask(image, sources.mask)
     for wanted, name in ((options.refine, "--refine"), (options.keep, "--keep")):
         if wanted:

@@ -145,7 +145,8 @@ def _draw(search: Search, chosen: list[Key], picture: Path, *, is_folder: bool) 
             if key[0] == number
         ]
         path = picture / f"{source.name}.png" if is_folder else picture
-        save_overlay(source.open_image(), search.model.scaling, marks, path)
+        image = source.open_image()
+        save_overlay(image, search.model.scaling.of(image), marks, path)
 
 
 def _dataset_folder(image: Any) -> Path | None:

@@ -64,7 +64,10 @@ class Pixels:
 
 @dataclass(frozen=True)
 class PixelReader:
-    """An image, its optional mask, and the constants that turn its pixels to working channels."""
+    """An image, its optional mask, and the constants that turn its pixels to working channels.
+
+    `scaling` becomes that of the image, where each has its own.
+    """
 
     image: ImageSource
     scaling: Scaling
@@ -73,6 +76,7 @@ class PixelReader:
 
     def __post_init__(self) -> None:
         self.scaling.check(self.image)
+        object.__setattr__(self, "scaling", self.scaling.of(self.image))
         if self.image.is_on_device and self.scaling.num_channels > MAX_CHANNELS:
             raise InputError(
                 f"{self.image.name} has {self.scaling.num_channels} channels, and the kernels of a "

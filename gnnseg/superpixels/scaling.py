@@ -7,7 +7,7 @@ block, so every tiling sees the same working channels.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,11 @@ _SAMPLE_SIDE = 256
 _SAMPLES_PER_AXIS = 4
 _LEAST_TOP = 10
 RGB = 3
+_OWN_PERCENTILES = 2, 98
+_OWN_ENDS = 0.08, 0.92
+"""Where on the scale an image's own percentiles lie: what is brighter still has room."""
+_LEAST_STRETCH = 0.1
+"""Least share of the common range that an image's own may be: a blank image stays blank."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,14 @@ class Scaling:
     """Constants that map native pixels to working channels.
 
     `low` and `high` are, per channel, the native values at both ends of the scale. With `rgb`,
-    three channels are taken for colours: lightness and two opponent colours are made of them.
+    three channels are taken for colours: lightness and two opponent colours are made of them. With
+    `by_image`, these are the ends for all images together, and `of` finds those of one.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     rgb: bool
+    by_image: bool = False
 
     def __post_init__(self) -> None:
         if len(self.low) != len(self.high) or not self.low:
@@ -57,6 +64,29 @@ class Scaling:
     def top(self) -> int:
         """Largest value of grey and of every channel that is no difference of colours."""
         return min(TOP, SPAN // self.num_channels)
+
+    def of(self, image: ImageSource) -> Scaling:
+        """The constants for one image: these, or its own where every image has some.
+
+        Its 2nd and 98th percentiles, from a sample that depends on its size alone, lie at 8 and
+        92 % of the scale; colours share theirs, so that hues stay.
+        """
+        if not self.by_image:
+            return self
+        self.check(image)
+        sample, common = _sample(image, self.num_channels), np.array([self.low, self.high]).T
+        is_empty = np.isnan(sample).all(axis=1)
+        sample[is_empty] = common[is_empty].mean(axis=1, keepdims=True)
+        found = np.nanpercentile(sample, _OWN_PERCENTILES, axis=1).T
+        if self.rgb:
+            found[:] = found[:, 0].min(), found[:, 1].max()
+        first, last = _OWN_ENDS
+        reach = np.maximum(
+            np.ptp(found, axis=1), (last - first) * _LEAST_STRETCH * np.ptp(common, axis=1)
+        )
+        low = found.mean(axis=1) - reach * (0.5 + first / (last - first))
+        high = found.mean(axis=1) + reach * (0.5 + (1 - last) / (last - first))
+        return replace(self, low=tuple(low.tolist()), high=tuple(high.tolist()), by_image=False)
 
     def apply(
         self, pixels: Any, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -97,10 +127,11 @@ class Scaling:
         )
 
 
-def fit_scaling(images: Iterable[ImageSource]) -> Scaling:
+def fit_scaling(images: Iterable[ImageSource], *, by_image: bool = False) -> Scaling:
     """Constants for a set of images: the whole range of uint8, robust extremes of other types.
 
-    Any image with three colour channels makes it one of colours; grey ones are then repeated.
+    Any image with three colour channels makes it one of colours; grey ones are then repeated. With
+    `by_image`, each image is to have constants of its own.
     """
     sources = list(images)
     if not sources:
@@ -111,13 +142,13 @@ def fit_scaling(images: Iterable[ImageSource]) -> Scaling:
         raise InputError(f"the images have different numbers of channels: {sorted(counts)}")
     num_channels = RGB if rgb else counts.pop()
     if all(image.dtype == np.uint8 for image in sources):
-        return Scaling((0.0,) * num_channels, (255.0,) * num_channels, rgb)
+        return Scaling((0.0,) * num_channels, (255.0,) * num_channels, rgb, by_image)
     sample = np.concatenate([_sample(image, num_channels) for image in sources], axis=1)
     sample[np.isnan(sample).all(axis=1)] = 0
     low, high = np.nanpercentile(sample, [0.1, 99.9], axis=1)
     if rgb:
         low, high = np.full(RGB, low.min()), np.full(RGB, high.max())
-    return Scaling(tuple(low.tolist()), tuple(high.tolist()), rgb)
+    return Scaling(tuple(low.tolist()), tuple(high.tolist()), rgb, by_image)
 
 
 def _sample(image: ImageSource, num_channels: int) -> np.ndarray:

@@ -38,6 +38,9 @@ class LearningConfig(BaseModel):
     focal_gamma: float = Field(0.0, ge=0, le=10)
     """Exponent of the focal loss; 0 is the cross entropy."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    contrast: Literal["fixed", "image"] = "fixed"
+    """Whether all images have one scale of brightness, or each its own (by its 2nd and 98th
+    percentile), for images that were not exposed alike."""
     mirror: bool = True
     """Whether each image is also seen from behind."""
     augment: Literal["auto", "basic", "street", "microscopy"] = "basic"

@@ -74,8 +74,10 @@ class RegionMaker:
         return LabelledRegions(table, counts, pixels)
 
     def _make(self, item: Item, variant: Variant) -> Arrays:
-        loaded = load_variant(item, variant, self.scaling)
-        reader = PixelReader(loaded.image, self.scaling, self.config.slic, loaded.mask)
+        # That of the image before it is varied: brighter variants stay brighter.
+        scaling = self.scaling.of(item.open_image())
+        loaded = load_variant(item, variant, scaling)
+        reader = PixelReader(loaded.image, scaling, self.config.slic, loaded.mask)
         slots, table = whole_table(reader)
         counts = np.zeros((*table.window.shape, self.num_classes), np.int32)
         is_known = loaded.labels != item.classes.ignore_index

@@ -99,7 +99,7 @@ def train(
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
     config = choose_augmentation(config, sources, dataset.pixel_size)
-    scaling = fit_scaling(sources)
+    scaling = fit_scaling(sources, by_image=config.contrast == "image")
     config = choose_compactness(config, val_items or train_items, scaling, dataset.num_classes)
     model = _new_model(dataset, sources, scaling, config)
     with open_shelf(config) as shelf:

@@ -7,11 +7,13 @@ import pytest
 
 from gnnseg.baselines import make_cnn_config
 from gnnseg.baselines.crops import CropMaker, Picture, prefetched
+from gnnseg.superpixels import Scaling
 
 NOTHING = {
     "scale": 1.0, "brightness": 0.0, "colour": 0.0, "gamma": 0.0, "angle": 0.0, "stain": 0.0,
 }  # fmt: skip
 """Ranges of an augmentation that changes nothing."""
+RGB = Scaling((0.0,) * 3, (255.0,) * 3, rgb=True)
 CODE = 60
 """Grey of a class, times its number."""
 
@@ -21,7 +23,7 @@ def stripes(height=90, width=70):
     labels = np.broadcast_to((np.arange(width) * 3 // width)[None], (height, width)).astype(
         np.uint8
     )
-    return Picture("stripes", np.repeat(labels[None] * CODE, 3, axis=0), labels)
+    return Picture("stripes", np.repeat(labels[None] * CODE, 3, axis=0), labels, RGB)
 
 
 @pytest.fixture
@@ -41,7 +43,10 @@ def shown(x):
 def test_a_crop_that_is_not_varied_is_a_part_of_the_picture(maker):
     rng = np.random.default_rng(0)
     noise = Picture(
-        "noise", rng.integers(0, 256, (3, 90, 70), np.uint8), rng.integers(0, 3, (90, 70), np.uint8)
+        "noise",
+        rng.integers(0, 256, (3, 90, 70), np.uint8),
+        rng.integers(0, 3, (90, 70), np.uint8),
+        RGB,
     )
     x, labels = maker(noise)(0, 0, 0)
     assert (x.dtype, x.shape, labels.dtype, labels.shape) == (
@@ -95,7 +100,7 @@ def test_pixels_that_are_not_finite_have_no_label(maker):
     picture = stripes()
     pixels = picture.pixels.astype(np.float32)
     pixels[1, ::2] = np.nan
-    x, labels = maker(Picture("nan", pixels, picture.labels))(0, 0, 0)
+    x, labels = maker(Picture("nan", pixels, picture.labels, RGB))(0, 0, 0)
     assert np.isfinite(x).all()
     assert (labels == 255).mean() == 0.5
 

@@ -19,10 +19,12 @@ from gnnseg.baselines.crops import Picture
 from gnnseg.baselines.networks import build_network
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import StateError
+from gnnseg.superpixels import Scaling
 from gnnseg.training.ranks import Alone
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
+RGB = Scaling((0.0,) * 3, (255.0,) * 3, rgb=True)
 # Fifteen crops an epoch: of two batches of seven the last has a part for one process only.
 SETTINGS = {
     "model": "unet-classic",
@@ -131,7 +133,9 @@ def test_statistics_of_batch_norm_are_means_over_the_processes(make_model):
     random = np.random.default_rng(0)
     shape = 80, 96
     pictures = [
-        Picture(str(n), random.integers(0, 256, (3, *shape), np.uint8), np.zeros(shape, np.uint8))
+        Picture(
+            str(n), random.integers(0, 256, (3, *shape), np.uint8), np.zeros(shape, np.uint8), RGB
+        )
         for n in range(5)
     ]
     changes = {"options": {"width": 2, "dropout": 0.0}, "average": 0.0, "epochs": 1}
@@ -167,7 +171,7 @@ def test_a_loss_of_the_network_itself_counts_by_the_share_of_the_crops(make_mode
             return self(x), self.far.bias.sum()
 
     pixels, unlabelled = np.zeros((3, 80, 96), np.uint8), np.full((80, 96), 255, np.uint8)
-    pictures = [Picture(str(n), pixels, unlabelled) for n in range(5)]
+    pictures = [Picture(str(n), pixels, unlabelled, RGB) for n in range(5)]
     config = make_cnn_config(**{**SETTINGS, "batch": 8, "class_weights": "none"})
     for rank, share in enumerate((8 / 15, 7 / 15)):
         ranks = OneOfTwo(rank)

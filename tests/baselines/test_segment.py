@@ -48,7 +48,7 @@ def labels_of(path):
 
 def whole(model, pixels):
     """Logits (classes, Y, X) without bands, slabs, files or masks."""
-    x, _ = model.standardise(pixels)
+    x, _ = model.standardise(pixels, model.scaling)
     total = np.zeros((CLASSES, *x.shape[1:]), np.float32)
     for down in stretches(x.shape[1], model.tile, model.overlap):
         for right in stretches(x.shape[2], model.tile, model.overlap):

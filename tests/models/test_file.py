@@ -70,7 +70,7 @@ def test_the_same_model_gives_the_same_file(make_model, tmp_path):
 
 def test_the_header_tells_what_the_model_is(saved):
     header = read_header(saved)
-    assert header["format_version"] == 3
+    assert header["format_version"] == 4
     assert header["preset"] == "mlp"
     assert header["settings"]["step"] == 8
 
@@ -106,7 +106,7 @@ def test_a_truncated_file_is_refused(saved):
             load_model(saved)
 
 
-@pytest.mark.parametrize("version", [4, 1, None, "2"])
+@pytest.mark.parametrize("version", [5, 1, None, "2"])
 def test_another_format_is_refused(saved, version):
     rewrite(saved, lambda header, _: header.update(format_version=version))
     with pytest.raises(InputError, match="update gnnseg"):

@@ -48,6 +48,53 @@ def test_integers_and_floats_agree(dtype, rgb):
     assert np.abs(integers - floats).max() <= (4 if rgb else 1)
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(0.5, 0), (0.4, 90), (1, -20)])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_with_a_scale_of_its_own_an_image_looks_alike_however_it_was_exposed(
+    channels, gain, offset
+):
+    random = np.random.default_rng(0)
+    pixels = random.uniform(20, 250, (channels, 300, 280)).astype(np.float32)
+    pixels[0] *= 0.9
+    axes = {"axes": "CYX", "rgb": channels == 3}
+    scaling = fit_scaling([open_image(pixels, **axes)], by_image=True)
+    assert scaling.by_image
+    found = []
+    for seen in (pixels, pixels * gain + offset):
+        image = open_image(seen.astype(np.float32), **axes)
+        own = scaling.of(image)
+        assert not own.by_image
+        assert own.of(image) is own
+        found.append(own.apply(image.read(image.bounds))[0].astype(np.int64))
+    assert np.abs(found[0] - found[1]).max() <= (4 if channels == 3 else 1)
+    if channels < 3:  # of colours, the first is the mean
+        low, high = np.percentile(found[0][0], [2, 98]) / own.top
+        assert (low, high) == pytest.approx((0.08, 0.92), abs=0.02)
+
+
+def test_a_scale_of_its_own_keeps_hues_and_leaves_a_blank_image_blank():
+    random = np.random.default_rng(0)
+    bluish = random.integers(80, 120, (60, 70, 3), np.uint8)
+    bluish[..., 2] += 100
+    blank = random.integers(200, 203, (60, 70, 3), np.uint8)
+    scaling = fit_scaling([open_image(bluish)], by_image=True)
+    own = scaling.of(open_image(bluish))
+    assert len(set(own.low)) == len(set(own.high)) == 1
+    flat = scaling.of(open_image(blank))
+    assert flat.high[0] - flat.low[0] == pytest.approx(25.5)
+    assert flat.low[0] < blank.min()
+    assert flat.high[0] > blank.max()
+
+
+def test_a_channel_without_a_finite_pixel_keeps_the_common_ends_in_the_middle():
+    image = np.random.default_rng(0).random((2, 20, 20))
+    scaling = fit_scaling([open_image(image, axes="CYX")], by_image=True)
+    image[1] = np.nan
+    own = scaling.of(open_image(image, axes="CYX"))
+    assert np.isfinite([own.low, own.high]).all()
+    assert own.low[1] < (scaling.low[1] + scaling.high[1]) / 2 < own.high[1]
+
+
 def test_a_flat_image_does_not_divide_by_zero():
     scaling = fit_scaling([open_image(np.full((9, 9), 5.0))])
     work, valid = scaling.apply(np.full((1, 2, 2), 5.0))

@@ -19,6 +19,7 @@ from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
 from gnnseg.models.level import Level
 from gnnseg.models.stem import StemInput
+from gnnseg.superpixels import Scaling
 from gnnseg.training import distributed, make_config, stage, train
 from gnnseg.training.batches import Batch
 from gnnseg.training.distributed import train_on_devices
@@ -238,7 +239,9 @@ def test_packed_objects_come_back_and_are_shared(tmp_path):
 @pytest.mark.parametrize("dtype", ["uint8", ">u2", "float64", "bool"])
 def test_packed_arrays_come_back_and_are_shared(tmp_path, dtype):
     values = np.arange(24).reshape(4, 6).astype(dtype)
-    picture = Picture("a", values[:, ::2], np.zeros((0, 3), np.uint8))
+    picture = Picture(
+        "a", values[:, ::2], np.zeros((0, 3), np.uint8), Scaling((0.0,), (1.0,), rgb=False)
+    )
     packed = pack([[picture], np.float32(1.5)], tmp_path / "data")
     ([found], number), ([again], _) = packed.unpack(), packed.unpack()
     assert (found.stem, found.labels.shape, number) == ("a", (0, 3), 1.5)
