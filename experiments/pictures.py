@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from gnnseg.io.classes import default_colors
 from gnnseg.models import Model, load_model
 from gnnseg.pipeline import evaluate
 
-PART, DETAIL, MAGNIFIED = 512, 96, 6
-"""Pixels on a side that are shown, and of which superpixels are; how much larger these are."""
+PART, DETAIL, MAGNIFIED = 512, 0.1875, 6
+"""Most pixels on a side that are shown; the share of a side of which superpixels are, and how much
+larger these are."""
 BRIGHTEST = 99.5
 """Percentile that is shown white."""
 
@@ -42,7 +44,8 @@ def main(name: str, model_path: str, out: str) -> None:
         pixels = pixels.repeat(3, axis=2)
     labels, doubt = segment(image, model)
     ids = gnnseg.superpixels(image, step=model.settings.step).ids()
-    part, detail = (middle(truth.shape, side) for side in (PART, DETAIL))
+    shown = [min(length, PART) for length in truth.shape]
+    part, detail = (middle(truth.shape, [round(n * share) for n in shown]) for share in (1, DETAIL))
     colours = palette(item)
     panels = {
         "image": pixels[part],
@@ -54,9 +57,9 @@ def main(name: str, model_path: str, out: str) -> None:
     save(panels, out)
 
 
-def middle(shape: tuple[int, ...], side: int) -> tuple[slice, ...]:
-    """The part of at most `side` pixels in the middle."""
-    return tuple(slice(max(0, (n - side) // 2), (n + side) // 2) for n in shape)
+def middle(shape: Sequence[int], part: Sequence[int]) -> tuple[slice, ...]:
+    """A part of that many pixels in the middle."""
+    return tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(shape, part, strict=True))
 
 
 def outlined(pixels: np.ndarray, ids: np.ndarray) -> np.ndarray:
