@@ -129,6 +129,7 @@ def _training(label: str, record: Record) -> Row:
         "val_miou": result["history"]["val_miou"],
         "best_epoch": result["best_epoch"],
         "minutes": result["minutes"],
+        "epoch_seconds": result.get("epoch_seconds"),  # results of earlier versions have none
         "flattened": result["flattened"],
         "why": result["flattened_why"],
     }

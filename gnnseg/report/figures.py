@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from gnnseg.memory import format_size, parse_size
@@ -73,12 +74,11 @@ def curves(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
 def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> None:
     axis, named = figure.subplots(), set()
     for row in rows:
-        number, curve = models.index(row["model"]), row["val_miou"]
-        minutes = [row["minutes"] * (epoch + 1) / len(curve) for epoch in range(len(curve))]
+        number, minutes = models.index(row["model"]), epoch_ends(row)
         label = None if row["model"] in named else row["model"]
         named.add(row["model"])
         color = COLORS[number % len(COLORS)]
-        values = [float("nan") if value is None else 100 * value for value in curve]
+        values = [float("nan") if value is None else 100 * value for value in row["val_miou"]]
         axis.plot(minutes, values, color=color, linewidth=1.3, label=label)
         full = {"markerfacecolor": color if row["flattened"] else "none"}
         marker = MARKERS[number % len(MARKERS)]
@@ -87,6 +87,18 @@ def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
     axis.set_ylabel("val mIoU in %")
     axis.set_ylim(bottom=0)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+
+
+def epoch_ends(row: Row) -> list[float]:
+    """When the epochs of a training ended, in minutes; what came before them is at the start.
+
+    >>> epoch_ends({"minutes": 2.0, "val_miou": [0.1, 0.2], "epoch_seconds": [30, 30]})
+    [1.5, 2.0]
+    """
+    number = len(row["val_miou"])
+    seconds = row.get("epoch_seconds") or [60 * row["minutes"] / max(number, 1)] * number
+    before = max(0.0, 60 * row["minutes"] - sum(seconds))
+    return [(before + end) / 60 for end in accumulate(seconds)]
 
 
 def memory_against_size(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gnnseg.report import theme, write_report
+from gnnseg.report.figures import epoch_ends
 from gnnseg.report.page import count, percent
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "rect", "source"}
@@ -139,6 +140,22 @@ def test_figures_stand_for_both_grounds(whole):
         dark, light = re.findall(r'"(data:image/svg[^"]+)"', figure)
         assert dark != light
         assert re.search(r'alt="[^"]+"', figure)
+
+
+def test_epochs_end_when_they_did_and_not_evenly():
+    """What came before the first one, superpixels for example, is not spread over all."""
+    curve = {"minutes": 3.0, "val_miou": [0.1, 0.2, 0.3]}
+    assert epoch_ends({**curve, "epoch_seconds": [30.0, 10.0, 20.0]}) == pytest.approx(
+        [2.5, 2 + 2 / 3, 3.0]
+    )
+    assert epoch_ends({**curve, "epoch_seconds": None}) == pytest.approx([1.0, 2.0, 3.0])
+    assert epoch_ends({"minutes": 3.0, "val_miou": []}) == []
+
+
+def test_a_training_tells_the_seconds_of_its_epochs(summary):
+    for row in summary["trainings"]:
+        assert len(row["epoch_seconds"]) == len(row["val_miou"])
+        assert 0 < sum(row["epoch_seconds"]) < 60 * row["minutes"]
 
 
 def test_a_comparison_without_any_result_has_a_page(summary, page_of):
