@@ -13,6 +13,8 @@ from gnnseg.report.theme import COLORS, MARKERS, Picture, ink, picture
 
 Row = dict[str, Any]
 _MIB = 2**20
+TOO_LARGE = ("refused", "out of memory", "killed")
+"""What counts as not fitting; a run that failed for another reason says nothing about memory."""
 REST, REST_STYLE = "between stages", {"color": "#8c8c8c", "alpha": 0.35, "linewidth": 0.4}
 _DASHES = ("-", "--", ":", "-.")
 
@@ -103,9 +105,9 @@ def epoch_ends(row: Row) -> list[float]:
 
 def memory_against_size(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
     """Peak memory against the side of the image, both logarithmic, with what did not fit."""
+    unfit = sum(row["status"] in TOO_LARGE for row in rows)
+    text = f"peak resident memory against the side of the image; {unfit} runs did not fit"
     draw = partial(_draw_memory, rows=rows, models=models)
-    failed = [r for r in rows if r["status"] != "done"]
-    text = f"peak resident memory against the side of the image; {len(failed)} runs did not fit"
     return picture(draw, f"{dataset}: memory against image size. A cross did not fit", text)
 
 

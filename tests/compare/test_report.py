@@ -21,6 +21,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
+        self.source = text
         self.addresses, self.tags, self.words, self.open = [], [], [], []
         self.feed(text)
         assert self.open == []
@@ -156,6 +157,20 @@ def test_a_training_tells_the_seconds_of_its_epochs(summary):
     for row in summary["trainings"]:
         assert len(row["epoch_seconds"]) == len(row["val_miou"])
         assert 0 < sum(row["epoch_seconds"]) < 60 * row["minutes"]
+
+
+def test_a_run_that_failed_is_no_image_that_did_not_fit(summary, page_of):
+    def said():
+        texts = re.findall(r"(\d+) runs did not fit", page_of(summary).source)
+        return [int(number) for number in texts]
+
+    assert said() == [2]
+    refused = [row for row in summary["large"] if row["status"] == "refused"]
+    refused[0]["status"] = "failed"
+    assert said() == [1]
+    for row in summary["large"]:
+        row["status"] = "failed"
+    assert said() == []
 
 
 def test_a_comparison_without_any_result_has_a_page(summary, page_of):
