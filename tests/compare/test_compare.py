@@ -14,7 +14,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from gnnseg.compare import compare, make_config, merge
+from gnnseg.compare import cell, compare, make_config, merge
 from gnnseg.compare.cells import list_cells
 from gnnseg.compare.convergence import flattened
 from gnnseg.compare.folder import Folder
@@ -384,6 +384,22 @@ def test_a_public_set_is_mirrored_to_the_size(tmp_path, settings, execute):
     found = np.moveaxis(image.read(image.bounds), 0, -1)
     tiles = np.pad(pixels, ((0, 88), (0, 78), (0, 0)), mode="symmetric")
     assert (found == tiles).all()
+
+
+def test_the_load_of_the_machine_is_looked_at_before_the_work(monkeypatch, tmp_path):
+    order = []
+
+    def work(*_):
+        order.append("work")
+        raise UsageError("no work today")
+
+    monkeypatch.setattr(cell, "machine_record", lambda: order.append("machine") or {"cores": 1})
+    monkeypatch.setattr("gnnseg.compare.work.do_cell", work)
+    folder = Folder(tmp_path / "out")
+    folder.claim()
+    cell.run_cell(cell.Cell("image-x-64", "image", {}), folder)
+    assert order == ["machine", "work"]
+    assert folder.read("image-x-64")["machine"] == {"cores": 1}
 
 
 def test_a_cell_runs_in_a_process_of_its_own(settings, tmp_path):
