@@ -120,6 +120,17 @@ def test_a_model_without_an_accuracy_has_a_row(summary, page_of):
     assert f"published {percent(summary['accuracy'][1]['miou'])}" in text
 
 
+def test_each_class_has_its_column_whatever_the_order(summary, page_of):
+    """Folders of several machines may have listed the classes otherwise."""
+    for row, values in zip(summary["accuracy"], ((0.111, 0.222), (0.444, 0.333)), strict=True):
+        names = ("sky", "road") if values[0] < values[1] else ("road", "sky")
+        row["per_class_iou"] = dict(zip(names, values, strict=True))
+    text = page_of(summary).text
+    assert "model sky road perceptron 11.1 22.2 published 33.3 44.4" in text
+    del summary["accuracy"][1]["per_class_iou"]["sky"]
+    assert "published – 44.4" in page_of(summary).text
+
+
 def test_names_are_text_and_no_markup(summary, page_of):
     name = '<script>alert("$x$")</script>'
     summary["accuracy"][0]["model"] = summary["large"][-1]["model"] = name
