@@ -11,7 +11,7 @@ from typing import Any
 from gnnseg.execution import default_workers
 
 PACKAGES = (
-    *("gnnseg", "numpy", "numba", "torch", "torch_geometric"),
+    *("gnnseg", "numpy", "numba", "torch", "torch_geometric", "monai"),
     *("zarr", "tifffile", "scikit-image"),
 )
 

@@ -53,6 +53,8 @@ def compare(
     if (config is None) == (not merge):
         raise UsageError("give either the CONFIG of a comparison, or folders of results: --merge")
     if merge:
+        if retry or overwrite or dry_run:
+            raise UsageError("--retry, --overwrite and --dry-run are for work; --merge does none")
         _merge(merge, out, as_json=as_json)
         return
     from gnnseg.compare import compare as run
@@ -64,7 +66,7 @@ def compare(
     assert settings is not None
     if dry_run:
         check(settings)
-        _show_plan(plan(settings, out), as_json=as_json)
+        _show_plan(plan(settings, out, overwrite=overwrite), as_json=as_json)
         return
     summary = run(settings, out, retry=retry, overwrite=overwrite)
     write_report(summary, out / "report.html")

@@ -42,7 +42,9 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            "--preset", metavar="NAME", help="Model of regions: default, large, jain2023 or mlp."
+            "--preset",
+            metavar="NAME",
+            help="Model of regions: default, small, large, jain2023 or mlp.",
         ),
     ] = None,
     model: Annotated[

@@ -46,7 +46,7 @@ def run_cell(cell: Cell, folder: Folder) -> None:
     """
     from gnnseg.compare.work import do_cell
 
-    started = time.monotonic()
+    started, machine = time.monotonic(), machine_record()  # now: its load is that of others
     record: dict[str, Any]
     try:
         done = do_cell(cell, folder)
@@ -65,7 +65,7 @@ def run_cell(cell: Cell, folder: Folder) -> None:
         status, reason = _explain(error)
         record = {"status": status, "reason": reason}
     about = {"kind": cell.kind, "configuration": cell.configuration}
-    took = {"process_seconds": time.monotonic() - started, "machine": machine_record()}
+    took = {"process_seconds": time.monotonic() - started, "machine": machine}
     folder.write(cell.name, {**about, **record, **took})
 
 

@@ -32,6 +32,15 @@ class Folder:
 
         Raises `StateError` where it is something else, or of another format.
         """
+        path, about = self.path, self.check_free()
+        with disk_errors(path):
+            for part in PARTS:
+                (path / part).mkdir(parents=True, exist_ok=True)
+            if not about:
+                write_json(path / MARKER, {"format_version": FORMAT_VERSION, "kind": KIND})
+
+    def check_free(self) -> dict[str, Any]:
+        """What the folder says of itself; raises `StateError` where it is no comparison's."""
         path = self.path
         if path.exists() and not path.is_dir():
             raise StateError(f"{path}: exists and is no folder; choose another one with --out")
@@ -45,11 +54,7 @@ class Folder:
                 f"{path}: is a comparison of the format {about.get('format_version')} and this "
                 f"version goes on from {FORMAT_VERSION}; choose another folder with --out"
             )
-        with disk_errors(path):
-            for part in PARTS:
-                (path / part).mkdir(parents=True, exist_ok=True)
-            if not about:
-                write_json(path / MARKER, {"format_version": FORMAT_VERSION, "kind": KIND})
+        return about
 
     def keep(self, config: Mapping[str, Any]) -> None:
         """Say what the folder's comparison is."""

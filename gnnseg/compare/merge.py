@@ -42,10 +42,13 @@ def merge(folders: Sequence[str | Path]) -> dict[str, Any]:
     Raises
     ------
     UsageError, InputError
-        There are fewer than two folders, or one holds no comparison.
+        There are fewer than two folders, one is named twice, or one holds no comparison.
     """
     if len(folders) < 2:
         raise UsageError("to merge, name at least two folders: --merge DIR1 --merge DIR2")
+    paths = [Path(folder).resolve() for folder in folders]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UsageError(f"--merge names {twice[0]} twice: name the folders of different runs")
     results = [load(folder) for folder in folders]
     summary = summarise(results, Folder(Path(folders[0])).configuration())
     return {**summary, "against": against(summary)}

@@ -17,7 +17,7 @@ from gnnseg.compare.config import CompareConfig
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.sources import open_set
 from gnnseg.compare.summary import Results, summarise
-from gnnseg.compare.trainers import check_options, settings_of
+from gnnseg.compare.trainers import check_machine, check_options, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.log import LOGGER
 from gnnseg.machine import machine_record
@@ -99,7 +99,7 @@ def check(config: CompareConfig) -> None:
         if cell.kind == "train":
             name = cell.configuration["model"]["name"]
             try:
-                settings_of(cell.configuration)
+                check_machine(settings_of(cell.configuration))
                 if name not in checked:
                     check_options(cell.configuration)
             except UsageError as error:
@@ -107,13 +107,18 @@ def check(config: CompareConfig) -> None:
             checked.add(name)
 
 
-def plan(config: CompareConfig, out: str | Path) -> list[dict[str, Any]]:
-    """The cells of a comparison and whether each is done; nothing is changed."""
-    folder = Folder(Path(out))
-    return [
-        {"cell": cell.name, "kind": cell.kind, "done": folder.is_done(cell)}
-        for cell in list_cells(config)
-    ]
+def plan(
+    config: CompareConfig, out: str | Path, *, overwrite: bool = False
+) -> list[dict[str, Any]]:
+    """The cells of a comparison and whether each is done; nothing is changed.
+
+    Raises `StateError` where `compare` would, for the folder or for results of other settings.
+    """
+    folder, cells = Folder(Path(out)), list_cells(config)
+    folder.check_free()
+    if not overwrite:
+        folder.check(cells)
+    return [{"cell": cell.name, "kind": cell.kind, "done": folder.is_done(cell)} for cell in cells]
 
 
 def run_process(cell: Cell, folder: Folder) -> int:

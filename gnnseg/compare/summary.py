@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ class Results:
         """All that were made with these very configurations."""
         found = map(folder.result, cells)
         records = tuple(record for record in found if record is not None)
-        label = machine_name(records[0]["machine"]) if records else folder.path.name
+        # A folder that went on elsewhere is no single machine's.
+        names = dict.fromkeys(machine_name(record["machine"]) for record in records)
+        label = "; ".join(names) or folder.path.name
         return cls(label, folder, records)
 
     def of_kind(self, kind: str, *, done: bool = True) -> list[Record]:
@@ -61,12 +63,26 @@ def summarise(parts: Iterable[Results], configuration: Mapping[str, Any]) -> dic
 def _labelled(results: list[Results]) -> list[Results]:
     """Machines of one name are told apart by their folders."""
     labels = [part.label for part in results]
+    paths = [part.folder.path.resolve() for part in results]
     return [
-        Results(f"{part.label} ({part.folder.path.name})", part.folder, part.records)
+        Results(f"{part.label} ({short_name(path, paths)})", part.folder, part.records)
         if labels.count(part.label) > 1
         else part
-        for part in results
+        for part, path in zip(results, paths, strict=True)
     ]
+
+
+def short_name(path: Path, others: Sequence[Path]) -> str:
+    """The end of a path that none of the others has.
+
+    >>> short_name(Path("/a/run"), [Path("/a/run"), Path("/b/run"), Path("/c")])
+    'a/run'
+    """
+    for length in range(1, len(path.parts)):
+        end = path.parts[-length:]
+        if sum(other.parts[-length:] == end for other in others) == 1:
+            return "/".join(end)
+    return str(path)
 
 
 def accuracy_rows(part: Results) -> list[Row]:
@@ -129,6 +145,7 @@ def _training(label: str, record: Record) -> Row:
         "val_miou": result["history"]["val_miou"],
         "best_epoch": result["best_epoch"],
         "minutes": result["minutes"],
+        "epoch_seconds": result.get("epoch_seconds"),  # results of earlier versions have none
         "flattened": result["flattened"],
         "why": result["flattened_why"],
     }

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from gnnseg.baselines import CnnConfig, make_cnn_config, save_pixel_model
 from gnnseg.baselines import train as train_pixels
 from gnnseg.baselines.networks import build_network as build_pixel_network
-from gnnseg.errors import UsageError
+from gnnseg.errors import MissingInputError, UsageError
 from gnnseg.models import get_preset, save_model
 from gnnseg.models.presets import build_network
 from gnnseg.superpixels import Scaling
 from gnnseg.training import TrainConfig, make_config, train
+from gnnseg.training.loop import pick_device
 
 if TYPE_CHECKING:
     from gnnseg.datasets.base import Dataset
@@ -27,6 +28,14 @@ def settings_of(configuration: dict[str, Any]) -> TrainConfig | CnnConfig:
         raise UsageError(f"{twice[0]!r} stands beside the settings of a training, not among them")
     make = make_cnn_config if kind == "model" else make_config
     return make(None, **given, **model["training"])
+
+
+def check_machine(settings: TrainConfig | CnnConfig) -> None:
+    """Raise `UsageError` or `InputError` where a training needs what is not here."""
+    pick_device(settings.device, size=settings.devices)
+    weights = getattr(settings, "vgg16", None)
+    if weights is not None and not weights.is_file():
+        raise MissingInputError(f"vgg16: {weights}: no such file of weights")
 
 
 def check_options(configuration: dict[str, Any]) -> None:

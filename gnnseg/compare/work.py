@@ -63,6 +63,7 @@ def _train(cell: Cell, folder: Folder) -> Done:
         "best_epoch": record["best_epoch"],
         "val_miou": record["val_miou"],
         "history": record["history"],
+        "epoch_seconds": record["epoch_seconds"],
         "flattened": is_flat,
         "flattened_why": why,
         "resumed": resumed,

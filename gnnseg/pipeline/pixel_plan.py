@@ -145,7 +145,7 @@ def plan_bands(
         return min(plans, key=lambda plan: (_tiles_in_turn(bands, plan), -plan.band_chunks))
     need = base + min(sizes.values())
     raise MemoryBudgetError(
-        f"tiles of {model.tile} pixels through {model.title} need about {format_size(need)} and "
+        f"tiles of {max(shape)} pixels through {model.title} need about {format_size(need)} and "
         f"the budget is {format_size(options.memory)}: use --memory "
         f"{-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
     )

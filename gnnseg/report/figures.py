@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from gnnseg.memory import format_size, parse_size
@@ -12,6 +13,8 @@ from gnnseg.report.theme import COLORS, MARKERS, Picture, ink, picture
 
 Row = dict[str, Any]
 _MIB = 2**20
+TOO_LARGE = ("refused", "out of memory", "killed")
+"""What counts as not fitting; a run that failed for another reason says nothing about memory."""
 REST, REST_STYLE = "between stages", {"color": "#8c8c8c", "alpha": 0.35, "linewidth": 0.4}
 _DASHES = ("-", "--", ":", "-.")
 
@@ -73,12 +76,11 @@ def curves(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
 def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> None:
     axis, named = figure.subplots(), set()
     for row in rows:
-        number, curve = models.index(row["model"]), row["val_miou"]
-        minutes = [row["minutes"] * (epoch + 1) / len(curve) for epoch in range(len(curve))]
+        number, minutes = models.index(row["model"]), epoch_ends(row)
         label = None if row["model"] in named else row["model"]
         named.add(row["model"])
         color = COLORS[number % len(COLORS)]
-        values = [float("nan") if value is None else 100 * value for value in curve]
+        values = [float("nan") if value is None else 100 * value for value in row["val_miou"]]
         axis.plot(minutes, values, color=color, linewidth=1.3, label=label)
         full = {"markerfacecolor": color if row["flattened"] else "none"}
         marker = MARKERS[number % len(MARKERS)]
@@ -89,11 +91,23 @@ def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
 
 
+def epoch_ends(row: Row) -> list[float]:
+    """When the epochs of a training ended, in minutes; what came before them is at the start.
+
+    >>> epoch_ends({"minutes": 2.0, "val_miou": [0.1, 0.2], "epoch_seconds": [30, 30]})
+    [1.5, 2.0]
+    """
+    number = len(row["val_miou"])
+    seconds = row.get("epoch_seconds") or [60 * row["minutes"] / max(number, 1)] * number
+    before = max(0.0, 60 * row["minutes"] - sum(seconds))
+    return [(before + end) / 60 for end in accumulate(seconds)]
+
+
 def memory_against_size(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
     """Peak memory against the side of the image, both logarithmic, with what did not fit."""
+    unfit = sum(row["status"] in TOO_LARGE for row in rows)
+    text = f"peak resident memory against the side of the image; {unfit} runs did not fit"
     draw = partial(_draw_memory, rows=rows, models=models)
-    failed = [r for r in rows if r["status"] != "done"]
-    text = f"peak resident memory against the side of the image; {len(failed)} runs did not fit"
     return picture(draw, f"{dataset}: memory against image size. A cross did not fit", text)
 
 

@@ -161,7 +161,8 @@ def _staged(rows: Sequence[Row]) -> list[Row]:
 def _large_figures(
     rows: Sequence[Row], staged: Sequence[Row], models: list[str], dataset: str
 ) -> list[Picture]:
-    found = [figures.memory_against_size(rows, models, dataset)] if rows else []
+    sized = [row for row in rows if row["status"] in ("done", *figures.TOO_LARGE)]
+    found = [figures.memory_against_size(sized, models, dataset)] if sized else []
     return found + ([figures.stage_bars(staged, models, dataset)] if staged else [])
 
 

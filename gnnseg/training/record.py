@@ -26,6 +26,7 @@ def training_record(
         "best_epoch": history.best_epoch,
         "val_miou": history.shifted_miou,
         "shift": history.shift,
+        "epoch_seconds": [round(seconds, 3) for seconds in history.seconds],
         "history": {
             "loss": history.loss,
             "val_miou": history.val_miou,

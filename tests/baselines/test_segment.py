@@ -222,6 +222,8 @@ def test_what_is_about_regions_is_refused(model, pixels, tmp_path):
 def test_a_budget_that_is_too_small_is_refused_before_work(model, pixels, tmp_path):
     with pytest.raises(MemoryBudgetError, match=r"tiles of 64 pixels through unet .* use --memory"):
         gnnseg.segment(image_of(pixels), model, tmp_path / "o.zarr", memory="100MiB")
+    with pytest.raises(MemoryBudgetError, match="tiles of 50 pixels"):  # all that there is
+        gnnseg.segment(image_of(pixels[:, :40, :50]), model, tmp_path / "o.zarr", memory="100MiB")
     assert not list(tmp_path.iterdir())
 
 

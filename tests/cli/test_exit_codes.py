@@ -56,6 +56,12 @@ def test_a_missing_argument(fails):
     fails(2, "Missing argument", "segment")
 
 
+def test_a_merge_does_no_work_and_takes_no_options_of_it(fails, tmp_path):
+    folders = ("--merge", tmp_path / "a", "--merge", tmp_path / "b", "--out", tmp_path / "out")
+    fails(2, "--merge does none", "compare", *folders, "--dry-run")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("roi", ["1:2", "0:10,a:b", "0:10;0:10"])
 def test_a_malformed_roi(fails, segment, roi):
     fails(2, roi, *segment, "--roi", roi)

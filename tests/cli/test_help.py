@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gnnseg import __version__
+from gnnseg.models.presets import PRESETS
 
 VERBS = [
     "demo", "train", "evaluate", "segment", "superpixels", "graph", "paint", "suggest", "info",
@@ -22,6 +25,12 @@ def test_every_verb_has_help_with_an_example(gnnseg, verb):
     shown = gnnseg(verb, "--help").stdout
     assert f"Example: gnnseg {verb}" in " ".join(shown.split())
     assert "--json" in shown
+
+
+def test_help_names_every_preset(gnnseg):
+    shown = gnnseg("train", "--help").stdout
+    (told,) = re.findall(r"Model of regions: ([^.]*)\.", re.sub(r"[\s\u2502]+", " ", shown))
+    assert set(re.split(", | or ", told)) == set(PRESETS)
 
 
 def test_version(gnnseg):

@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 import zarr
 
+from gnnseg.baselines import PixelModel, save_pixel_model
+from gnnseg.io import ClassInfo
 from gnnseg.memory import parse_size
+from gnnseg.superpixels import Scaling
 
 SIDE = 1700
 BLOCK = 544
@@ -214,6 +217,22 @@ def test_the_memory_stays_below_what_was_asked_for(
     found, peak = peak_of(program, [*arguments, "--memory", least])
     assert peak <= parse_size(least)
     assert abs(found["peak_rss_bytes"] - peak) < 20e6
+    assert found["plan"]["projected_bytes"] <= parse_size(least)
+
+
+def test_networks_on_pixels_stay_below_it_as_well(gnnseg, program, make_image, tmp_path):
+    """All logits at once, 480 MiB here, would not fit in the least that is asked for."""
+    classes = ClassInfo(tuple(f"class {number}" for number in range(30)))
+    colours = Scaling(low=(0.0,) * 3, high=(255.0,) * 3, rgb=True)
+    about = {"mean": np.zeros(3, np.float32), "std": np.ones(3, np.float32), "classes": classes}
+    network = PixelModel("enet", {}, colours, **about, tile=128, overlap=0)
+    model, image = tmp_path / "enet.safetensors", make_image(2048, 2048)
+    save_pixel_model(network, model)
+    arguments = ["segment", image, "-m", model, "-o", tmp_path / "o.zarr"]
+    refused = gnnseg(*arguments, "--memory", "64MiB", code=5).stderr
+    least = re.search(r"use --memory (\d+MiB)", refused)[1]
+    found, peak = peak_of(program, [*arguments, "--memory", least])
+    assert peak <= parse_size(least)
     assert found["plan"]["projected_bytes"] <= parse_size(least)
 
 

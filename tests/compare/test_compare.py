@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
-from gnnseg.compare import compare, make_config, merge
+from gnnseg.compare import cell, compare, make_config, merge
 from gnnseg.compare.cells import list_cells
 from gnnseg.compare.convergence import flattened
 from gnnseg.compare.folder import Folder
@@ -23,6 +24,7 @@ from gnnseg.compare.sources import open_set
 from gnnseg.compare.summary import accuracy_rows, summarise
 from gnnseg.errors import DiskError, InputError, StateError, UsageError
 from gnnseg.io import open_image, read_rgb, write_rgb_png
+from gnnseg.machine import machine_name
 from gnnseg.models import load_model
 from gnnseg.models.layers import LANES, ROWS
 from gnnseg.pipeline import evaluate
@@ -56,7 +58,8 @@ def test_every_cell_is_done_once_and_on_record(finished):
         found = record(folder, name)
         assert found["status"] == ("refused" if "64MiB" in name else "done")
         assert found["machine"]["cores"] >= 1
-        assert found["machine"]["versions"]["torch"]
+        for package in ("torch", "monai"):
+            assert found["machine"]["versions"][package] == version(package)
         if found["status"] == "done":
             assert 0 <= found["sampler"]["share"] < 1
     assert not any((folder / "work").iterdir())
@@ -152,8 +155,13 @@ def test_results_of_other_settings_are_kept_unless_told_otherwise(again, setting
     changed = settings()
     changed["models"][0]["training"]["epochs"] = 1
     before = {path: path.read_bytes() for path in again.rglob("*.json")}
-    with pytest.raises(StateError, match=f"has a result of {NAMES[0]} with other settings"):
-        compare(make_config(changed), again, execute=execute)
+    for act in (compare, plan):
+        with pytest.raises(StateError, match=f"has a result of {NAMES[0]} with other settings"):
+            act(make_config(changed), again)
+    planned = plan(make_config(changed), again, overwrite=True)
+    assert [cell["cell"] for cell in planned if cell["done"]] == [
+        name for name in NAMES if "perceptron" not in name
+    ]
     assert {path: path.read_bytes() for path in again.rglob("*.json")} == before
     compare(make_config(changed), again, execute=execute, overwrite=True)
     assert execute.names == [name for name in NAMES if "perceptron" in name]
@@ -268,8 +276,9 @@ def test_a_full_disk_and_a_wrong_state_stop_the_whole(settings, tmp_path, code, 
 
 def test_a_folder_of_something_else_is_not_touched(settings, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(StateError, match="no earlier comparison"):
-        compare(make_config(settings()), tmp_path)
+    for act in (compare, plan):
+        with pytest.raises(StateError, match="no earlier comparison"):
+            act(make_config(settings()), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -300,6 +309,32 @@ def test_machines_of_one_name_are_told_apart_by_their_folders(finished, again):
     labels = [part["label"] for part in merge([finished[0], again])["machines"]]
     assert labels[0].endswith("(all)")
     assert labels[1].endswith("(again)")
+
+
+def test_folders_of_one_name_are_told_apart_by_those_above(finished, tmp_path):
+    parts = ("comparison.json", "cells", "pictures")
+    for owner in ("laptop", "server"):
+        for part in parts:  # what the guide says to bring along
+            source, target = finished[0] / part, tmp_path / owner / "run" / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    merged = merge([tmp_path / owner / "run" for owner in ("laptop", "server")])
+    labels = [part["label"] for part in merged["machines"]]
+    assert [label.partition(" (")[2] for label in labels] == ["laptop/run)", "server/run)"]
+    assert {tuple(row["machines"]) for row in merged["against"]} == {tuple(labels)}
+    assert len(merged["against"]) == 2 * 2 + 2 * 2
+    with pytest.raises(UsageError, match="laptop/run twice"):
+        merge([tmp_path / "laptop" / "run", tmp_path / "laptop" / ".." / "laptop" / "run"])
+
+
+def test_a_folder_that_went_on_elsewhere_names_both_machines(again):
+    found = record(again, NAMES[8])
+    found["machine"]["processor"] = "Another"
+    Folder(again).write(NAMES[8], found)
+    (row,) = summarise([load(again)], {})["machines"]
+    first, second = row["label"].split("; ")
+    assert second.startswith("Another, ")
+    assert first == machine_name(record(again, NAMES[0])["machine"])
 
 
 def test_a_merged_report_replaces_an_earlier_one_only(finished, tmp_path):
@@ -349,6 +384,22 @@ def test_a_public_set_is_mirrored_to_the_size(tmp_path, settings, execute):
     found = np.moveaxis(image.read(image.bounds), 0, -1)
     tiles = np.pad(pixels, ((0, 88), (0, 78), (0, 0)), mode="symmetric")
     assert (found == tiles).all()
+
+
+def test_the_load_of_the_machine_is_looked_at_before_the_work(monkeypatch, tmp_path):
+    order = []
+
+    def work(*_):
+        order.append("work")
+        raise UsageError("no work today")
+
+    monkeypatch.setattr(cell, "machine_record", lambda: order.append("machine") or {"cores": 1})
+    monkeypatch.setattr("gnnseg.compare.work.do_cell", work)
+    folder = Folder(tmp_path / "out")
+    folder.claim()
+    cell.run_cell(cell.Cell("image-x-64", "image", {}), folder)
+    assert order == ["machine", "work"]
+    assert folder.read("image-x-64")["machine"] == {"cores": 1}
 
 
 def test_a_cell_runs_in_a_process_of_its_own(settings, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from gnnseg.baselines import CnnConfig
 from gnnseg.compare import make_config
@@ -70,9 +71,11 @@ def test_a_file_that_is_no_toml_is_an_input_error(tmp_path):
         ({"preset": "default", "options": {"widht": 8}}, "model x: .*widht"),
         ({"model": "nonsense"}, "model x: .*nonsense"),
         ({"preset": "mlp", "training": {"seed": 8}}, "model x: 'seed' stands beside"),
+        ({"preset": "mlp", "training": {"device": "cuda"}}, "model x: .*sees no GPU"),
     ],
 )
-def test_settings_of_trainings_are_checked_before_any_work(model, message):
+def test_settings_of_trainings_are_checked_before_any_work(model, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=message):
         check(make_config({"datasets": SETS, "models": [{"name": "x", **model}]}))
 
@@ -81,6 +84,13 @@ def test_a_data_set_that_is_not_there_is_told_before_any_work(tmp_path):
     absent = [{"name": "made", "path": str(tmp_path / "absent")}]
     with pytest.raises(MissingInputError, match="absent"):
         check(make_config({"datasets": absent, "models": MODELS}))
+
+
+def test_weights_that_are_not_there_are_told_before_any_work(tmp_path):
+    training = {"vgg16": str(tmp_path / "absent.safetensors")}
+    model = {"name": "x", "model": "segnet", "options": {"width": 2}, "training": training}
+    with pytest.raises(MissingInputError, match=r"vgg16: .*absent"):
+        check(make_config({"datasets": SETS, "models": [model]}))
 
 
 def test_cells_are_all_pairs_seeds_sizes_and_memories():

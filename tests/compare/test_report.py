@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gnnseg.report import theme, write_report
+from gnnseg.report.figures import epoch_ends
 from gnnseg.report.page import count, percent
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "rect", "source"}
@@ -20,6 +21,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
+        self.source = text
         self.addresses, self.tags, self.words, self.open = [], [], [], []
         self.feed(text)
         assert self.open == []
@@ -118,6 +120,17 @@ def test_a_model_without_an_accuracy_has_a_row(summary, page_of):
     assert f"published {percent(summary['accuracy'][1]['miou'])}" in text
 
 
+def test_each_class_has_its_column_whatever_the_order(summary, page_of):
+    """Folders of several machines may have listed the classes otherwise."""
+    for row, values in zip(summary["accuracy"], ((0.111, 0.222), (0.444, 0.333)), strict=True):
+        names = ("sky", "road") if values[0] < values[1] else ("road", "sky")
+        row["per_class_iou"] = dict(zip(names, values, strict=True))
+    text = page_of(summary).text
+    assert "model sky road perceptron 11.1 22.2 published 33.3 44.4" in text
+    del summary["accuracy"][1]["per_class_iou"]["sky"]
+    assert "published – 44.4" in page_of(summary).text
+
+
 def test_names_are_text_and_no_markup(summary, page_of):
     name = '<script>alert("$x$")</script>'
     summary["accuracy"][0]["model"] = summary["large"][-1]["model"] = name
@@ -139,6 +152,36 @@ def test_figures_stand_for_both_grounds(whole):
         dark, light = re.findall(r'"(data:image/svg[^"]+)"', figure)
         assert dark != light
         assert re.search(r'alt="[^"]+"', figure)
+
+
+def test_epochs_end_when_they_did_and_not_evenly():
+    """What came before the first one, superpixels for example, is not spread over all."""
+    curve = {"minutes": 3.0, "val_miou": [0.1, 0.2, 0.3]}
+    assert epoch_ends({**curve, "epoch_seconds": [30.0, 10.0, 20.0]}) == pytest.approx(
+        [2.5, 2 + 2 / 3, 3.0]
+    )
+    assert epoch_ends({**curve, "epoch_seconds": None}) == pytest.approx([1.0, 2.0, 3.0])
+    assert epoch_ends({"minutes": 3.0, "val_miou": []}) == []
+
+
+def test_a_training_tells_the_seconds_of_its_epochs(summary):
+    for row in summary["trainings"]:
+        assert len(row["epoch_seconds"]) == len(row["val_miou"])
+        assert 0 < sum(row["epoch_seconds"]) < 60 * row["minutes"]
+
+
+def test_a_run_that_failed_is_no_image_that_did_not_fit(summary, page_of):
+    def said():
+        texts = re.findall(r"(\d+) runs did not fit", page_of(summary).source)
+        return [int(number) for number in texts]
+
+    assert said() == [2]
+    refused = [row for row in summary["large"] if row["status"] == "refused"]
+    refused[0]["status"] = "failed"
+    assert said() == [1]
+    for row in summary["large"]:
+        row["status"] = "failed"
+    assert said() == []
 
 
 def test_a_comparison_without_any_result_has_a_page(summary, page_of):
