@@ -46,7 +46,7 @@ def headline(result: dict[str, Any] | None) -> str:
             f"takes the U-Net in one piece; in tiles it does up to {most:.1f} times as much."
         ),
         "",
-        "| dataset | small | default | default, `--refine` | U-Net | its operations, of default's |",
+        "| dataset | small | default | default, `--refine` | U-Net | its operations : default's |",
         "|---|---|---|---|---|---|",
     ]
     for dataset in dict.fromkeys(row["dataset"] for row in result["accuracy"]):
