@@ -1,0 +1,24 @@
+"""How the loops of this package are compiled: the one place for what the compiler is told.
+
+Each compiled function costs a tenth of a second and more before its first line is looked at, so
+what it need not have is left out: a wrapper for callers in C (always), one for callers in Python
+(`part`), and being a function at all (`inlined`). All run without Python's lock, are kept in
+Numba's cache, and take no exception for a division by zero, which none may come to.
+
+The cache knows nothing of these options: after a change here, delete the folders `__pycache__`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+_ALL: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+
+loop = njit(**_ALL, no_cfunc_wrapper=True)
+"""A function that Python calls."""
+part = njit(**_ALL, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+"""A function that only compiled ones call: from Python, there is nothing to call."""
+inlined = njit(**_ALL, no_cfunc_wrapper=True, inline="always")
+"""A function whose lines become those of the compiled ones that call it, before they are typed."""
