@@ -22,8 +22,9 @@ _SLOTS = 32
 """More than there are slots but for the marks."""
 _FAR = 255
 """In place of the code of homes too far apart for an edge."""
-_SAME, _NEXT, _BELOW = range(3)
-"""The second pixel of a side lies in the cell of the first, in the next one, in that below."""
+_SAME, _NEXT, _BELOW = np.arange(3, dtype=np.int64)
+"""The second pixel of a side lies in the cell of the first, in the next one, in that below; plain
+numbers in calls would each be a kind of its own to compile for."""
 _PIECE = 64
 """Pixels that are looked at in one go, whether a home changes among them."""
 _HALF, _LOW = 32, (1 << 32) - 1

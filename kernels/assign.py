@@ -149,7 +149,7 @@ def _find(row, y, near, numbers, n, found, few):
         take_nearer(costs[1, :n], homes[1, :n], costs[0, :n], homes[0, :n])
 
 
-@inlined
+@part
 def _add(row, channels, slots, x0, away, found, adding, few):
     """Add a row of pixels, `away` rows from the first of their cell, to the sums of a strip."""
     local, packed, places, columns = adding
@@ -207,7 +207,7 @@ def _hide(view, start, size):
             view[k, start + x] = value
 
 
-@inlined
+@part
 def _line_up(views, cy, x0, n, size, near):
     """Write what `n` columns of a row of cells see of nine homes a layer, as `nearest` takes it."""
     rows = views.shape[2] - _SPACES + 2
@@ -229,7 +229,7 @@ def _place(y, along, n, twice, base):
         base[x] = np.uint16(along[x] - y[x])
 
 
-@inlined
+@part
 def _list_cells(x0, size, adding):
     """Write where the sums of each column's cell begin."""
     banks, num, codes, words = adding[0].shape
@@ -239,7 +239,7 @@ def _list_cells(x0, size, adding):
         cells[x] = (x % banks * num + cell) * codes * words
 
 
-@inlined
+@part
 def _hand_over(local, first, cy, cx, step, sums, few):
     """Add a strip's sums to those of a layer's homes; positions count from one cell before.
 

@@ -133,7 +133,7 @@ def _adopt(codes, step, ends, waiting, new, stretches):
     return joined
 
 
-@inlined
+@part
 def _list_stretches(waiting, stretches):
     """List where words wait (begin, end), in pixels; those between them are taken along if few.
 
@@ -161,13 +161,13 @@ def _any(flags):
     return found
 
 
-@inlined
+@part
 def _copy(source, target, begin, end):
     for x in range(np.uint64(begin), np.uint64(end)):
         target[x] = source[x]
 
 
-@inlined
+@part
 def _join(around, shifts, begin, end, new):
     """Write what pixels of a row become: orphans the code that most sides have, then the lowest.
 
@@ -196,7 +196,7 @@ def _join(around, shifts, begin, end, new):
     return changes != 0
 
 
-@inlined
+@part
 def _tell(new, stretches, waiting):
     """Write which words still wait."""
     eights, number = new.view(np.uint64), np.uint64(WORD // 8)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnnseg.kernels.compiled import inlined, part
+from gnnseg.kernels.compiled import part
 from gnnseg.kernels.slots import MASKED
 
 STRIP = 256
@@ -34,7 +34,7 @@ def copy(source, target, n):
         target[x] = source[x]
 
 
-@inlined
+@part
 def locate(pixels, y, x):
     """Where pixels (C, H, W) lie from (y, x) on: all, the first, and how far channels are apart."""
     return (
@@ -44,7 +44,7 @@ def locate(pixels, y, x):
     )
 
 
-@inlined
+@part
 def _beyond(a, b):
     """By how much a number is larger than another, twice, if it is: `a` is doubled already."""
     twice = np.uint16(b + b)
@@ -107,7 +107,7 @@ def _nearest_of_many(row, y, near, numbers, least, out):
             out[x] = slot if nearer else out[x]
 
 
-@inlined
+@part
 def take_nearer(cost, slots, least, out):
     """Keep the nearer of two homes, the first of equals."""
     for x in range(out.size):
@@ -116,7 +116,7 @@ def take_nearer(cost, slots, least, out):
         out[x] = slots[x] if nearer else out[x]
 
 
-@inlined
+@part
 def store(found, slots):
     """Write the slots of a row; masked pixels stay masked."""
     for x in range(slots.size):
@@ -141,7 +141,7 @@ def pack(row, channels, away, packed):
             packed[word, x] = np.int64(low[x]) | np.int64(high[x]) << HALF
 
 
-@inlined
+@part
 def address(found, slots, cells, local, parts):
     """Write where in `local` each pixel of a row is added up: those masked where none is looked."""
     codes, words = np.uint32(local.shape[2]), np.uint32(local.shape[3])
