@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnnseg.kernels.compiled import inlined, part
+from gnnseg.kernels.compiled import inlined, loop
 
 WORD = 64
 """Pixels of a word."""
@@ -16,7 +16,7 @@ _CARRY = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE = np.uint64(1)
 
 
-@part
+@loop
 def pack(flags, words):
     """Write flags (64 n,) uint8, each 0 or 1, as words (n,) uint64."""
     eights, out = flags.view(np.uint64), words.view(np.uint8)

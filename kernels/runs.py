@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnnseg.kernels.compiled import inlined, part
+from gnnseg.kernels.compiled import inlined, loop
 
 ROW = 5
 """One home seen from two rows of cells: the slots differ by a row of slots."""
@@ -21,7 +21,7 @@ def same_home(slot, next_slot):
     return slot == next_slot + 1 and slot % ROW != 0
 
 
-@part
+@loop
 def list_across(slots, step, starts):
     """List the columns of a row (W,) where a run of pixels of one home starts; return how many.
 
@@ -52,7 +52,7 @@ def list_down(above, here, new_cells, listed):
     return list_shifted(above, here, ROW if new_cells else 0, listed)
 
 
-@part
+@loop
 def list_shifted(above, here, shift, listed):
     """The same of a row of a plane or of a volume, and along z.
 
