@@ -1,11 +1,12 @@
 """How the loops of this package are compiled: the one place for what the compiler is told.
 
-Each compiled function costs a tenth of a second and more before its first line is looked at, so
-what it need not have is left out: a wrapper for callers in C (always), one for callers in Python
-(`part`), and being a function at all (`inlined`). All run without Python's lock, are kept in
-Numba's cache, and take no exception for a division by zero, which none may come to.
+A compiled function costs half a tenth of a second even if it does nothing, so what it need not have
+is left out: a wrapper for callers in C (always), one for callers in Python (`part`), and being a
+function at all (`inlined`). All run without Python's lock and are kept in Numba's cache. None
+divides by zero; nothing tests for it.
 
-The cache knows nothing of these options: after a change here, delete the folders `__pycache__`.
+Inner loops that run for a row of pixels stay parts: as lines of a large loop they may become slower.
+Numba's cache knows nothing of these options: after a change here, delete the folders `__pycache__`.
 """
 
 from __future__ import annotations
