@@ -5,8 +5,9 @@ is left out: a wrapper for callers in C (always), one for callers in Python (`pa
 function at all (`inlined`). All run without Python's lock and are kept in Numba's cache. None
 divides by zero; nothing tests for it.
 
-Inner loops that run for a row of pixels stay parts: as lines of a large loop they may become slower.
-Numba's cache knows nothing of these options: after a change here, delete the folders `__pycache__`.
+Inner loops that run for a row of pixels stay parts: as lines of a large loop they may become
+slower. Numba's cache knows nothing of these options: after a change here, delete the folders
+`__pycache__`.
 """
 
 from __future__ import annotations
