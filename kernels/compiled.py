@@ -16,11 +16,12 @@ from typing import Any
 
 from numba import njit
 
-_ALL: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+_njit: Any = njit  # its types leave out the options for wrappers
+_all = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
-loop = njit(**_ALL, no_cfunc_wrapper=True)
+loop = _njit(**_all)
 """A function that Python calls."""
-part = njit(**_ALL, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+part = _njit(**_all, no_cpython_wrapper=True)
 """A function that only compiled ones call: from Python, there is nothing to call."""
-inlined = njit(**_ALL, no_cfunc_wrapper=True, inline="always")
+inlined = _njit(**_all, inline="always")
 """A function whose lines become those of the compiled ones that call it, before they are typed."""
