@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.runs import ROW, list_down
 
 REACH = 2
@@ -22,8 +22,9 @@ _SLOTS = 32
 """More than there are slots but for the marks."""
 _FAR = 255
 """In place of the code of homes too far apart for an edge."""
-_SAME, _NEXT, _BELOW = range(3)
-"""The second pixel of a side lies in the cell of the first, in the next one, in that below."""
+_SAME, _NEXT, _BELOW = np.arange(3, dtype=np.int64)
+"""The second pixel of a side lies in the cell of the first, in the next one, in that below; plain
+numbers in calls would each be a kind of its own to compile for."""
 _PIECE = 64
 """Pixels that are looked at in one go, whether a home changes among them."""
 _HALF, _LOW = 32, (1 << 32) - 1
@@ -86,7 +87,7 @@ def _tell_codes() -> np.ndarray:
     return codes
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _count_sides(grey, slots, step, tables, corner, scratch):
     """Count all sides; `sides` hold the five rows of homes that a row of cells can touch."""
     codes, sides, rows, columns, listed, starts, inside = scratch
@@ -116,7 +117,7 @@ def _count_sides(grey, slots, step, tables, corner, scratch):
             _share_out(sides[start : start + pitch], home_y, tables)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _list_inside(before, here, inside, listed):
     """List where two neighbours of one cell have different slots; return how many."""
     count = np.uint64(0)
@@ -133,7 +134,7 @@ def _list_inside(before, here, inside, listed):
     return np.int64(count)
 
 
-@njit(nogil=True, cache=True)
+@part
 def _add_sides(listed, pairs, kind, codes, view):
     """Count the sides of the listed pairs of pixels; those of one home count for no one."""
     before, here, grey_before, grey = pairs
@@ -153,7 +154,7 @@ def _add_sides(listed, pairs, kind, codes, view):
                 sides[place] += (difference << _HALF) + 1
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _touch(boundary, cell_y, cell_x, slot):
     """Count a side of a pixel whose neighbour's region is far."""
     y, x = cell_y + slot // ROW - REACH, cell_x + slot % ROW - REACH
@@ -161,7 +162,7 @@ def _touch(boundary, cell_y, cell_x, slot):
         boundary[y, x] += 1
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _share_out(sides, home_y, tables):
     """Give the sides of a row of homes to both of their regions, and empty it."""
     cells_y, cells_x = tables[2].shape
@@ -179,7 +180,7 @@ def _share_out(sides, home_y, tables):
     sides[:] = 0
 
 
-@njit(nogil=True, cache=True)
+@part
 def _give(word, home_y, home_x, code, tables):
     contact, contrast, boundary = tables
     y, x, number = np.uint64(home_y), np.uint64(home_x), np.int32(word & _LOW)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.adjacency import REACH
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.runs import ROW, list_across, list_shifted
 from gnnseg.kernels.slots import LAYER, MASKED
 
@@ -63,7 +63,7 @@ def adjacency_along_z(
     _count_to_next(grey, slots, step, (int(new_layer), 0), tables, corner, weight)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _count_across(grey, slots, step, tables, corner, weight):
     listed = np.empty(slots.shape[1] + 1, np.int32)
     for y in range(slots.shape[0]):
@@ -79,7 +79,7 @@ def _count_across(grey, slots, step, tables, corner, weight):
                 _side(a, b, difference, weight, tables)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _count_to_next(grey, slots, step, moved, tables, corner, weight):
     """Count the sides of voxels with those one plane, or one row, further.
 
@@ -99,13 +99,13 @@ def _count_to_next(grey, slots, step, moved, tables, corner, weight):
                 _side(a, (b[0] + moved[0], b[1], b[2]), difference, weight, tables)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _home(slot, cell_y, cell_x):
     home_y, home_x = cell_y + slot % LAYER // ROW - REACH, cell_x + slot % ROW - REACH
     return np.int64(slot) // LAYER, home_y, home_x
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _side(a, b, difference, weight, tables):
     """Count one side between two regions in the tables of both."""
     contact, contrast, boundary = tables

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.ruler import BASE, FARTHEST, QUARTERS
 from gnnseg.kernels.slots import LAYER
 from gnnseg.kernels.strip import (
@@ -96,7 +96,7 @@ def _make_sums(
     return local, packed, places, (np.arange(width) % size * stride).astype(np.int32)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few):
     """Assign by rows of cells.
 
@@ -139,7 +139,7 @@ def _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch
                 adding[0][:] = 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _find(row, y, near, numbers, n, found, few):
     """Write the nearest home of `n` pixels of a row, over all layers of homes."""
     costs, homes = found
@@ -149,7 +149,7 @@ def _find(row, y, near, numbers, n, found, few):
         take_nearer(costs[1, :n], homes[1, :n], costs[0, :n], homes[0, :n])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _add(row, channels, slots, x0, away, found, adding, few):
     """Add a row of pixels, `away` rows from the first of their cell, to the sums of a strip."""
     local, packed, places, columns = adding
@@ -158,7 +158,7 @@ def _add(row, channels, slots, x0, away, found, adding, few):
     accumulate(packed, 1 | away << HALF, places[1, : slots.size], local.reshape(-1), few)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inlined
 def _load_rows(work, y, x, rows, column, band):
     """Write filtered rows of each channel from pixel (y, x) on."""
     for row in range(rows):
@@ -166,7 +166,7 @@ def _load_rows(work, y, x, rows, column, band):
             soften(work[c], y + row, x, band.shape[2], column, band[c, row])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _spread(hy, size, step, ruler, ticks, homes, views):
     """Write what a row of homes of each layer looks like from each column of pixels.
 
@@ -198,7 +198,7 @@ def _spread(hy, size, step, ruler, ticks, homes, views):
                     view[_SPACES + c, start + x] = 2 * colour[layer, hy, hx, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inlined
 def _hide(view, start, size):
     """Make a home that there is not farther than any other."""
     for k in range(view.shape[0]):
@@ -207,7 +207,7 @@ def _hide(view, start, size):
             view[k, start + x] = value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _line_up(views, cy, x0, n, size, near):
     """Write what `n` columns of a row of cells see of nine homes a layer, as `nearest` takes it."""
     rows = views.shape[2] - _SPACES + 2
@@ -221,7 +221,7 @@ def _line_up(views, cy, x0, n, size, near):
                 copy(view[_SPACES + c - 2, start:], out[c], n)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _place(y, along, n, twice, base):
     """Write where a home stands along y, twice, and what else it costs."""
     for x in range(n):
@@ -229,7 +229,7 @@ def _place(y, along, n, twice, base):
         base[x] = np.uint16(along[x] - y[x])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _list_cells(x0, size, adding):
     """Write where the sums of each column's cell begin."""
     banks, num, codes, words = adding[0].shape
@@ -239,7 +239,7 @@ def _list_cells(x0, size, adding):
         cells[x] = (x % banks * num + cell) * codes * words
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _hand_over(local, first, cy, cx, step, sums, few):
     """Add a strip's sums to those of a layer's homes; positions count from one cell before.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gnnseg.kernels.compiled import inlined, loop
 
 WORD = 64
 """Pixels of a word."""
@@ -15,7 +16,7 @@ _CARRY = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE = np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def pack(flags, words):
     """Write flags (64 n,) uint8, each 0 or 1, as words (n,) uint64."""
     eights, out = flags.view(np.uint64), words.view(np.uint8)
@@ -23,7 +24,7 @@ def pack(flags, words):
         out[k] = (eights[k] * _GATHER) >> np.uint64(56)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def add_where(words, value, row):
     """Add `value` to the bytes (64 n,) whose bits are set; sums stay below 256."""
     bits, eights = words.view(np.uint8), row.view(np.uint64)
@@ -32,7 +33,7 @@ def add_where(words, value, row):
         eights[k] += (((picked + _CARRY) >> np.uint64(7)) & _COPIES) * np.uint64(value)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def count_bits(word):
     """How many bits of a word are set."""
     word -= (word >> _ONE) & np.uint64(0x5555555555555555)
@@ -43,7 +44,7 @@ def count_bits(word):
     return np.int64((word * _COPIES) >> np.uint64(56))
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def first_bit(word):
     """Where the lowest bit of a word that is not zero stands."""
     return count_bits((word & (~word + _ONE)) - _ONE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numba import njit
+from gnnseg.kernels.compiled import loop
 
 
-@njit(nogil=True, cache=True)
+@loop
 def coarsen(
     area, moment, contact, contrast, reach, cell, out_area, out_moment, out_contact, out_contrast
 ):
@@ -41,7 +41,7 @@ def coarsen(
                     out_contrast[py, px, coarse] += contrast[y, x, code]
 
 
-@njit(nogil=True, cache=True)
+@loop
 def coarsen_volume(tables, reach, cell, layers, out, out_reach):
     """The same of a volume: pool 2 x 2 cells of `layers` layers (1 or 2).
 

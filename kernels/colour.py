@@ -9,9 +9,9 @@ everywhere, and superpixels follow objects as well as in CIE Lab.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.kernels.compiled import inlined, loop, part
 
 TOP = 1020
 """Most working units of a channel, four to an 8-bit grey level."""
@@ -84,7 +84,7 @@ def _memory(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, bool]]
     return flat, (*apart, height, side_by_side)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _scale_integers(flat, apart, values, constants, top, rgb, out, corner):
     """Scale row by row; `values` has room for one of each channel."""
     (channels, width), height = values.shape, apart[2]
@@ -102,7 +102,7 @@ def _scale_integers(flat, apart, values, constants, top, rgb, out, corner):
             _oppose(out[0, row, left:right], out[1, row, left:right], out[2, row, left:right])
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _split(colours, red, green, blue):
     """Write three colours that lie side by side each to a row of its own."""
     for x in range(np.uint64(red.size)):
@@ -111,13 +111,13 @@ def _split(colours, red, green, blue):
         blue[x] = colours[np.uint64(3) * x + np.uint64(2)]
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _copy(source, target):
     for x in range(target.size):
         target[x] = source[x]
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _scale_row(values, first, last, gain, offset, top, out):
     for x in range(values.size):
         value = np.int32(min(max(np.int32(values[x]), first), last) - first)
@@ -125,7 +125,7 @@ def _scale_row(values, first, last, gain, offset, top, out):
         out[x] = min(max(np.int32(level), np.int32(0)), top)
 
 
-@njit(nogil=True, cache=True)
+@part
 def _oppose(red, green, blue):
     """Turn a row of levels of colours into working channels, in place."""
     for x in range(red.size):
@@ -161,7 +161,7 @@ def scale_floats(
         _fill(valid, out, corner)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _scale_floats(pixels, low, gain, top, rgb, valid, out, corner):
     channels, height, width = pixels.shape
     left, right = corner[1], corner[1] + width
@@ -175,7 +175,7 @@ def _scale_floats(pixels, low, gain, top, rgb, valid, out, corner):
             _oppose(out[0, row, left:right], out[1, row, left:right], out[2, row, left:right])
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _scale_row_of_floats(values, low, gain, top, valid, out):
     for x in range(values.size):
         value = np.float64(values[x])
@@ -185,7 +185,7 @@ def _scale_row_of_floats(values, low, gain, top, valid, out):
         out[x] = np.int16(scaled + 0.5)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _fill(valid, out, corner):
     height, width = valid.shape
     for y in range(height):

@@ -12,10 +12,10 @@ division. Rounds look at 64 pixels at a time, without branches.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.bits import WORD, add_where
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.pieces import find_orphans
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slots import MASKED
@@ -73,7 +73,7 @@ def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
     return left
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _encode(slots, orphans, codes):
     """Write slots as codes, and mark those of orphans.
 
@@ -87,14 +87,14 @@ def _encode(slots, orphans, codes):
         add_where(orphans[y], _WAITS, out[: WORD * orphans.shape[1]])
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _row_of(slot):
     """The row of a slot, without a division."""
     first = np.uint8(slot >= ROW) + np.uint8(slot >= 2 * ROW)
     return np.uint8(first + np.uint8(slot >= 3 * ROW) + np.uint8(slot >= 4 * ROW))
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _decode(codes, slots):
     """Turn codes into slots again; orphans that are left keep what they had."""
     for y in range(slots.shape[0]):
@@ -105,7 +105,7 @@ def _decode(codes, slots):
             out[x] = slot if row[x] != _NOTHING else MASKED
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _adopt(codes, step, ends, waiting, new, stretches):
     """Let orphans join for a round; return whether any did.
 
@@ -133,7 +133,7 @@ def _adopt(codes, step, ends, waiting, new, stretches):
     return joined
 
 
-@njit(nogil=True, cache=True)
+@part
 def _list_stretches(waiting, stretches):
     """List where words wait (begin, end), in pixels; those between them are taken along if few.
 
@@ -152,7 +152,7 @@ def _list_stretches(waiting, stretches):
     return count
 
 
-@njit(nogil=True, cache=True)
+@part
 def _any(flags):
     """Whether any of them is set; without a branch for each."""
     found = False
@@ -161,13 +161,13 @@ def _any(flags):
     return found
 
 
-@njit(nogil=True, cache=True)
+@part
 def _copy(source, target, begin, end):
     for x in range(np.uint64(begin), np.uint64(end)):
         target[x] = source[x]
 
 
-@njit(nogil=True, cache=True)
+@part
 def _join(around, shifts, begin, end, new):
     """Write what pixels of a row become: orphans the code that most sides have, then the lowest.
 
@@ -196,7 +196,7 @@ def _join(around, shifts, begin, end, new):
     return changes != 0
 
 
-@njit(nogil=True, cache=True)
+@part
 def _tell(new, stretches, waiting):
     """Write which words still wait."""
     eights, number = new.view(np.uint64), np.uint64(WORD // 8)
@@ -208,7 +208,7 @@ def _tell(new, stretches, waiting):
             waiting[word] = bits & _EIGHT != 0
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _count_left(codes, waiting):
     count = 0
     for y in range(waiting.shape[0]):
@@ -218,7 +218,7 @@ def _count_left(codes, waiting):
     return count
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _list_left(codes, waiting, left):
     """List the orphans (y, x) that are left."""
     count = 0

@@ -10,8 +10,8 @@ list of orphans is looked at in the rounds.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.pieces import root, unite
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slots import LAYER, MASKED
@@ -75,7 +75,7 @@ def connect_volume(
     return waiting
 
 
-@njit(nogil=True, cache=True)
+@loop
 def count_in_box(places, shape, corner, size):
     """Count the places, counted through a window of `shape`, that lie in a box of it."""
     height, width = shape[1:]
@@ -88,7 +88,7 @@ def count_in_box(places, shape, corner, size):
     return count
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _home(slots, steps, z, y, x):
     """The home of a voxel, counted from two cells before the window along each axis."""
     slot = np.int64(slots[z, y, x])
@@ -96,13 +96,13 @@ def _home(slots, steps, z, y, x):
     return cells[0] + slot // LAYER, cells[1] + slot % LAYER // ROW, cells[2] + slot % ROW
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _same_home(before, here, less):
     """Whether two slots stand for one home, which has `less` (0, 1, 5 or 25) seen from here."""
     return before == here + less and (less == 0 or here // less % ROW != ROW - 1)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _grow_trees(slots, steps, parents):
     """Write the parent of each voxel; roots hold minus the number of voxels of their piece."""
     depth, height, width = slots.shape
@@ -126,7 +126,7 @@ def _grow_trees(slots, steps, parents):
                     unite(parents, root(parents, at), root(parents, at - height * width))
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _choose_main(slots, steps, parents, main):
     """Write the root of each home's largest piece, of equals the first."""
     depth, height, width = slots.shape
@@ -140,7 +140,7 @@ def _choose_main(slots, steps, parents, main):
                         main[home] = at
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _mark_orphans(slots, steps, parents, main):
     """Mark the voxels that belong to no main piece; return how many.
 
@@ -164,7 +164,7 @@ def _mark_orphans(slots, steps, parents, main):
     return count
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _list_orphans(slots, listed):
     """List the places of the orphans in raster order, counted through the window."""
     count, flat = 0, slots.reshape(-1)
@@ -174,7 +174,7 @@ def _list_orphans(slots, listed):
             count += 1
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _release(slots, waiting):
     """Give the orphans that are left their slots back."""
     flat = slots.reshape(-1)
@@ -182,7 +182,7 @@ def _release(slots, waiting):
         flat[at] -= _ORPHAN
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _seen_from(slots, steps, z, y, x, side):
     """The slot of a neighbour's home, counted from the cell of a voxel; `_NONE` if it is none."""
     nz, ny, nx = z + (side == 1) - (side == 0), y + (side == 3) - (side == 2), x
@@ -200,7 +200,7 @@ def _seen_from(slots, steps, z, y, x, side):
     return dz * LAYER + dy * ROW + dx if inside else _NONE
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _adopt(slots, steps, faces, first, waiting, new):
     """Let orphans join for a round; those that wait on come first in the list. Return how many.
 

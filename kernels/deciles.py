@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gnnseg.kernels.compiled import loop
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def deciles(histogram: np.ndarray, percents: np.ndarray, out: np.ndarray) -> None:
     """Write percentiles as shares of the histogram's range.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gnnseg.kernels.compiled import inlined, loop
 
 ATTRIBUTES = 4
 """Distance, contact, contrast, area ratio; before them comes the way along each axis."""
@@ -58,12 +59,12 @@ def edge_list(
     return np.ascontiguousarray(edge_index[:, :number]), edge_attr[:number]
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _inside(z, y, x, table):
     return 0 <= z < table.shape[0] and 0 <= y < table.shape[1] and 0 <= x < table.shape[2]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _fill(contact, contrast, pos, area, ways, cells, contrast_top, edge_index, edge_attr):
     depth, height, width, codes = contact.shape
     axes, edge = len(cells), 0

@@ -7,7 +7,8 @@ Elementary Functions", 1980, chapter 6. The coefficients are those of Moshier's 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gnnseg.kernels.compiled import inlined
 
 LIMIT = np.float32(87)
 """Beyond, arguments are cut: exp(87) is near the largest float32."""
@@ -23,7 +24,7 @@ _ONE = np.float32(1)
 _BIAS, _MANTISSA = np.int32(127), np.int32(23)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+@inlined
 def exp(x):
     """The exponential of a float32, within one unit in the last place; NaN gives NaN."""
     x = min(max(x, -LIMIT), LIMIT)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.expf import exp
 
 BUNCH = 256
@@ -86,7 +86,7 @@ def gated_gradients(
     return to_target, to_source, to_weight.T.astype(np.float32), to_bias.astype(np.float32)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _add(target, source, edge_index, edge_attr, weight, bias, number, out):
     width = out.shape[1]
     gate = np.empty(width, np.float32)
@@ -98,7 +98,7 @@ def _add(target, source, edge_index, edge_attr, weight, bias, number, out):
             total[c] += value[c] / (_ONE + exp(-gate[c]))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _add_gradients(given, number, grad, made):
     target, source, edge_index, edge_attr, weight, bias = given
     to_target, to_source, to_weight = made
@@ -126,7 +126,7 @@ def _add_gradients(given, number, grad, made):
     to_weight += bunch
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+@inlined
 def _argue(query, key, attr, weight, bias, number, gate):
     """Write what an edge's gate is the sigmoid of."""
     for c in range(len(gate)):
@@ -136,7 +136,7 @@ def _argue(query, key, attr, weight, bias, number, gate):
         gate[c] = argument
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inlined
 def _add_to(total, slope):
     for c in range(len(slope)):
         total[c] += slope[c]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import loop
 from gnnseg.kernels.slots import LAYER, MASKED
 
 
@@ -39,7 +39,7 @@ def count_homes(
     return int(taken.sum())
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _mark(slots, steps, first, taken):
     depth, height, width = taken.shape
     for z in range(slots.shape[0]):

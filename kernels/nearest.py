@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.adjacency import CODES, REACH
+from gnnseg.kernels.compiled import loop
 
 
-@njit(nogil=True, cache=True)
+@loop
 def nearest(pos, area, k, chosen):
     """Mark, for each region, its `k` nearest ones; ties go to the lower id.
 

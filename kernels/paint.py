@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.slots import LAYER, MASKED
 
 _SLOTS = 25
@@ -50,7 +50,7 @@ def paint(
         _paint(slots, step, values, first_y, first_x, fill, out)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _paint(slots, step, values, first_y, first_x, fill, out):
     height, width = slots.shape
     wide = np.empty((5, (_STRIP // step + 6) * step), values.dtype)
@@ -73,7 +73,7 @@ def _paint(slots, step, values, first_y, first_x, fill, out):
                     _gather(row, near, fill, painted)
 
 
-@njit(nogil=True, cache=True)
+@part
 def _widen(values, home_y, home_x, step, fill, wide):
     """Write the values of a row of homes, from `home_x` on, at each column of their cells."""
     inside_y = 0 <= home_y < values.shape[0]
@@ -85,13 +85,13 @@ def _widen(values, home_y, home_x, step, fill, wide):
         home_x += 1
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _copy(source, target):
     for x in range(target.size):
         target[x] = source[x]
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _select(slots, near, fill, out):
     """Take each pixel's value from the row of its slot: compared with all, 64 bytes at once."""
     for x in range(slots.size):
@@ -101,14 +101,14 @@ def _select(slots, near, fill, out):
         out[x] = value
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _gather(slots, near, fill, out):
     """The same, looked up: faster where a value is no byte."""
     for x in range(slots.size):
         out[x] = near[slots[x], x] if slots[x] < _SLOTS else fill
 
 
-@njit(nogil=True, cache=True)
+@loop
 def paint_volume(slots, steps, values, first, fill, out):
     """Paint a window of a volume.
 
@@ -141,7 +141,7 @@ def paint_volume(slots, steps, values, first, fill, out):
                     out[z, y, x] = fill
 
 
-@njit(nogil=True, cache=True)
+@loop
 def count_labels(slots, step, labels, counts):
     """Add each pixel's label to its region's `(cells_y, cells_x, classes)` int32 histogram.
 

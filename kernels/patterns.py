@@ -7,7 +7,8 @@ classification with local binary patterns", IEEE TPAMI 24(7), 2002, section 2.4,
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gnnseg.kernels.compiled import inlined, part
 
 PATTERNS = 10
 """0 .. 8: so many neighbours in a row are brighter, the others not; 9: brighter ones in several
@@ -17,7 +18,7 @@ U = np.uint64
 """For indices: signed ones may count from the end, for all that the compiler knows."""
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def pattern_codes(grey, y, x, size, distance, contrast, first, out):
     """Write the pattern of each pixel of a window.
 
@@ -55,13 +56,13 @@ def pattern_codes(grey, y, x, size, distance, contrast, first, out):
             out[U(r), U(n)] = np.uint8(first + pattern)
 
 
-@njit(nogil=True, cache=True)
+@part
 def _brighter(grey, y, x, level):
     """-1 if a pixel is above `level`, else 0: the sign of a difference, in lanes of 16 bits."""
     return np.int16(np.int16(level - grey[U(y), U(x)]) >> _SIGN)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _pattern(a, b, c, d, e, f, g, h):
     """The pattern of eight neighbours in order round the pixel, -1 where they are brighter."""
     brighter = np.int16(_sum_of_four(a, b, c, d) + _sum_of_four(e, f, g, h))
@@ -69,6 +70,6 @@ def _pattern(a, b, c, d, e, f, g, h):
     return np.int16(-brighter) if np.int16(changes) >= -2 else np.int16(PATTERNS - 1)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _sum_of_four(a, b, c, d):
     return np.int16(np.int16(a + b) + np.int16(c + d))

@@ -8,9 +8,9 @@ of the row above are read off.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.bits import WORD, count_bits, first_bit, pack
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.runs import ROW, same_home
 from gnnseg.kernels.slots import MASKED
 
@@ -56,7 +56,7 @@ def find_orphans(slots: np.ndarray, step: int) -> np.ndarray:
     return orphans
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _link(slots, step, taken, across, flags):
     """Write which pixels have a home, and which that of the pixel on their left; count the runs."""
     height, width = slots.shape
@@ -77,7 +77,7 @@ def _link(slots, step, taken, across, flags):
     return number
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _link_down(above, row, new_cells, flags, down):
     """Write which pixels of a row have the home of the pixel above."""
     shift = np.uint8(ROW) if new_cells else np.uint8(0)
@@ -87,7 +87,7 @@ def _link_down(above, row, new_cells, flags, down):
     pack(flags, down)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _unite_runs(slots, step, taken, across, flags, before, down, parents):
     """Unite runs that touch: the first of a piece holds minus its pixels, the others a run before.
 
@@ -108,7 +108,7 @@ def _unite_runs(slots, step, taken, across, flags, before, down, parents):
             _unite_rows(rows, down, above, here, parents)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _size_runs(taken, across, first, parents):
     """Write minus the pixels of each run of a row, from that of number `first` on.
 
@@ -128,7 +128,7 @@ def _size_runs(taken, across, first, parents):
     parents[number] = begin - WORD * taken.size
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _unite_rows(rows, down, above, here, parents):
     """Unite the runs of two rows that touch."""
     taken_above, across_above, taken, across = rows
@@ -157,7 +157,7 @@ def _unite_rows(rows, down, above, here, parents):
             bits &= bits - _ONE
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _fill(bits, across):
     """Set all bits from given ones to the end of their stretch of ones in `across`.
 
@@ -166,7 +166,7 @@ def _fill(bits, across):
     return bits | across & ~(across + bits)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _hang(parents, a, b):
     """Let a run that belongs to nothing yet belong to the piece of one above.
 
@@ -180,7 +180,7 @@ def _hang(parents, a, b):
     parents[b] = piece
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _choose_main(slots, step, taken, across, parents, cells, found, largest, main):
     """Write the first run of each home's main piece; homes count from two cells before.
 
@@ -207,7 +207,7 @@ def _choose_main(slots, step, taken, across, parents, cells, found, largest, mai
             largest[home] = min(size, largest[home])
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _tell_others(taken, across, parents, is_other, orphans):
     """Set the bits of the runs whose piece is not the main one; their first run is known."""
     run = 0
@@ -226,7 +226,7 @@ def _tell_others(taken, across, parents, is_other, orphans):
             carry = orphans[y, w] >> _LAST
 
 
-@njit(nogil=True, cache=True)
+@part
 def root(parents, piece):
     """The root of a tree of pieces, which holds minus its size; the way there is shortened."""
     while parents[piece] >= 0:
@@ -237,7 +237,7 @@ def root(parents, piece):
     return piece
 
 
-@njit(nogil=True, cache=True)
+@part
 def unite(parents, a, b):
     """Join two pieces under the one that comes first in raster order."""
     first, second = min(a, b), max(a, b)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import loop, part
 from gnnseg.kernels.slots import MASKED
 
 
@@ -38,7 +38,7 @@ def spread(sums: np.ndarray, slots: np.ndarray, step: int, stride: int, maps: np
     _walk(maps, slots, step, stride, sums, True)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _walk(maps, slots, step, stride, sums, back):
     """Add the map to the sums, run by run of pixels, or `back` the sums to the map."""
     for y in range(slots.shape[0]):
@@ -55,13 +55,13 @@ def _walk(maps, slots, step, stride, sums, back):
             x = end
 
 
-@njit(nogil=True, cache=True)
+@part
 def _add(values, number, out):
     for c in range(values.size):
         out[c] += number * values[c]
 
 
-@njit(nogil=True, cache=True)
+@part
 def _run_end(row, x, step, stride):
     """The first pixel after `x` of another slot, cell or value of the map."""
     stop = min(row.size, (x // step + 1) * step, (x // stride + 1) * stride)
@@ -71,7 +71,7 @@ def _run_end(row, x, step, stride):
     return end
 
 
-@njit(nogil=True, cache=True)
+@part
 def _home(slot, cell_y, cell_x):
     """The home cell of a slot; -1, -1 for a masked pixel."""
     if slot == MASKED:

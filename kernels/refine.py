@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.kernels.compiled import loop, part
 
 SOFT = 16
 """Weights of the binomial filter of a pixel's colour, added up."""
@@ -80,7 +80,7 @@ def border_band(labels: np.ndarray, reach: int, unlabelled: int, out: np.ndarray
         _spread(marks, labels, labels.dtype.type(unlabelled), reach - 1, out)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _mark_borders(labels, unlabelled, marks):
     height = len(labels)
     for y in range(height):
@@ -89,7 +89,7 @@ def _mark_borders(labels, unlabelled, marks):
             _mark_pairs(labels[y], labels[y + 1], unlabelled, marks[y], marks[y + 1])
 
 
-@njit(nogil=True, cache=True)
+@part
 def _mark_pairs(a, b, unlabelled, mark_a, mark_b):
     for x in range(a.size):
         mark_a[x] |= (a[x] != b[x]) & (a[x] != unlabelled) & (b[x] != unlabelled)
@@ -97,7 +97,7 @@ def _mark_pairs(a, b, unlabelled, mark_a, mark_b):
         mark_b[x] |= (a[x] != b[x]) & (a[x] != unlabelled) & (b[x] != unlabelled)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _spread(marks, labels, unlabelled, reach, out):
     """Flag the labelled pixels that have a mark within a square of `reach` to each side."""
     height, width = marks.shape
@@ -162,7 +162,7 @@ def mix(
         _mix(slots, step, homes, first, work, corner, places, nearness, WEIGHTS, out)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _mix(slots, step, homes, first, work, corner, places, nearness, weights, out):
     rows, columns = homes.occupied.shape
     number, channels, classes = rows * columns, len(work), out.shape[1]
@@ -193,7 +193,7 @@ def _mix(slots, step, homes, first, work, corner, places, nearness, weights, out
         _average(logits, where[:count], levels[:count], least, weights, totals, out[n])
 
 
-@njit(nogil=True, cache=True)
+@part
 def _soften(plane, y, x):
     """A pixel after a 3 x 3 binomial filter, times `SOFT`."""
     total = np.int64(0)
@@ -203,7 +203,7 @@ def _soften(plane, y, x):
     return total
 
 
-@njit(nogil=True, cache=True)
+@part
 def _offset(k, slot):
     """How many cells below and right of a pixel's the k-th candidate lies; far off for none."""
     if k < CANDIDATES - 1:
@@ -212,7 +212,7 @@ def _offset(k, slot):
     return (dy, dx) if abs(dy) > 1 or abs(dx) > 1 else (_ELSEWHERE, _ELSEWHERE)
 
 
-@njit(nogil=True, cache=True)
+@part
 def _difference(soft, colour, precision):
     total = np.int64(0)
     for c in range(soft.size):
@@ -221,7 +221,7 @@ def _difference(soft, colour, precision):
     return total
 
 
-@njit(nogil=True, cache=True)
+@part
 def _average(logits, where, levels, least, weights, totals, out):
     totals[:] = 0
     whole = np.int64(0)

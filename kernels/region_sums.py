@@ -9,9 +9,9 @@ a processor does many at once, however the region's border runs.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.patterns import PATTERNS, pattern_codes
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slots import LAYER
@@ -112,7 +112,7 @@ def _make_scratch(size: int) -> tuple[np.ndarray, ...]:
     return homes, masks, begins, counts, places
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _sum_strips(work, grey, slots, step, kinds, corner, cells, strip, scratch, table, bars):
     """Add a window, a strip of `_SIDE` rows and `_STRIP` columns at a time."""
     planes, rings, grey_top, each = kinds
@@ -138,7 +138,7 @@ def _sum_strips(work, grey, slots, step, kinds, corner, cells, strip, scratch, t
                 _hand_over(homes, scratch, bars)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _work_out(work, grey, y, x, size, plane, out):
     """Write a strip of a plane, from pixel (y, x) of the channels."""
     rule, d = plane[0], plane[1]
@@ -152,14 +152,14 @@ def _work_out(work, grey, y, x, size, plane, out):
         _difference(grey, y, x, size, (down, right), out)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _copy(channel, y, x, size, out):
     for r in range(size[0]):
         for n in range(size[1]):
             out[U(r), U(n)] = channel[U(y + r), U(x + n)]
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _difference(grey, y, x, size, way, out):
     """Write how much the pixels one way from each differ from those the other way."""
     down, right = way
@@ -170,7 +170,7 @@ def _difference(grey, y, x, size, way, out):
             out[U(r), U(n)] = abs(np.int16(there - back))
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _laplacian(grey, y, x, size, d, out):
     for r in range(size[0]):
         for n in range(size[1]):
@@ -179,7 +179,7 @@ def _laplacian(grey, y, x, size, d, out):
             out[U(r), U(n)] = abs(np.int16(ring - 4 * grey[U(y + r), U(x + n)])) >> 2
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inlined
 def _write_grey_bins(grey, y, x, size, grey_top, out):
     """Write the bin of each pixel; quotients of such small integers are exact where they are whole.
 
@@ -192,7 +192,7 @@ def _write_grey_bins(grey, y, x, size, grey_top, out):
             out[U(r), U(n)] = np.uint8(np.int32(level / levels))
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _write_keys(slots, y0, x0, size, step, row, ahead, keys):
     """Number the homes around each tile, `row` to a row of them, and write each pixel's.
 
@@ -211,7 +211,7 @@ def _write_keys(slots, y0, x0, size, step, row, ahead, keys):
             keys[U(y), U(x)] = np.int16(key) if slot < np.uint16(LAYER) else np.int16(_NONE)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _list_homes(keys, left, place, step, row, cells, scratch):
     """List the homes of a tile's pixels that are in the table, and mark the pixels of each."""
     homes, masks, begins, counts, _ = scratch
@@ -230,7 +230,7 @@ def _list_homes(keys, left, place, step, row, cells, scratch):
     return homes[:number]
 
 
-@njit(nogil=True, cache=True)
+@part
 def _next_key(keys, left, key):
     """The least key of a tile's pixels above `key`."""
     here, least = np.int16(key), np.int16(_NONE)
@@ -242,7 +242,7 @@ def _next_key(keys, left, key):
     return np.int64(least)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _mark(keys, left, key, number, masks):
     here, start = np.int16(key), U(number * _AREA)
     for x in range(_SIDE):
@@ -251,7 +251,7 @@ def _mark(keys, left, key, number, masks):
             masks[start + U(y * _SIDE + x)] = np.int16(-1) if same else np.int16(0)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _add_places(homes, place, step, cells_x, scratch, table):
     """Add count and position moments of a tile that begins at `place`."""
     _, masks, _, _, places = scratch
@@ -272,7 +272,7 @@ def _add_places(homes, place, step, cells_x, scratch, table):
         total[5] += count * x * x + 2 * x * sum_x + xx
 
 
-@njit(nogil=True, cache=True)
+@part
 def _sum_where(places, k, masks, number):
     start, total = U(number * _AREA), np.int32(0)
     for n in range(_AREA):
@@ -281,7 +281,7 @@ def _sum_where(places, k, masks, number):
     return np.int64(total)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _add_values(values, left, num, homes, scratch, table):
     """Add the sums of each plane and of its squares."""
     masks = scratch[1]
@@ -304,7 +304,7 @@ def _add_values(values, left, num, homes, scratch, table):
             table[home, column + U(1)] += np.uint32(squares)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _count(codes, keys, left, each, scratch):
     """Count the codes of a tile's pixels, of all kinds at once: one need not wait for another."""
     _, _, begins, counts, _ = scratch
@@ -316,7 +316,7 @@ def _count(codes, keys, left, each, scratch):
                 counts[U(x % 2), begin + U(codes[at + U(k * _PLANE)])] += 1
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _hand_over(homes, scratch, bars):
     """Add a tile's counts to the histograms."""
     counts, size = scratch[3], bars.shape[1]

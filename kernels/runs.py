@@ -7,20 +7,21 @@ cached machine code keeps the old rules.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gnnseg.kernels.compiled import inlined, loop
 
 ROW = 5
 """One home seen from two rows of cells: the slots differ by a row of slots."""
 _PIECE = 32
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def same_home(slot, next_slot):
     """Whether the last pixel of a cell and the first of the next cell have the same home."""
     return slot == next_slot + 1 and slot % ROW != 0
 
 
-@njit(nogil=True, cache=True)
+@loop
 def list_across(slots, step, starts):
     """List the columns of a row (W,) where a run of pixels of one home starts; return how many.
 
@@ -41,7 +42,7 @@ def list_across(slots, step, starts):
     return np.int64(count)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def list_down(above, here, new_cells, listed):
     """List the columns with another home in row `here` (W,) than `above`; return how many.
 
@@ -51,7 +52,7 @@ def list_down(above, here, new_cells, listed):
     return list_shifted(above, here, ROW if new_cells else 0, listed)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def list_shifted(above, here, shift, listed):
     """The same of a row of a plane or of a volume, and along z.
 
@@ -74,7 +75,7 @@ def list_shifted(above, here, shift, listed):
     return np.int64(count)
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _seen_before(slot, shift):
     """The slot of a home seen from the cell before; none that there is where it lies too far."""
     # In a volume, the row after the last is the first row of the next layer.

@@ -6,8 +6,8 @@ Pixels are compared after a 3 x 3 binomial filter (`soften`), here and in `gnnse
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.strip import soften
 
@@ -25,7 +25,7 @@ def take_sample(
     return channels, taken
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _take_sample(work, corner, slots, rows, columns, halved, row, scratch, channels, taken):
     for y in range(rows.size):
         for c in range(work.shape[0]):
@@ -34,7 +34,7 @@ def _take_sample(work, corner, slots, rows, columns, halved, row, scratch, chann
         _pick(slots[rows[y]], columns, halved, taken[y])
 
 
-@njit(nogil=True, cache=True)
+@part
 def _pick(row, columns, halved, out):
     """Copy some columns of a row; plain steps of two in a loop of their own, which is faster."""
     if halved:
@@ -57,7 +57,7 @@ def add_cells(
     _add_cells(work, slots, step, stride, column, sums)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _add_cells(work, slots, step, stride, column, sums):
     """Add up, by way of count, y and channels down each column."""
     channels, height, width = work.shape
@@ -76,7 +76,7 @@ def _add_cells(work, slots, step, stride, column, sums):
                     total[3 + c] += column[2 + c, x]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inlined
 def _add_row(work, slots, y, away, column):
     """Add a row of pixels, `away` rows from where y counts, to the sums of its columns."""
     for x in range(slots.shape[1]):
@@ -88,7 +88,7 @@ def _add_row(work, slots, y, away, column):
             column[2 + c, x] += work[c, y, x] if slots[y, x] != MASKED else 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def mark_taken(slots, step, taken):
     """Write True for each cell in which a pixel takes part."""
     for y in range(slots.shape[0]):
@@ -97,7 +97,7 @@ def mark_taken(slots, step, taken):
                 taken[y // step, x // step] = True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def add_rest(work, corner, slots, step, rest, sums):
     """Add up all pixels of the cells in `rest`: those of which no round looks at any."""
     height, width = slots.shape

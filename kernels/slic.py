@@ -9,10 +9,10 @@ are compared after a 3 x 3 binomial filter, so that noise does not fray the supe
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.assign import assign
+from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.ruler import QUARTERS, make_ruler
 from gnnseg.kernels.seeds import add_cells, add_rest, take_sample
 from gnnseg.kernels.slots import FIRST
@@ -100,7 +100,7 @@ def inner_cells(
     return top, cells[0] - bottom, left, cells[1] - right
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inlined
 def _mean(total, count):
     return (2 * total + count) // (2 * count)
 
@@ -114,7 +114,7 @@ def update_shift(stride: int) -> int:
     return QUARTERS * (stride - 1) // 4
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def settle(sums, step, shift, colour, place):
     """Move centres to the mean of their pixels; those that have none stay where they were.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.kernels.compiled import loop
 
 WEIGHT_BITS = 12
 
@@ -34,7 +34,7 @@ def smooth(padded: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
         _smooth(padded[c], weights, rows, out[c])
 
 
-@njit(nogil=True, cache=True)
+@loop
 def _smooth(padded, weights, rows, out):
     half = 1 << (WEIGHT_BITS - 1)
     height, width = out.shape

@@ -6,8 +6,8 @@ Compiled into the loops of `gnnseg.kernels.assign` and `gnnseg.kernels.seeds`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gnnseg.kernels.compiled import part
 from gnnseg.kernels.slots import MASKED
 
 STRIP = 256
@@ -16,7 +16,7 @@ HALF = 32
 """Two sums share a 64-bit word, each with so many bits."""
 
 
-@njit(nogil=True, cache=True)
+@part
 def soften(channel, y, x, n, column, out):
     """Write the filtered values of `n` pixels of a row of a channel, from pixel (y, x) on."""
     above, here, below = channel[y - 1, x - 1 :], channel[y, x - 1 :], channel[y + 1, x - 1 :]
@@ -27,14 +27,14 @@ def soften(channel, y, x, n, column, out):
         out[k] = np.uint16(column[k] + 2 * middle[k] + right[k] + 8) >> np.uint16(4)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def copy(source, target, n):
     """Copy `n` numbers by a loop, which is faster than an assignment to a slice."""
     for x in range(n):
         target[x] = source[x]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def locate(pixels, y, x):
     """Where pixels (C, H, W) lie from (y, x) on: all, the first, and how far channels are apart."""
     return (
@@ -44,14 +44,14 @@ def locate(pixels, y, x):
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _beyond(a, b):
     """By how much a number is larger than another, twice, if it is: `a` is doubled already."""
     twice = np.uint16(b + b)
     return np.uint16(max(a, twice) - twice)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def nearest(row, y, near, numbers, least, out, few):
     """Write the nearest of nine homes for each pixel of a row (`locate`) at `y` on the ruler.
 
@@ -85,7 +85,7 @@ def nearest(row, y, near, numbers, least, out, few):
         out[x] = np.uint16(first + closest) + np.uint16(more * line)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def _nearest_of_many(row, y, near, numbers, least, out):
     """The same for any number of channels, a stream for each."""
     pixels, start, plane = row
@@ -107,7 +107,7 @@ def _nearest_of_many(row, y, near, numbers, least, out):
             out[x] = slot if nearer else out[x]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def take_nearer(cost, slots, least, out):
     """Keep the nearer of two homes, the first of equals."""
     for x in range(out.size):
@@ -116,14 +116,14 @@ def take_nearer(cost, slots, least, out):
         out[x] = slots[x] if nearer else out[x]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def store(found, slots):
     """Write the slots of a row; masked pixels stay masked."""
     for x in range(slots.size):
         slots[x] = found[x] if slots[x] != MASKED else MASKED
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def pack(row, channels, away, packed):
     """Write x (within the cell) and channels of a row of pixels, two to a 64-bit word.
 
@@ -141,7 +141,7 @@ def pack(row, channels, away, packed):
             packed[word, x] = np.int64(low[x]) | np.int64(high[x]) << HALF
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def address(found, slots, cells, local, parts):
     """Write where in `local` each pixel of a row is added up: those masked where none is looked."""
     codes, words = np.uint32(local.shape[2]), np.uint32(local.shape[3])
@@ -150,7 +150,7 @@ def address(found, slots, cells, local, parts):
         parts[x] = cells[x] + np.uint32(code * words)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part
 def accumulate(packed, count_and_y, parts, local, few):
     """Add a row of packed pixels to the sums of a strip's cells by slot."""
     if len(few) == 0:

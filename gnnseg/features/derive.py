@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gnnseg.features.planes import RINGS, Plane, planes
+from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.deciles import deciles
 from gnnseg.kernels.patterns import PATTERNS
 from gnnseg.kernels.region_sums import GEOMETRY, GREY_BINS
@@ -109,7 +109,7 @@ def derive(
     return out
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@loop
 def _write_rows(
     inside: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     around: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -145,7 +145,7 @@ def _write_rows(
         _write(place[n], x[at + len(_BORDER) :])
 
 
-@njit(nogil=True, cache=True)
+@inlined
 def _write(values: Any, x: np.ndarray) -> int:
     """Write values at the beginning of `x`; return how many."""
     for k in range(len(values)):
@@ -153,7 +153,7 @@ def _write(values: Any, x: np.ndarray) -> int:
     return len(values)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inlined
 def _shape(total: np.ndarray, count: float, steps: tuple[int, int]) -> tuple[float, ...]:
     """The columns of `_SHAPE`."""
     step, layers = steps

@@ -1,0 +1,66 @@
+"""All loops are compiled the same ways, and Python calls none that it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import CodeType, FunctionType
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import gnnseg.kernels
+from gnnseg.kernels.compiled import inlined, loop, part
+
+MODULES = [
+    "gnnseg.features.derive",
+    *(f"gnnseg.kernels.{found.name}" for found in pkgutil.iter_modules(gnnseg.kernels.__path__)),
+]
+
+
+def compiled(module):
+    return {name: value for name, value in vars(module).items() if isinstance(value, Dispatcher)}
+
+
+def names(code):
+    """Global names that a function uses, also in what it defines."""
+    inner = (const for const in code.co_consts if isinstance(const, CodeType))
+    return set(code.co_names).union(*map(names, inner))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_loop_is_one_of_three_kinds(name):
+    kinds = [way(lambda: None).targetoptions for way in (loop, part, inlined)]
+    for found in compiled(importlib.import_module(name)).values():
+        assert found.targetoptions in kinds, found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_loops_call_parts(name):
+    module = importlib.import_module(name)
+    parts = {
+        name
+        for name, found in compiled(module).items()
+        if found.targetoptions.get("no_cpython_wrapper")
+    }
+    for function in vars(module).values():
+        if isinstance(function, FunctionType):
+            assert not parts & names(function.__code__), function
+
+
+def test_inlined_lines_are_no_function():
+    @inlined
+    def half(x):
+        return x // 2
+
+    @part
+    def twice(x):
+        return 2 * x
+
+    @loop
+    def both(x):
+        return half(x) + twice(x)
+
+    assert both(7) == 17
+    assert not half.signatures
+    assert len(twice.signatures) == 1
