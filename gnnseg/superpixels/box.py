@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 from gnnseg.blocks import Lattice, Window
 from gnnseg.kernels.connectivity_volume import planes_seen
@@ -135,11 +136,22 @@ class VolumeLattice:
         z1 = min(cells.z1 * self.step_z, self.depth)
         return Box(cells.z0 * self.step_z, z1, self.plane.pixels(cells.window))
 
-    def slot_halo(self, settings: SlicSettings) -> tuple[int, int]:
-        """Cells along z, and along y and x, within which slots are decided."""
+    def piece_halo(self, settings: SlicSettings) -> tuple[int, int]:
+        """Cells along z, and along y and x, whose voxels decide pieces and orphans."""
         planes = planes_seen(settings.orphan_rounds, (self.step_z, self.step))
-        orphans = -(-planes // self.step_z)
-        return settings.slic_halo + settings.piece_halo + orphans, settings.slot_halo
+        orphans = -(-planes // self.step_z), settings.orphan_halo
+        return settings.piece_halo + orphans[0], settings.piece_halo + orphans[1]
+
+    def most_voxels(self, size: tuple[int, int, int], halo: tuple[int, int]) -> int:
+        """Voxels of the largest block of `size` cells with a halo (z, yx), cut at the volume."""
+        wider = (n + 2 * more for n, more in zip(size, (*halo, halo[1]), strict=True))
+        bounds = self.voxels(self.cells).shape
+        sizes = zip(bounds, wider, self.steps, strict=True)
+        return prod(min(whole, cells * step) for whole, cells, step in sizes)
+
+    def with_next(self, cells: Box) -> Box:
+        """A box of cells, and the next ones around it: its voxels may join any of them."""
+        return cells.grow((1, 1)).clip(self.cells)
 
     def blocks(self, size: tuple[int, int, int], halo: tuple[int, int]) -> Iterator[BoxBlock]:
         """Blocks of `size` cells that tile the lattice, each reading a halo (z, yx) besides."""
