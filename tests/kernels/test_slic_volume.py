@@ -147,7 +147,11 @@ def test_centres_are_packed_exactly():
     """The largest numbers that there are: channels add up to 16384, and cells have 256 voxels."""
     cells, farthest = (2, 3, 4), 4 * (3 * 256 - 1)
     centres = Centres.none(cells, 2)
-    for array, top in ((centres.colour, 16384), (centres.place, farthest), (centres.height, farthest)):
+    for array, top in (
+        (centres.colour, 16384),
+        (centres.place, farthest),
+        (centres.height, farthest),
+    ):
         array[:] = np.random.default_rng(top).integers(0, top + 1, array.shape)
         array.reshape(-1)[0] = top
     centres.active[1:] = True
