@@ -400,6 +400,26 @@ def test_cubes_of_any_step_are_written_and_painted(tmp_path, step):
     np.testing.assert_array_equal(painted.read(painted.bounds, 1)[0], regions.ids()[1])
 
 
+@pytest.mark.parametrize(("step", "ends"), [(8, (1, 2)), (32, (0, 1, 2))])
+def test_blocks_of_large_cells_need_no_halo_of_all_rounds(step, ends):
+    """All at once, they would hold a byte a voxel and a sample, 8 cells around the block."""
+    grid = stage_of((3000, 5000, 5000), step=step).grid
+    assert tuple(group.after for group in grid.groups(1)) == ends
+    at_once = ((grid.side + 16) * step) ** 3 * (1 + 3 / 4)
+    most = max(grid.centre_bytes(1, group) for group in grid.groups(1))
+    assert most < at_once / 2
+    assert grid.least_bytes(1) == grid.slot_bytes(1) > most
+
+
+def test_groups_fit_what_a_thread_may_take():
+    grid = stage_of((3000, 5000, 5000), step=8).grid
+    chunks = grid.most
+    assert grid.groups(chunks) == groups_until([2])
+    share = max(grid.centre_bytes(chunks, group) for group in groups_until([1, 2]))
+    assert grid.groups(chunks, share) == groups_until([1, 2])
+    assert grid.centre_bytes(chunks, groups_until([2])[0]) > share
+
+
 def test_counting_is_part_of_the_plan_of_a_slot_map(monkeypatch):
     monkeypatch.setattr(VolumeGrid, "count_bytes", lambda _self, _chunks: 2**40)
     stage = stage_of((40, 300, 300), step=8)
