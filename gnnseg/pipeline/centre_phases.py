@@ -10,7 +10,7 @@ import numpy as np
 
 from gnnseg.pipeline.plan import Plan
 from gnnseg.superpixels.groups import Group, groups_until
-from gnnseg.superpixels.volume import write_centres
+from gnnseg.superpixels.volume import NOT_COMPUTED, write_centres
 
 if TYPE_CHECKING:
     from gnnseg.ledger import Ledger
@@ -75,6 +75,7 @@ def _create(root: Any, name: str, grid: VolumeGrid) -> None:
         shape=(*cells, numbers),
         chunks=(*grid.chunk, numbers),
         dtype=np.uint16,
+        fill_value=NOT_COMPUTED,
         compressors=ZstdCodec(level=1, checksum=True),
     )
 

@@ -15,7 +15,7 @@ from gnnseg.kernels.smooth import gaussian_weights
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.plan import CHANNEL_BYTES, SCRATCH_BYTES, native_bytes, sampled_pixels
 from gnnseg.pipeline.tiling import BoxTiling
-from gnnseg.superpixels.groups import SETTLED, Group, Groups, best_groups, possible_groups
+from gnnseg.superpixels.groups import BlockCost, Group, Groups, best_groups, possible_groups
 from gnnseg.superpixels.reader import MARGIN
 
 if TYPE_CHECKING:
@@ -105,20 +105,21 @@ class VolumeGrid:
 
     def groups(self, chunks: int, share: int | None = None) -> Groups:
         """The groups of rounds that cost blocks of so many chunks least, within `share` bytes."""
-        side = chunks * self.side
         return best_groups(
             self.volume.planes.settings.n_iter,
-            lambda halo: self._voxels(side, (halo, halo)),
+            self._cost(chunks).group,
             lambda group: share is None or self.centre_bytes(chunks, group) <= share,
         )
 
     def kept(self, chunks: int) -> float:
-        """Voxels written by what voxels cost, in all passes with their halos."""
+        """Voxels that a block writes by what it costs, in all passes with their halos."""
+        cost = self._cost(chunks)
+        total = cost.slots(self.piece_halo) + sum(map(cost.group, self.groups(chunks)))
+        return self._voxels(chunks * self.side) / total
+
+    def _cost(self, chunks: int) -> BlockCost:
         side = chunks * self.side
-        cost = SETTLED * self._voxels(side, self.piece_halo)
-        for group in self.groups(chunks):
-            cost += group.cost(lambda halo: self._voxels(side, (halo, halo)))
-        return self._voxels(side) / cost
+        return BlockCost(self.volume.planes.image, self.volume.lattice, (side, side, side))
 
     def _cut(self, side: int, halo: tuple[int, int] = (0, 0)) -> Cells:
         """Cells (z, y, x) of a block of `side` cells and a halo, cut at the lattice."""
@@ -128,7 +129,7 @@ class VolumeGrid:
 
     def _voxels(self, side: int, halo: tuple[int, int] = (0, 0)) -> int:
         """Voxels of such a block, cut at the volume."""
-        return self.volume.lattice.most_voxels((side,) * 3, halo)
+        return prod(self.volume.lattice.largest((side, side, side), halo))
 
     def _sides(self, side: int, halo: int, margin: int) -> tuple[int, int]:
         """Pixels (y, x) of a plane of a block that are read, with a margin."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
 
 from gnnseg.blocks import Lattice, Window
 from gnnseg.kernels.connectivity_volume import planes_seen
@@ -142,12 +141,15 @@ class VolumeLattice:
         orphans = -(-planes // self.step_z), settings.orphan_halo
         return settings.piece_halo + orphans[0], settings.piece_halo + orphans[1]
 
-    def most_voxels(self, size: tuple[int, int, int], halo: tuple[int, int]) -> int:
-        """Voxels of the largest block of `size` cells with a halo (z, yx), cut at the volume."""
-        wider = (n + 2 * more for n, more in zip(size, (*halo, halo[1]), strict=True))
-        bounds = self.voxels(self.cells).shape
-        sizes = zip(bounds, wider, self.steps, strict=True)
-        return prod(min(whole, cells * step) for whole, cells, step in sizes)
+    def largest(self, size: tuple[int, int, int], halo: tuple[int, int]) -> tuple[int, int, int]:
+        """Shape in voxels of the largest block of `size` cells with a halo (z, yx)."""
+        (depth, height, width), (z, y, x) = self.voxels(self.cells).shape, size
+        deep, tall, wide = z + 2 * halo[0], y + 2 * halo[1], x + 2 * halo[1]
+        return (
+            min(depth, deep * self.step_z),
+            min(height, tall * self.step),
+            min(width, wide * self.step),
+        )
 
     def with_next(self, cells: Box) -> Box:
         """A box of cells, and the next ones around it: its voxels may join any of them."""

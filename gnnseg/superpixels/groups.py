@@ -1,20 +1,29 @@
 """Rounds of the clustering of a volume in groups, each of which reads the voxels once.
 
 Between two groups there is nothing but the centres of all cells, so a block of a group needs only
-the halo of its own rounds. Which groups cost least depends on how large blocks are.
+the halo of its own rounds. Which groups cost least depends on how large blocks are, and on how the
+volume is stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from gnnseg.io.slabs import decoded_pixels
+
+if TYPE_CHECKING:
+    from gnnseg.io import ImageSource
+    from gnnseg.superpixels.box import VolumeLattice
 
 ROUND_HALO = 2
 """Cells around a block whose centres a round looks at: its voxels join homes a cell away, and the
 voxels of these do."""
-READ, LOOKED, SETTLED = 1.0, 1.0, 6.0
-"""What a voxel costs that is read and sampled; that a round looks at; that is read, assigned and
-connected in the end."""
+DECODED, READ, LOOKED, SETTLED = 2.0, 4.0, 8.0, 46.0
+"""Nanoseconds for a voxel, about: of a chunk that is decoded; that is read and sampled; that a
+round looks at; that joins a superpixel and is connected. Measured (docs/design/lattice.md)."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,6 @@ class Group:
         Those whose centres are needed; the outermost only if they have none yet.
         """
         return ROUND_HALO * self.rounds - (self.before is not None)
-
-    def cost(self, voxels: Callable[[int], int]) -> float:
-        """What the group costs a block, which has so many `voxels` with a halo of so many cells."""
-        looked = sum(voxels(ROUND_HALO * left - 1) for left in range(self.rounds, 0, -1))
-        return READ * voxels(self.halo) + LOOKED * looked
 
 
 Groups = tuple[Group, ...]
@@ -76,11 +80,37 @@ def possible_groups(n_iter: int) -> Iterator[Groups]:
         yield groups_until([0, *ends])
 
 
+@dataclass(frozen=True)
+class BlockCost:
+    """What a block of `size` cells (z, y, x) costs on one thread, in nanoseconds, about."""
+
+    image: ImageSource
+    lattice: VolumeLattice
+    size: tuple[int, int, int]
+
+    def group(self, group: Group) -> float:
+        """What it costs in a group of rounds, of which each looks at two cells less than before."""
+        halos = (ROUND_HALO * left - 1 for left in range(group.rounds, 0, -1))
+        looked = sum(prod(self._shape((halo, halo))) for halo in halos)
+        return self._read((group.halo, group.halo)) + LOOKED * looked
+
+    def slots(self, halo: tuple[int, int]) -> float:
+        """What it costs in the end, with the halo (z, yx) of pieces and orphans."""
+        return self._read(halo) + SETTLED * prod(self._shape(halo))
+
+    def _read(self, halo: tuple[int, int]) -> float:
+        shape = self._shape(halo)
+        return READ * prod(shape) + DECODED * decoded_pixels(self.image, shape)
+
+    def _shape(self, halo: tuple[int, int]) -> tuple[int, int, int]:
+        return self.lattice.largest(self.size, halo)
+
+
 def best_groups(
     n_iter: int,
-    voxels: Callable[[int], int],
+    cost: Callable[[Group], float],
     fits: Callable[[Group], bool] = lambda _group: True,
 ) -> Groups:
     """The groups that cost a block least, of those that fit."""
     fitting = (groups for groups in possible_groups(n_iter) if all(map(fits, groups)))
-    return min(fitting, key=lambda groups: sum(group.cost(voxels) for group in groups))
+    return min(fitting, key=lambda groups: sum(map(cost, groups)))

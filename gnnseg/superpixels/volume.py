@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Lattice
-from gnnseg.errors import UsageError
+from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity_volume import connect_volume, count_in_box
 from gnnseg.kernels.ruler import HEAVIEST
 from gnnseg.kernels.slic_volume import Centres, Volume, assign_volume, find_centres
 from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels.box import Box, BoxBlock, VolumeLattice
-from gnnseg.superpixels.groups import Group, best_groups
+from gnnseg.superpixels.groups import BlockCost, Group, best_groups
 from gnnseg.superpixels.reader import MARGIN, PixelReader
 from gnnseg.superpixels.scaling import Scaling
 from gnnseg.superpixels.settings import SlicSettings
@@ -167,8 +167,8 @@ def _all_centres(volume: VolumeReader, size: tuple[int, int, int], workers: int)
     """The centres of a whole volume, in memory, from blocks of `size` cells."""
     lattice = volume.lattice
     centres = np.empty((0, 0, 0, 0), np.uint16)
-    rounds = volume.planes.settings.n_iter
-    for group in best_groups(rounds, lambda halo: lattice.most_voxels(size, (halo, halo))):
+    cost = BlockCost(volume.planes.image, lattice, size)
+    for group in best_groups(volume.planes.settings.n_iter, cost.group):
         found = np.empty(volume.centre_shape, np.uint16)
         work = partial(write_centres, volume, group=group, before=centres, out=found)
         run_tasks(work, lattice.blocks(size, (group.halo, group.halo)), workers=workers)
@@ -195,8 +195,15 @@ def write_centres(
     out[block.write.slices] = centres.part(crop).packed()
 
 
+NOT_COMPUTED = 65535
+"""What an array of centres holds where nothing was written."""
+
+
 def _read_centres(centres: Any, cells: Box) -> Centres:
-    return Centres.unpacked(np.asarray(centres[cells.slices]))
+    packed = np.asarray(centres[cells.slices])
+    if (packed[..., 0] == NOT_COMPUTED).any():  # a voxel without a home would join one outside
+        raise StateError("some centres of an earlier phase are gone: use --overwrite to start anew")
+    return Centres.unpacked(packed)
 
 
 def write_slots(volume: VolumeReader, block: BoxBlock, centres: Any, out: Any) -> int:

@@ -259,6 +259,18 @@ def test_a_run_goes_on_in_other_groups(image, tmp_path, monkeypatch, before, the
     assert files_of(out) == files_of(tmp_path / "whole.zarr")
 
 
+def test_centres_that_are_gone_are_missed(image, tmp_path, monkeypatch):
+    small_chunks(monkeypatch)
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(volume_stage, "write_slots", after(1, volume_stage.write_slots)[0])
+        with pytest.raises(StoppedError):
+            write_superpixels(image, out, **MADE)
+    (out.with_name("out.zarr.gnnseg") / "scratch.zarr" / "centres_1/c/1/1/1/0").unlink()
+    with pytest.raises(StateError, match="--overwrite"):
+        write_superpixels(image, out, **MADE)
+
+
 def test_a_stage_of_other_cells_does_not_go_on(image, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(stages, "_publish", stop)
