@@ -3,10 +3,11 @@
     python experiments/volume_memory.py
 
 Of noise, which has the most orphans, and of noise smoothed, as Zarr of 16 x 128 x 128 voxels a
-chunk. For each row the largest block of one chunk of slots is worked on, and one of a chunk of
-tables: the resident memory beyond that before the block, by the voxels that it reads, beside what
-the plan expects (before its margin of 1.4). Expected: 5 to 9 bytes a voxel for slots; for tables
-2.5 kB a cell and more where cells are large, which is much for each voxel where they are small.
+chunk. For each row the largest block of one chunk is worked on in each phase (`centres_n`: a group
+of rounds of the clustering, after which n are done; slots; tables): the resident memory beyond that
+before the block, by the voxels that it reads, beside what the plan expects (before its margin of
+1.4). Expected: 3 to 6 bytes a voxel for centres, 8 to 11 for slots; for tables 2.5 kB a cell and
+more where cells are large, which is much for each voxel where they are small.
 Writes `experiments/results/volume_memory.json`.
 """
 
@@ -16,6 +17,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,11 @@ from gnnseg.graph.store import VolumeStore
 from gnnseg.graph.volume import sum_up_volume, volume_features
 from gnnseg.memory import peak_rss, reset_peak_rss, reused_memory, rss, trim
 from gnnseg.pipeline.tiling import BoxTiling
+from gnnseg.pipeline.volume_grid import VolumeGrid
 from gnnseg.pipeline.volume_stage import VolumeStage
-from gnnseg.superpixels import BoxBlock
-from gnnseg.superpixels.volume import read_volume, write_slots
+from gnnseg.superpixels import BoxBlock, VolumeReader
+from gnnseg.superpixels.groups import Group
+from gnnseg.superpixels.volume import read_volume, write_centres, write_slots
 
 RESULT = Path(__file__).parent / "results" / "volume_memory.json"
 CUBES, FLAT = (1.0, 1.0, 1.0), (8.0, 1.0, 1.0)
@@ -71,25 +75,57 @@ def measured(work: Callable[[], Any]) -> dict[str, float]:
         return {"bytes": peak_rss() - before, "cpu_seconds": time.process_time() - started}
 
 
-def measure(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+Phase = tuple[BoxBlock, int, Callable[[], Any]]
+"""A block, the bytes that are planned for it, and what works on it."""
+
+
+def stored_centres(volume: VolumeReader, grid: VolumeGrid, path: Path, rounds: int | None) -> Any:
+    """The centres of all cells after so many rounds; of none, an array for them."""
+    cells, found = volume.lattice.cells, np.zeros(volume.centre_shape, np.uint16)
+    if rounds is not None:
+        block = BoxBlock(cells, cells)
+        write_centres(volume, block, group=Group(rounds), before=None, out=found)
+    return zarr.create_array(str(path), data=found, chunks=(*grid.chunk, found.shape[-1]))
+
+
+def centre_phases(volume: VolumeReader, grid: VolumeGrid, folder: Path) -> dict[str, Phase]:
+    """One block of each group of rounds."""
+    phases = {}
+    for group in grid.groups(1):
+        name, block = f"centres_{group.after}", largest(grid.centre_tiling(1, group))
+        before = stored_centres(volume, grid, folder / f"before_{name}", group.before)
+        made = {"before": before, "out": stored_centres(volume, grid, folder / name, None)}
+        work = partial(write_centres, volume, block, group=group, **made)
+        phases[name] = block, grid.centre_bytes(1, group), work
+    return phases
+
+
+def region_phases(volume: VolumeReader, grid: VolumeGrid, folder: Path) -> dict[str, Phase]:
     """One block of slots, and one of tables."""
+    lattice, rounds = volume.lattice, volume.planes.settings.n_iter
+    shape = lattice.voxels(lattice.cells).shape
+    slots = zarr.create_array(
+        str(folder / "slots.zarr"), shape=shape, chunks=grid.chunk_voxels, dtype=np.uint8
+    )
+    centres = stored_centres(volume, grid, folder / "centres", rounds)
+    group = zarr.open_group(folder / "graph.zarr", mode="w")
+    made = {"contrast_top": 1, "names": volume_features(volume)}
+    store = VolumeStore.create(group, lattice, chunk=grid.table_chunk, **made)
+    block, near = largest(grid.slot_tiling(1)), largest(grid.sum_tiling(1))
+    return {
+        "slots": (block, grid.slot_bytes(1), partial(write_slots, volume, block, centres, slots)),
+        "sums": (near, grid.sum_bytes(1), lambda: store.write(sum_up_volume(volume, slots, near))),
+    }
+
+
+def measure(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """One block of each phase."""
     write_image(folder / "in.zarr", row["shape"], row["smooth"], row.get("dtype", "uint8"))
     volume = read_volume(folder / "in.zarr", **{"spacing": CUBES, **row["made"]})
     stage = VolumeStage(volume, graph=True)
     stage.load_loops()
     grid, lattice = stage.grid, volume.lattice
-    shape = lattice.voxels(lattice.cells).shape
-    slots = zarr.create_array(
-        str(folder / "slots.zarr"), shape=shape, chunks=grid.chunk_voxels, dtype=np.uint8
-    )
-    group = zarr.open_group(folder / "graph.zarr", mode="w")
-    made = {"contrast_top": 1, "names": volume_features(volume)}
-    store = VolumeStore.create(group, lattice, chunk=grid.table_chunk, **made)
-    block, near = largest(grid.slot_tiling(1)), largest(grid.sum_tiling(1))
-    phases = {
-        "slots": (block, grid.slot_bytes(1), lambda: write_slots(volume, block, slots)),
-        "sums": (near, grid.sum_bytes(1), lambda: store.write(sum_up_volume(volume, slots, near))),
-    }
+    phases = centre_phases(volume, grid, folder) | region_phases(volume, grid, folder)
     result: dict[str, Any] = {**row, "cell": lattice.steps, "chunk_cells": grid.chunk}
     for name, (part, planned, work) in phases.items():
         found = measured(work)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.io.array_source import DaskReader
+from gnnseg.io.array_source import ArrayReader, DaskReader
 from gnnseg.io.zarr_source import ZarrReader
 
 if TYPE_CHECKING:
@@ -84,6 +84,17 @@ def slab_bytes(image: ImageSource, sides: tuple[int, int]) -> int:
     number = straddled * _chunks_across(image, sides)
     chunk = prod(reader.chunks) * reader.dtype.itemsize
     return 2 * plane * depth + 2 * min(CODED_AT_ONCE, number) * chunk
+
+
+def decoded_pixels(image: ImageSource, size: tuple[int, int, int]) -> int:
+    """How many pixels are decoded at most where `size` (z, y, x) are read; in memory, none."""
+    layout, chunks = image.layout, image.reader.chunks
+    if isinstance(image.reader, ArrayReader):
+        return 0
+    axes = zip((layout.plane, layout.y, layout.x), size, strict=True)
+    return prod(
+        touched(layout.shape[a], chunks[a], n) * chunks[a] for a, n in axes if a is not None
+    )
 
 
 def _chunks_across(image: ImageSource, sides: tuple[int, int]) -> int:

@@ -95,6 +95,16 @@ class Run:
                 path.unlink()
                 self._totals.pop(path.stem, None)
 
+    def is_done(self, phase: str) -> bool:
+        """Whether all blocks of a phase are marked."""
+        marks = Marks.read(self._marks(phase))
+        return marks is not None and marks.complete
+
+    def discard(self, phase: str) -> None:
+        """Drop the array of the scratch that has a phase's name, and the phase's marks."""
+        self.forget(f"{phase}{SUFFIX}")
+        _remove(self.scratch / phase)
+
     def phase(
         self,
         name: str,

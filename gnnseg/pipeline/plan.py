@@ -121,8 +121,7 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
 
 def sampled_pixels(settings: SlicSettings) -> int:
     """Pixels of a cell that the rounds look at."""
-    stride = settings.stride if settings.n_iter > 0 else 1
-    return (-(-settings.step // stride)) ** 2
+    return (-(-settings.step // settings.looked_at)) ** 2
 
 
 def native_bytes(reader: PixelReader) -> int:

@@ -15,6 +15,7 @@ from gnnseg.kernels.smooth import gaussian_weights
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.plan import CHANNEL_BYTES, SCRATCH_BYTES, native_bytes, sampled_pixels
 from gnnseg.pipeline.tiling import BoxTiling
+from gnnseg.superpixels.groups import BlockCost, Group, Groups, best_groups, possible_groups
 from gnnseg.superpixels.reader import MARGIN
 
 if TYPE_CHECKING:
@@ -80,12 +81,17 @@ class VolumeGrid:
         return layers * step_z, rows * step, columns * step
 
     @property
-    def slot_halo(self) -> tuple[int, int]:
-        return self.volume.lattice.slot_halo(self.volume.planes.settings)
+    def piece_halo(self) -> tuple[int, int]:
+        return self.volume.lattice.piece_halo(self.volume.planes.settings)
+
+    def centre_tiling(self, chunks: int, group: Group) -> BoxTiling:
+        """Blocks whose centres are moved by a group of rounds."""
+        halo = group.halo, group.halo
+        return BoxTiling(self.volume.lattice, (chunks * self.side,) * 3, halo)
 
     def slot_tiling(self, chunks: int) -> BoxTiling:
-        """Blocks whose slots are computed."""
-        return BoxTiling(self.volume.lattice, (chunks * self.side,) * 3, self.slot_halo)
+        """Blocks whose slots are computed, from the centres after all rounds."""
+        return BoxTiling(self.volume.lattice, (chunks * self.side,) * 3, self.piece_halo)
 
     def count_tiling(self, chunks: int) -> BoxTiling:
         """Blocks that read all voxels of their regions."""
@@ -97,10 +103,23 @@ class VolumeGrid:
         halo = SUM_HALO, SUM_HALO
         return BoxTiling(self.volume.lattice, (chunks * self.table_side,) * 3, halo)
 
+    def groups(self, chunks: int, share: int | None = None) -> Groups:
+        """The groups of rounds that cost blocks of so many chunks least, within `share` bytes."""
+        return best_groups(
+            self.volume.planes.settings.n_iter,
+            self._cost(chunks).group,
+            lambda group: share is None or self.centre_bytes(chunks, group) <= share,
+        )
+
     def kept(self, chunks: int) -> float:
-        """Share of the voxels read for slots that a block keeps."""
+        """Voxels that a block writes by what it costs, in all passes with their halos."""
+        cost = self._cost(chunks)
+        total = cost.slots(self.piece_halo) + sum(map(cost.group, self.groups(chunks)))
+        return self._voxels(chunks * self.side) / total
+
+    def _cost(self, chunks: int) -> BlockCost:
         side = chunks * self.side
-        return prod(self._cut(side)) / prod(self._cut(side, self.slot_halo))
+        return BlockCost(self.volume.planes.image, self.volume.lattice, (side, side, side))
 
     def _cut(self, side: int, halo: tuple[int, int] = (0, 0)) -> Cells:
         """Cells (z, y, x) of a block of `side` cells and a halo, cut at the lattice."""
@@ -110,9 +129,7 @@ class VolumeGrid:
 
     def _voxels(self, side: int, halo: tuple[int, int] = (0, 0)) -> int:
         """Voxels of such a block, cut at the volume."""
-        lattice = self.volume.lattice
-        sizes = lattice.voxels(lattice.cells).shape, self._cut(side, halo), lattice.steps
-        return prod(min(size, n * step) for size, n, step in zip(*sizes, strict=True))
+        return prod(self.volume.lattice.largest((side, side, side), halo))
 
     def _sides(self, side: int, halo: int, margin: int) -> tuple[int, int]:
         """Pixels (y, x) of a plane of a block that are read, with a margin."""
@@ -120,26 +137,47 @@ class VolumeGrid:
         wide = (side + 2 * halo) * self.volume.lattice.step + 2 * margin
         return min(height, wide), min(width, wide)
 
-    def slot_bytes(self, chunks: int) -> int:
-        """Peak of one block of chunks on its way to slots: while it is clustered, or connected."""
-        side = chunks * self.side
+    def least_bytes(self, chunks: int) -> int:
+        """Peak of one block on its way to slots, in the groups of rounds that need least."""
+        need = (
+            max(self.centre_bytes(chunks, group) for group in groups)
+            for groups in possible_groups(self.volume.planes.settings.n_iter)
+        )
+        return max(self.slot_bytes(chunks), min(need))
+
+    def centre_bytes(self, chunks: int, group: Group) -> int:
+        """Peak of one block of chunks while a group of rounds moves its centres."""
+        side, halo = chunks * self.side, (group.halo, group.halo)
+        next_to = (group.halo + (group.before is not None),) * 2
         settings, lattice = self.volume.planes.settings, self.volume.lattice
-        channels = self.volume.planes.scaling.num_channels
-        along_z, across = self.slot_halo
-        near = along_z - settings.slic_halo, across - settings.slic_halo
-        read, inner, write = (self._voxels(side, halo) for halo in (self.slot_halo, near, (0, 0)))
+        channels, width = self.volume.planes.scaling.num_channels, self.volume.centre_shape[-1]
+        # What rounds look at; centres, their sums, and those that are read or written.
         sample = sampled_pixels(settings) / lattice.step**2 * (2 * channels + 1)
-        centres = prod(self._cut(side, self.slot_halo)) * (20 * channels + 120)
+        looked = self._voxels(side, next_to) * sample if group.rounds > 0 else 0
+        centres = prod(self._cut(side, next_to)) * (20 * channels + 120 + 2 * width)
+        # Which voxels of a layer of cells take part, when these start.
+        layer = prod(self._sides(side, halo[1], 0)) * lattice.step_z
+        chunk = prod(self.chunk) * 2 * width
+        coded = self._coded_bytes(self._touched(side, next_to), chunk)
+        return int(looked + centres + layer + self._passing_bytes(side, halo[1]) + coded)
+
+    def slot_bytes(self, chunks: int) -> int:
+        """Peak of one block of chunks on its way to slots: while voxels join, or are connected."""
+        side, (along_z, across) = chunks * self.side, self.piece_halo
+        channels, width = self.volume.planes.scaling.num_channels, self.volume.centre_shape[-1]
+        inner, write = self._voxels(side, self.piece_halo), self._voxels(side)
+        next_to = along_z + 1, across + 1
+        centres = prod(self._cut(side, next_to)) * (4 * channels + 20 + 2 * width)
         index = 4 if inner < 1 << 31 else 8
-        # What the rounds look at, centres and their sums, and which voxels take part.
-        clustered = read * (1 + sample) + centres
         # Slots with trees, or with a list of orphans and what they join: at most all voxels.
-        connected = inner * (2 + index) + write
-        # Of what the clustering frees, the allocator finds no use for about a half.
-        moments = clustered + inner, connected + clustered // 2
-        sizes = zip(lattice.shape, self.chunk, strict=True)
+        moments = inner + centres, inner * (2 + index) + write
+        sizes = zip(self.volume.lattice.shape, self.chunk, strict=True)
         written = prod(min(chunks, -(-cells // n)) for cells, n in sizes)
-        return int(max(moments) + self._passing_bytes(side, across) + self._coded_bytes(written))
+        coded = (
+            self._coded_bytes(self._touched(side, next_to), prod(self.chunk) * 2 * width),
+            self._coded_bytes(written, prod(self.chunk_voxels)),
+        )
+        return int(max(moments) + self._passing_bytes(side, across) + max(coded))
 
     def count_bytes(self, chunks: int) -> int:
         """Peak of one block of chunks while its regions are counted."""
@@ -178,9 +216,13 @@ class VolumeGrid:
 
     def _read_bytes(self, side: int, halo: tuple[int, int]) -> int:
         """What chunks of slots take while those of a block are read."""
-        sizes = zip(self.volume.lattice.shape, self.chunk, self._cut(side, halo), strict=True)
-        return self._coded_bytes(prod(touched(*size) for size in sizes))
+        return self._coded_bytes(self._touched(side, halo), prod(self.chunk_voxels))
 
-    def _coded_bytes(self, number: int) -> int:
-        """What so many chunks of slots take while they are coded, some at once."""
-        return min(number, CODED_AT_ONCE) * prod(self.chunk_voxels)
+    def _touched(self, side: int, halo: tuple[int, int]) -> int:
+        """How many chunks a block with a halo touches at most."""
+        sizes = zip(self.volume.lattice.shape, self.chunk, self._cut(side, halo), strict=True)
+        return prod(touched(*size) for size in sizes)
+
+    def _coded_bytes(self, number: int, size: int) -> int:
+        """What so many chunks of a size take while they are coded, some at once."""
+        return min(number, CODED_AT_ONCE) * size

@@ -18,13 +18,15 @@ from gnnseg.io import open_image
 from gnnseg.kernels.adjacency_volume import CODES
 from gnnseg.kernels.homes_volume import count_homes
 from gnnseg.memory import reused_memory, rss
+from gnnseg.pipeline.centre_phases import VolumePlan, centre_bytes, stream_centres
 from gnnseg.pipeline.plan import Costs, Plan, plan_blocks
 from gnnseg.pipeline.sample import few_cells, sample
 from gnnseg.pipeline.scratch import create_slots, open_arrays, open_slots
 from gnnseg.pipeline.single import VOLUME_SLOT_KIND
 from gnnseg.pipeline.volume_grid import VolumeGrid
 from gnnseg.superpixels import BoxBlock, VolumeLattice, VolumeReader
-from gnnseg.superpixels.volume import write_slots
+from gnnseg.superpixels.groups import Group
+from gnnseg.superpixels.volume import write_centres, write_slots
 
 if TYPE_CHECKING:
     from gnnseg.ledger import Ledger
@@ -99,7 +101,10 @@ class VolumeStage:
         few = replace(few, image=source, mask=open_image(mask, axes="ZYX"))
         volume = VolumeReader(few, VolumeLattice(2, 1, few.lattice), 1.0)
         cells, slots = volume.lattice.cells, np.empty(mask.shape, np.uint8)
-        write_slots(volume, BoxBlock(cells, cells), slots)
+        centres = np.empty(volume.centre_shape, np.uint16)
+        group = Group(few.settings.n_iter)
+        write_centres(volume, BoxBlock(cells, cells), group=group, before=None, out=centres)
+        write_slots(volume, BoxBlock(cells, cells), centres, slots)
         if self.graph:
             sum_up_volume(volume, slots, BoxBlock(cells, cells))
         else:
@@ -110,7 +115,7 @@ class VolumeStage:
         base, grid = rss(), self.grid
 
         def size(chunks: int) -> int:
-            return max(grid.slot_bytes(chunks), 0 if self.graph else grid.count_bytes(chunks))
+            return max(grid.least_bytes(chunks), 0 if self.graph else grid.count_bytes(chunks))
 
         def least(chunks: int) -> int:
             return max(size(chunks), grid.sum_bytes(1) if self.graph else 0)
@@ -123,24 +128,33 @@ class VolumeStage:
             chunk=grid.side,
             most=grid.most,
         )
-        return lambda block: plan_blocks(
-            self.reader, costs, budget=budget, base=base, workers=workers, block=block
-        )
+        about = {"budget": budget, "base": base, "workers": workers}
+
+        def make(block: int | None) -> VolumePlan:
+            plan = plan_blocks(self.reader, costs, **about, block=block)
+            groups = grid.groups(plan.region_chunks, plan.share_bytes)
+            return VolumePlan(**vars(plan), centres=tuple(group.after for group in groups))
+
+        return make
 
     def _scratch_bytes(self) -> int:
         lattice = self.volume.lattice
         node = 4 * len(volume_features(self.volume)) + 32 + 8 * CODES if self.graph else 0
-        return prod(lattice.voxels(lattice.cells).shape) + node * lattice.num_cells
+        slots = prod(lattice.voxels(lattice.cells).shape)
+        return slots + node * lattice.num_cells + centre_bytes(self.grid)
 
     def work(self, plan: Plan, run: Run, ledger: Ledger) -> None:
-        """Run the phases: slots, and then sums of regions or their number."""
+        """Run the phases: centres, slots, and then sums of regions or their number."""
+        assert isinstance(plan, VolumePlan)
         arrays = open_arrays(run, self._create, self._open)
         grid = self.grid
         options: dict[str, Any] = {"workers": plan.workers, "most_kept": plan.most_kept}
         run.remember("slots", plan.region_chunks)
+        centres = stream_centres(grid, plan, run, ledger)
         with ledger.stage("slots"):
             tiling = grid.slot_tiling(plan.region_chunks)
-            run.phase("slots", tiling, partial(_slots_phase, self.volume, arrays), **options)
+            work = partial(_slots_phase, self.volume, centres, arrays.slots)
+            run.phase("slots", tiling, work, **options)
         with ledger.stage("sums"):
             if arrays.table is None:
                 tiling = grid.count_tiling(plan.region_chunks)
@@ -195,8 +209,8 @@ class VolumeStage:
         }
 
 
-def _slots_phase(volume: VolumeReader, arrays: VolumeArrays, task: BoxTask) -> dict[str, Any]:
-    return {"leftover": write_slots(volume, task.block, arrays.slots)}
+def _slots_phase(volume: VolumeReader, centres: Any, slots: Any, task: BoxTask) -> dict[str, Any]:
+    return {"leftover": write_slots(volume, task.block, centres, slots)}
 
 
 def _sums_phase(volume: VolumeReader, arrays: VolumeArrays, task: BoxTask) -> dict[str, Any]:

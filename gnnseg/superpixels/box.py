@@ -135,11 +135,25 @@ class VolumeLattice:
         z1 = min(cells.z1 * self.step_z, self.depth)
         return Box(cells.z0 * self.step_z, z1, self.plane.pixels(cells.window))
 
-    def slot_halo(self, settings: SlicSettings) -> tuple[int, int]:
-        """Cells along z, and along y and x, within which slots are decided."""
+    def piece_halo(self, settings: SlicSettings) -> tuple[int, int]:
+        """Cells along z, and along y and x, whose voxels decide pieces and orphans."""
         planes = planes_seen(settings.orphan_rounds, (self.step_z, self.step))
-        orphans = -(-planes // self.step_z)
-        return settings.slic_halo + settings.piece_halo + orphans, settings.slot_halo
+        orphans = -(-planes // self.step_z), settings.orphan_halo
+        return settings.piece_halo + orphans[0], settings.piece_halo + orphans[1]
+
+    def largest(self, size: tuple[int, int, int], halo: tuple[int, int]) -> tuple[int, int, int]:
+        """Shape in voxels of the largest block of `size` cells with a halo (z, yx)."""
+        (depth, height, width), (z, y, x) = self.voxels(self.cells).shape, size
+        deep, tall, wide = z + 2 * halo[0], y + 2 * halo[1], x + 2 * halo[1]
+        return (
+            min(depth, deep * self.step_z),
+            min(height, tall * self.step),
+            min(width, wide * self.step),
+        )
+
+    def with_next(self, cells: Box) -> Box:
+        """A box of cells, and the next ones around it: its voxels may join any of them."""
+        return cells.grow((1, 1)).clip(self.cells)
 
     def blocks(self, size: tuple[int, int, int], halo: tuple[int, int]) -> Iterator[BoxBlock]:
         """Blocks of `size` cells that tile the lattice, each reading a halo (z, yx) besides."""

@@ -61,6 +61,11 @@ class SlicSettings:
         return self.step if self.rounds is None else self.rounds
 
     @property
+    def looked_at(self) -> int:
+        """The spacing of the pixels that centres are made of: all, where there are no rounds."""
+        return self.stride if self.n_iter > 0 else 1
+
+    @property
     def slic_halo(self) -> int:
         """Cells that the last assignment depends on: two a round, one for the assignment."""
         return 2 * self.n_iter + 1

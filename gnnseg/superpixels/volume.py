@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnseg.blocks import Lattice
-from gnnseg.errors import UsageError
+from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.connectivity_volume import connect_volume, count_in_box
 from gnnseg.kernels.ruler import HEAVIEST
-from gnnseg.kernels.slic_volume import Volume, slic_volume
+from gnnseg.kernels.slic_volume import Centres, Volume, assign_volume, find_centres
 from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels.box import Box, BoxBlock, VolumeLattice
+from gnnseg.superpixels.groups import BlockCost, Group, best_groups
 from gnnseg.superpixels.reader import MARGIN, PixelReader
 from gnnseg.superpixels.scaling import Scaling
 from gnnseg.superpixels.settings import SlicSettings
@@ -41,6 +43,11 @@ class VolumeReader:
     planes: PixelReader
     lattice: VolumeLattice
     ratio: float
+
+    @property
+    def centre_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the array of the centres of all cells: (Z, Y, X, numbers of a centre)."""
+        return *self.lattice.shape, Centres.width(self.planes.scaling.num_channels)
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,8 @@ def supervoxels(
         work within planes.
     block : int or (z, yx), optional
         Pixels on a side that are worked on at once, in all planes or in so many: 5 to 9 bytes a
-        voxel. By default all planes, unless they are too many. Besides, `2 n_iter + 4` cells are
-        worked on before and after along each axis that is cut.
+        voxel. By default all planes, unless they are too many. Besides, up to `2 n_iter` cells are
+        worked on before and after along each axis that is cut, and 3 to make each one piece.
     workers : int, optional
         Threads.
 
@@ -142,24 +149,71 @@ def supervoxel_map(
     """The supervoxels of a whole volume, in memory."""
     lattice, settings = volume.lattice, volume.planes.settings
     slots = np.empty((lattice.depth, *lattice.plane.bounds.shape), np.uint8)
-    left = 0
+    size, left = box_cells(lattice, block, workers), 0
+    centres = _all_centres(volume, size, workers)
 
     def done(_task: BoxBlock, orphans: int) -> None:
         nonlocal left
         left += orphans
 
-    tasks = lattice.blocks(box_cells(lattice, block, workers), lattice.slot_halo(settings))
-    run_tasks(lambda task: write_slots(volume, task, slots), tasks, workers=workers, done=done)
+    tasks = lattice.blocks(size, lattice.piece_halo(settings))
+    run_tasks(
+        lambda task: write_slots(volume, task, centres, slots), tasks, workers=workers, done=done
+    )
     return Supervoxels(slots, lattice, settings, volume.planes.scaling, left)
 
 
-def write_slots(volume: VolumeReader, block: BoxBlock, out: Any) -> int:
+def _all_centres(volume: VolumeReader, size: tuple[int, int, int], workers: int) -> np.ndarray:
+    """The centres of a whole volume, in memory, from blocks of `size` cells."""
+    lattice = volume.lattice
+    centres = np.empty((0, 0, 0, 0), np.uint16)
+    cost = BlockCost(volume.planes.image, lattice, size)
+    for group in best_groups(volume.planes.settings.n_iter, cost.group):
+        found = np.empty(volume.centre_shape, np.uint16)
+        work = partial(write_centres, volume, group=group, before=centres, out=found)
+        run_tasks(work, lattice.blocks(size, (group.halo, group.halo)), workers=workers)
+        centres = found
+    return centres
+
+
+def write_centres(
+    volume: VolumeReader, block: BoxBlock, *, group: Group, before: Any, out: Any
+) -> None:
+    """Write the centres of one block after a group of rounds to `out`.
+
+    `before`, which the first group does not look at, and `out` are (Z, Y, X, numbers) uint16 in
+    memory or on disk, for all cells (`VolumeReader.centre_shape`).
+    """
+    lattice, settings = volume.lattice, volume.planes.settings
+    cells, start = block.read, None
+    if group.before is not None:
+        cells = lattice.with_next(block.read)
+        start = _read_centres(before, cells)
+    part = _open_box(volume, block.read)
+    centres = find_centres(part, group.rounds, settings.looked_at, start)
+    crop = block.write.relative_to(cells).slices
+    out[block.write.slices] = centres.part(crop).packed()
+
+
+NOT_COMPUTED = 65535
+"""What an array of centres holds where nothing was written."""
+
+
+def _read_centres(centres: Any, cells: Box) -> Centres:
+    packed = np.asarray(centres[cells.slices])
+    if (packed[..., 0] == NOT_COMPUTED).any():  # a voxel without a home would join one outside
+        raise StateError("some centres of an earlier phase are gone: use --overwrite to start anew")
+    return Centres.unpacked(packed)
+
+
+def write_slots(volume: VolumeReader, block: BoxBlock, centres: Any, out: Any) -> int:
     """Write the slots of one block to `out`, (Z, Y, X) uint8 in memory or on disk.
 
-    Returns the number of orphans left over.
+    `centres` are those after all rounds, as `write_centres` writes them. The block reads
+    `piece_halo` cells on all sides within the volume. Returns the number of orphans left over.
     """
     lattice = volume.lattice
-    part = compute_slots(volume, block)
+    part = compute_slots(volume, block, centres)
     write = lattice.voxels(block.write)
     crop = write.relative_to(lattice.voxels(part.cells))
     out[write.slices] = part.slots[crop.slices]
@@ -211,26 +265,20 @@ def box_cells(
     return layers, *block_cells(lattice.plane, block, workers, depth=depth)
 
 
-def compute_slots(volume: VolumeReader, block: BoxBlock) -> SlotBox:
+def compute_slots(volume: VolumeReader, block: BoxBlock, centres: Any) -> SlotBox:
     """Slots of a block, and of the cells around it on which its pieces and orphans depend."""
     lattice, settings = volume.lattice, volume.planes.settings
-    voxels = lattice.voxels(block.read)
-    part = _open_box(volume, voxels)
-    sides = block.read.open_sides(lattice.cells)
-    slic_volume(part, settings.n_iter, settings.stride, sides)
-    along_z, across = lattice.slot_halo(settings)
-    near = along_z - settings.slic_halo, across - settings.slic_halo
-    inner = block.write.grow(near).clip(block.read)
-    crop = lattice.voxels(inner).relative_to(voxels)
-    slots, steps = part.slots[crop.slices].copy(), part.steps
-    del part
-    left = connect_volume(slots, steps, settings.orphan_rounds, lattice.face_weights)
-    return SlotBox(inner, slots, left)
+    part = _open_box(volume, block.read)
+    slots = np.empty(part.shape, np.uint8)
+    assign_volume(part, _read_centres(centres, lattice.with_next(block.read)), slots)
+    left = connect_volume(slots, part.steps, settings.orphan_rounds, lattice.face_weights)
+    return SlotBox(block.read, slots, left)
 
 
-def _open_box(volume: VolumeReader, voxels: Box) -> Volume:
-    """A box of voxels, smoothed, as the clustering takes it."""
+def _open_box(volume: VolumeReader, cells: Box) -> Volume:
+    """A box of cells, smoothed, as the clustering takes it."""
     reader, lattice = volume.planes, volume.lattice
+    voxels = lattice.voxels(cells)
 
     def read(z: int) -> tuple[np.ndarray, np.ndarray]:
         pixels = reader.read(voxels.window, voxels.z0 + z)
@@ -239,10 +287,12 @@ def _open_box(volume: VolumeReader, voxels: Box) -> Volume:
     weight = reader.settings.compactness * reader.scaling.top / (100 * lattice.step)
     return Volume(
         planes=read,
-        slots=np.empty(voxels.shape, np.uint8),
+        channels=reader.scaling.num_channels,
+        shape=voxels.shape,
         corner=(MARGIN, MARGIN),
         steps=(lattice.step_z, lattice.step),
         weights=(min(weight * volume.ratio, HEAVIEST / lattice.step_z), weight),
+        open_sides=cells.open_sides(lattice.cells),
     )
 
 

@@ -53,13 +53,13 @@ def wait_for_marks(process, out, phase, number):
 
 
 def test_a_killed_graph_goes_on(program, gnnseg_json, make_stack, tmp_path):
-    """In either phase, and its blocks are then as many as they were."""
+    """While centres move or regions are summed; its blocks are then as many as they were."""
     command, env = program
     whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
     image = make_stack((36, 140, 140))
     expected = write_graph(image, whole, **SAME, block=140)
     arguments = ["graph", image, *CELLS, "--workers", 1, "--block", 64, "-o", out]
-    for phase in ("slots", "sums"):
+    for phase in ("centres_1", "sums"):
         process = subprocess.Popen([*command, *map(str, arguments)], env=env)
         wait_for_marks(process, out, phase, 4)
         process.kill()

@@ -292,11 +292,13 @@ CASES = {
 
 
 def whole_lattice(image, made):
-    """The lattice of a volume, and what is read around a block of its graph."""
+    """The lattice of a volume, and the cells that a block of its graph depends on around it."""
     rounds = {"n_iter": made["n_iter"]}
     volume = read_volume(image, made["step"], None, made.get("spacing"), None, **rounds)
-    halo = volume.lattice.slot_halo(volume.planes.settings)
-    return volume.lattice, (halo[0] + SUM_HALO, halo[1] + SUM_HALO)
+    settings = volume.planes.settings
+    more = settings.slic_halo + SUM_HALO
+    along_z, across = volume.lattice.piece_halo(settings)
+    return volume.lattice, (along_z + more, across + more)
 
 
 @pytest.mark.parametrize("case", CASES)

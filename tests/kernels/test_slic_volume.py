@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from gnnseg.kernels.slic import slic
-from gnnseg.kernels.slic_volume import OWN, Volume, slic_volume
+from gnnseg.kernels.slic_volume import OWN, Centres, Volume, assign_volume, find_centres
 from gnnseg.kernels.slots import MASKED
 
 OFFSETS = [(dz, dy, dx) for dz in (-1, 0, 1) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -23,7 +23,8 @@ def cluster(work, mask, *, steps, n_iter, stride, weights):
     def plane(z):
         return wide[z], np.where(mask[z], np.uint8(0), np.uint8(MASKED))
 
-    slic_volume(Volume(plane, slots, (1, 1), steps, weights), n_iter, stride)
+    volume = Volume(plane, work.shape[1], mask.shape, (1, 1), steps, weights)
+    assign_volume(volume, find_centres(volume, n_iter, stride if n_iter > 0 else 1), slots)
     return slots
 
 
@@ -136,6 +137,28 @@ def test_masked_cells_have_no_plane_read_again(last, reads):
         seen.append(z)
         return work[z], np.where(mask[z], np.uint8(0), np.uint8(MASKED))
 
-    slic_volume(Volume(plane, slots, (1, 1), (2, 4), (1.0, 1.0)), 2, 2)
+    volume = Volume(plane, 1, mask.shape, (1, 1), (2, 4), (1.0, 1.0))
+    assign_volume(volume, find_centres(volume, 2, 2), slots)
     assert np.bincount(seen).tolist() == [reads] * 2 + [2] * 4
     np.testing.assert_array_equal(slots == MASKED, ~mask)
+
+
+def test_centres_are_packed_exactly():
+    """The largest numbers that there are: channels add up to 16384, and cells have 256 voxels."""
+    cells, farthest = (2, 3, 4), 4 * (3 * 256 - 1)
+    centres = Centres.none(cells, 2)
+    for array, top in (
+        (centres.colour, 16384),
+        (centres.place, farthest),
+        (centres.height, farthest),
+    ):
+        array[:] = np.random.default_rng(top).integers(0, top + 1, array.shape)
+        array.reshape(-1)[0] = top
+    centres.active[1:] = True
+    packed = centres.packed()
+    assert packed.shape == (*cells, Centres.width(2))
+    again = Centres.unpacked(packed)
+    for name in ("colour", "place", "height", "active"):
+        found, expected = getattr(again, name), getattr(centres, name)
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+        assert found.dtype == expected.dtype

@@ -10,6 +10,7 @@ import gnnseg
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.memory import parse_size
 from gnnseg.pipeline import (
+    centre_phases,
     paint_file,
     painting,
     stages,
@@ -20,6 +21,7 @@ from gnnseg.pipeline import (
 )
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.volume_grid import VolumeGrid
+from gnnseg.superpixels.groups import groups_until
 from gnnseg.superpixels.volume import read_volume
 
 ARRAYS = ("x", "edge_index", "edge_attr", "pos", "area")
@@ -156,19 +158,29 @@ def after(number, call):
     """Stops at the call after so many."""
     calls = []
 
-    def work(*args):
+    def work(*args, **options):
         if len(calls) == number:
             raise StoppedError
         calls.append(args)
-        return call(*args)
+        return call(*args, **options)
 
     return work, calls
+
+
+def names_of(write):
+    """What works on a block of each phase."""
+    return {
+        "centres": (centre_phases, "write_centres"),
+        "slots": (volume_stage, "write_slots"),
+        "sums": (volume_stage, "sum_up_volume" if write is write_graph else "count_homes"),
+    }
 
 
 @pytest.mark.parametrize(
     ("write", "where"),
     [
-        *((write_superpixels, where) for where in ("slots", "sums", "ready", "published")),
+        *((write_superpixels, where) for where in ("centres", "slots", "sums")),
+        *((write_superpixels, where) for where in ("ready", "published")),
         *((write_graph, where) for where in ("slots", "sums")),
     ],
 )
@@ -176,13 +188,13 @@ def test_a_stopped_stage_goes_on(image, tmp_path, monkeypatch, write, where):
     small_chunks(monkeypatch)
     whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
     expected = write(image, whole, **MADE)
-    sums = "sum_up_volume" if write is write_graph else "count_homes"
-    names = {"slots": "write_slots", "sums": sums}
+    assert expected["plan"]["centres"] == (0, 1)
+    names = names_of(write)
     with monkeypatch.context() as patch:
         if where in names:
             patch.setattr(volume_stage.VolumeStage, "load_loops", lambda _self: None)
-            work, done = after(5, getattr(volume_stage, names[where]))
-            patch.setattr(volume_stage, names[where], work)
+            work, done = after(17 if where == "centres" else 5, getattr(*names[where]))
+            patch.setattr(*names[where], work)
         elif where == "ready":
             patch.setattr(stages, "_publish", stop)
         else:
@@ -193,15 +205,17 @@ def test_a_stopped_stage_goes_on(image, tmp_path, monkeypatch, write, where):
     with monkeypatch.context() as patch:
         patch.setattr(volume_stage.VolumeStage, "load_loops", lambda _self: None)
         if where in names:
-            work, again = after(None, getattr(volume_stage, names[where]))
-            patch.setattr(volume_stage, names[where], work)
-        if where != "slots":
-            patch.setattr(volume_stage, "write_slots", stop)
+            work, again = after(None, getattr(*names[where]))
+            patch.setattr(*names[where], work)
+        if where != "centres":
+            patch.setattr(*names["centres"], stop)
+        if where not in ("centres", "slots"):
+            patch.setattr(*names["slots"], stop)
         if where in ("ready", "published"):
-            patch.setattr(volume_stage, sums, stop)
+            patch.setattr(*names["sums"], stop)
         found = write(image, out, **MADE)
     if where in names:
-        assert (len(done), len(again)) == (5, 7)
+        assert (len(done), len(again)) == ((17, 7) if where == "centres" else (5, 7))
     assert found["resumed"]
     same = ("num_superpixels", "leftover_pixels", "lattice", "cell", "settings")
     assert {key: found[key] for key in same} == {key: expected[key] for key in same}
@@ -210,6 +224,51 @@ def test_a_stopped_stage_goes_on(image, tmp_path, monkeypatch, write, where):
         write(image, out, **MADE)
     with pytest.raises(StateError, match="exists"):
         write(image, out, **{**MADE, "spacing": (1, 1, 1)})
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "calls"), [((0, 1, 3), (3,), 1), ((1, 3), (2, 3), 13), ((3,), (0, 3), 13)]
+)
+def test_a_run_goes_on_in_other_groups(image, tmp_path, monkeypatch, before, then, calls):
+    """From the last centres that are whole; and what there is of others counts, too.
+
+    It stops before the last of 12 blocks of the last group.
+    """
+    small_chunks(monkeypatch)
+    made = {**MADE, "n_iter": 3}
+    write_superpixels(image, tmp_path / "whole.zarr", **made)
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(volume_grid.VolumeGrid, "groups", lambda *_: groups_until(before))
+        patch.setattr(volume_stage.VolumeStage, "load_loops", lambda _self: None)
+        work, _ = after(12 * len(before) - 1, centre_phases.write_centres)
+        patch.setattr(centre_phases, "write_centres", work)
+        with pytest.raises(StoppedError):
+            write_superpixels(image, out, **made)
+    scratch = out.with_name("out.zarr.gnnseg") / "scratch.zarr"
+    assert {path.name for path in scratch.glob("centres_*")} == {
+        f"centres_{n}" for n in before[-2:]
+    }
+    monkeypatch.setattr(volume_grid.VolumeGrid, "groups", lambda *_: groups_until(then))
+    monkeypatch.setattr(volume_stage.VolumeStage, "load_loops", lambda _self: None)
+    work, again = after(None, centre_phases.write_centres)
+    monkeypatch.setattr(centre_phases, "write_centres", work)
+    found = write_superpixels(image, out, **made)
+    assert len(again) == calls
+    assert found["plan"]["centres"] == then
+    assert files_of(out) == files_of(tmp_path / "whole.zarr")
+
+
+def test_centres_that_are_gone_are_missed(image, tmp_path, monkeypatch):
+    small_chunks(monkeypatch)
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(volume_stage, "write_slots", after(1, volume_stage.write_slots)[0])
+        with pytest.raises(StoppedError):
+            write_superpixels(image, out, **MADE)
+    (out.with_name("out.zarr.gnnseg") / "scratch.zarr" / "centres_1/c/1/1/1/0").unlink()
+    with pytest.raises(StateError, match="--overwrite"):
+        write_superpixels(image, out, **MADE)
 
 
 def test_a_stage_of_other_cells_does_not_go_on(image, tmp_path, monkeypatch):
@@ -351,6 +410,26 @@ def test_cubes_of_any_step_are_written_and_painted(tmp_path, step):
     paint_file(tmp_path / "slots.zarr", tmp_path / "ids.npy", tmp_path / "ids.zarr", workers=1)
     painted = gnnseg.open_image(tmp_path / "ids.zarr", axes="ZYX")
     np.testing.assert_array_equal(painted.read(painted.bounds, 1)[0], regions.ids()[1])
+
+
+@pytest.mark.parametrize(("step", "ends"), [(8, (1, 2)), (32, (0, 1, 2))])
+def test_blocks_of_large_cells_need_no_halo_of_all_rounds(step, ends):
+    """All at once, they would hold a byte a voxel and a sample, 8 cells around the block."""
+    grid = stage_of((3000, 5000, 5000), step=step).grid
+    assert tuple(group.after for group in grid.groups(1)) == ends
+    at_once = ((grid.side + 16) * step) ** 3 * (1 + 3 / 4)
+    most = max(grid.centre_bytes(1, group) for group in grid.groups(1))
+    assert most < at_once / 2
+    assert grid.least_bytes(1) == grid.slot_bytes(1) > most
+
+
+def test_groups_fit_what_a_thread_may_take():
+    grid = stage_of((3000, 5000, 5000), step=8).grid
+    chunks = grid.most
+    assert grid.groups(chunks) == groups_until([2])
+    share = max(grid.centre_bytes(chunks, group) for group in groups_until([1, 2]))
+    assert grid.groups(chunks, share) == groups_until([1, 2])
+    assert grid.centre_bytes(chunks, groups_until([2])[0]) > share
 
 
 def test_counting_is_part_of_the_plan_of_a_slot_map(monkeypatch):

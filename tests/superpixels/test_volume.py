@@ -12,7 +12,7 @@ import gnnseg
 from gnnseg.blocks import Lattice
 from gnnseg.errors import UsageError
 from gnnseg.superpixels import SlicSettings, VolumeLattice
-from gnnseg.superpixels.volume import box_cells, compute_slots, read_volume, write_slots
+from gnnseg.superpixels.volume import box_cells, read_volume
 
 
 def stack(array):
@@ -50,27 +50,12 @@ def test_any_block_along_z_gives_the_same(shape, spacing, block):
     made = {"step": 3, "spacing": spacing, "compactness": 0.1, "n_iter": 1}
     whole = gnnseg.supervoxels(image, **made, block=10**6, workers=1)
     lattice = whole.lattice
-    halo = lattice.slot_halo(whole.settings)[0]
+    halo = whole.settings.slic_halo + lattice.piece_halo(whole.settings)[0]
     assert 2 * halo + 2 * block[0] // lattice.step_z < lattice.shape[0]
     for workers in (1, 2):
         parts = gnnseg.supervoxels(image, **made, block=block, workers=workers)
         np.testing.assert_array_equal(parts.slots, whole.slots)
         assert parts.num_leftover == whole.num_leftover
-
-
-def test_small_blocks_connect_no_more_than_they_need():
-    """Also where what they read ends with the volume: three cells around a block."""
-    image = stack(noise(8, 28, 28, 28))
-    made = {"step": 2, "spacing": (1, 1, 1), "compactness": 0.05, "n_iter": 1}
-    whole = gnnseg.supervoxels(image, **made, block=10**6, workers=1)
-    volume, lattice = read_volume(image, **made), whole.lattice
-    blocks = list(lattice.blocks((4, 4, 4), lattice.slot_halo(whole.settings)))
-    assert any(block.read == lattice.cells for block in blocks)
-    slots = np.empty(image.reader.shape, np.uint8)
-    for block in blocks:
-        assert compute_slots(volume, block).cells == block.write.grow((3, 3)).clip(lattice.cells)
-        write_slots(volume, block, slots)
-    np.testing.assert_array_equal(slots, whole.slots)
 
 
 @pytest.mark.parametrize("depth", [1, 40, 300, 5000])

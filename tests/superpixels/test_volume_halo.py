@@ -9,7 +9,7 @@ import pytest
 
 from gnnseg.blocks import Lattice
 from gnnseg.kernels.connectivity_volume import connect_volume
-from gnnseg.kernels.slic_volume import OWN, Volume, slic_volume
+from gnnseg.kernels.slic_volume import OWN, Volume, assign_volume, find_centres
 from gnnseg.kernels.slots import LAYER, MASKED
 from gnnseg.superpixels import SlicSettings, VolumeLattice
 
@@ -26,8 +26,8 @@ def noise(seed, depth, top=800):
 
 def cluster(work, steps, settings):
     slots, taken = np.empty((len(work), SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
-    part = Volume(lambda z: (work[z], taken), slots, (1, 1), steps, (0.05, 0.05))
-    slic_volume(part, settings.n_iter, settings.stride)
+    part = Volume(lambda z: (work[z], taken), 1, slots.shape, (1, 1), steps, (0.05, 0.05))
+    assign_volume(part, find_centres(part, settings.n_iter, settings.looked_at), slots)
     return slots
 
 
@@ -138,7 +138,7 @@ def test_orphans(steps, rounds):
     """They look a plane further every `step / step_z` rounds, at most one a round."""
     settings = SlicSettings(step=steps[1], rounds=rounds)
     lattice = VolumeLattice(999, steps[0], Lattice(SIDE, SIDE, steps[1]))
-    halo = lattice.slot_halo(settings)[0] - settings.slic_halo
+    halo = lattice.piece_halo(settings)[0]
     depth = steps[0] * 150
     planes = min(rounds, rounds * steps[0] // steps[1])
     assert halo == settings.piece_halo + -(-planes // steps[0])
@@ -150,6 +150,6 @@ def test_the_halo_is_the_sum_of_its_terms():
     settings = SlicSettings(step=8, n_iter=2)
     for step_z in (1, 3, 8, 20):
         lattice = VolumeLattice(99, step_z, Lattice(50, 50, 8))
-        assert lattice.slot_halo(settings) == (5 + 2 + 1, 8)
-        assert lattice.slot_halo(replace(settings, rounds=16)) == (5 + 2 + 1 + (step_z < 20), 9)
-        assert lattice.slot_halo(replace(settings, rounds=0)) == (5 + 2, 7)
+        assert lattice.piece_halo(settings) == (2 + 1, 3)
+        assert lattice.piece_halo(replace(settings, rounds=16)) == (2 + 1 + (step_z < 20), 4)
+        assert lattice.piece_halo(replace(settings, rounds=0)) == (2, 2)
