@@ -196,7 +196,7 @@ def _seed(volume: Volume, samples: list[tuple[np.ndarray, np.ndarray]], stride: 
             if not rest[cz].any():
                 continue
             before = more[cz, ..., 0].copy()
-            add_rest(volume.planes(z)[0], volume.corner, slots, step, rest[cz], more[cz])
+            add_rest(volume.planes(z)[0], volume.corner, slots, step, 0, ~rest[cz], more[cz])
             depth[cz] += (more[cz, ..., 0] - before) * (step_z + z % step_z)
         centres.move(more, depth, 0)
         sums += more
