@@ -78,7 +78,7 @@ def slic(
         ruler = make_ruler(step, weight)
         gpu.slic(work, step, n_iter, stride, ruler, slots, colour, place, corner, open_sides)
         return
-    clustering = Clustering(slots, step, n_iter, stride, weight, colour, place, open_sides)
+    clustering = Clustering(step, n_iter, stride, weight, slots, colour, place, open_sides)
     clustering.add(work, corner, cells[0])
 
 
@@ -92,11 +92,11 @@ class Clustering:
 
     def __init__(
         self,
-        slots: np.ndarray,
         step: int,
         n_iter: int,
         stride: int,
         weight: float,
+        slots: np.ndarray,
         colour: np.ndarray,
         place: np.ndarray,
         open_sides: tuple[bool, bool, bool, bool],

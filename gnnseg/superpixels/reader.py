@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 MARGIN = 4
 """Pixels around a window that textures and the filter of the clustering look at."""
+
+BAND_MARGIN = 2
+"""Pixels around a band: one for the filter, and one for what pixels that are not finite become."""
 
 
 def check_mask(image: ImageSource, mask: ImageSource | None) -> None:
@@ -63,6 +67,16 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class _Native:
+    """The pixels (C, H, W) of a window as they are in an image, and the mask (H, W) of one."""
+
+    window: Window
+    pixels: Any
+    masked: Window
+    mask: Any
+
+
+@dataclass(frozen=True)
 class PixelReader:
     """An image, its optional mask, and the constants that turn its pixels to working channels."""
 
@@ -86,26 +100,58 @@ class PixelReader:
 
     def read(self, window: Window, plane: int = 0) -> Pixels:
         """The pixels of a window whose first corner is a cell's."""
+        native = self._read_native(window, plane, MARGIN)
+        slots = full(window.shape, np.uint8, 0, like=native.pixels)
+        work, blurred = self._prepare(window, native, MARGIN, slots)
+        return Pixels(work, blurred, self._grey(work), slots)
+
+    def read_bands(
+        self, window: Window, rows: int, slots: np.ndarray, plane: int = 0
+    ) -> Iterator[tuple[Window, np.ndarray]]:
+        """The same for the clustering only, `rows` rows after `rows`, of an image in memory.
+
+        Yields which pixels these are, and their channels after smoothing (C, H + 4, W + 4), with a
+        margin of `BAND_MARGIN` pixels. By then the rows of `slots` (H, W) are written. The image
+        is read at once, and turned to channels in bands, which stay in the cache.
+        """
+        native = self._read_native(window, plane, BAND_MARGIN)
+        slots[:] = 0
+        for band in window.split((rows, window.x1)):
+            part = slots[band.relative_to(window).slices]
+            yield band, self._prepare(band, native, BAND_MARGIN, part)[1]
+
+    def _read_native(self, window: Window, plane: int, margin: int) -> _Native:
+        """What lies around a window, as far as channels with such a margin depend on it."""
+        frame = window.grow(margin + gaussian_weights(self.settings.sigma).size // 2)
+        inner = frame.clip(self.lattice.bounds)
+        pixels, mask = self.image.read_there(inner, plane), None
+        if self.mask is not None:
+            mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
+            mask = beside(mask, pixels)
+        return _Native(inner, pixels, window, mask)
+
+    def _prepare(self, window: Window, native: _Native, margin: int, slots: Any) -> tuple[Any, Any]:
+        """Channels of a window with a margin, without and with smoothing; masked slots."""
         weights = gaussian_weights(self.settings.sigma)
-        frame = window.grow(MARGIN)
+        frame = window.grow(margin)
         outer = frame.grow(weights.size // 2)
         inner = outer.clip(self.lattice.bounds)
         margins = (
             inner.y0 - outer.y0, outer.y1 - inner.y1, inner.x0 - outer.x0, outer.x1 - inner.x1
         )  # fmt: skip
-        work, valid = self.scaling.apply(self.image.read_there(inner, plane), margins)
+        pixels = native.pixels[(slice(None), *inner.relative_to(native.window).slices)]
+        work, valid = self.scaling.apply(pixels, margins)
         blurred = work
         if outer != frame:
             blurred = empty((work.shape[0], *frame.shape), np.int16, like=work)
             smooth(work, weights, blurred)
             work = copied(work[(slice(None), *frame.relative_to(outer).slices)])
-        slots = full(window.shape, np.uint8, 0, like=work)
         if valid is not None:
             write_where_zero(valid[window.relative_to(inner).slices], MASKED, slots)
-        if self.mask is not None:
-            mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
-            write_where_zero(beside(mask, work), MASKED, slots)
-        return Pixels(work, blurred, self._grey(work), slots)
+        if native.mask is not None:
+            mask = native.mask[window.relative_to(native.masked).slices]
+            write_where_zero(mask, MASKED, slots)
+        return work, blurred
 
     def channels(self, window: Window, plane: int = 0) -> Any:
         """Working channels (C, H, W) int16 of any window."""
