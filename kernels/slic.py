@@ -22,9 +22,13 @@ from gnnseg.kernels.assign import (
     make_views,
     spread,
 )
+from gnnseg.kernels.colour import NO_COLOURS, Colours, scale_rows
 from gnnseg.kernels.ruler import QUARTERS, make_ruler
 from gnnseg.kernels.seeds import add_rest, add_row_of_cells, is_halved, list_sample, pick
 from gnnseg.kernels.slots import FIRST
+
+COLOUR_MARGIN = 2
+"""Columns beside a window of colours: one for the filter, and another, as bands have."""
 
 
 def slic(
@@ -146,10 +150,30 @@ class Clustering:
         of the window only, and a pixel around them.
         """
         until = end + self._lag if end == self._cells[0] else end
+        self._go_on(work, corner, until, (NO_COLOURS, 0, (0, 0)))
+
+    def add_colours(self, colours: Colours, first: int, margins: tuple[int, int]) -> None:
+        """Go on to the end with the channels that colours have, a row of cells after another.
+
+        `first` is the row of the colours that the window begins with, `margins` (left, right) how
+        many columns are missing of `COLOUR_MARGIN` on either side of the window.
+        """
+        width = self._slots.shape[1] + 2 * COLOUR_MARGIN
+        work = np.empty((3, self._steps[0] + 2, width), np.int16)
+        until = self._cells[0] + self._lag
+        self._go_on(work, (1, COLOUR_MARGIN), until, (colours, first, margins))
+
+    def _go_on(
+        self,
+        work: np.ndarray,
+        corner: tuple[int, int],
+        until: int,
+        source: tuple[Colours, int, tuple[int, int]],
+    ) -> None:
         _cluster(
-            work, self._slots, corner, (self._done, until), self._steps, self._moves, self._halved,
-            self._scales, self._homes, self._rings, self._rounds, self._seeding, self._scratch,
-            self._adding, self._few,
+            work, self._slots, corner, source, (self._done, until), self._steps, self._moves,
+            self._halved, self._scales, self._homes, self._rings, self._rounds, self._seeding,
+            self._scratch, self._adding, self._few,
         )  # fmt: skip
         self._done = until
 
@@ -197,8 +221,8 @@ def settle(sums, step, shift, colour, place):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _cluster(
-    work, slots, corner, turns, steps, moves, halved, scales, homes, rings, rounds, seeding,
-    scratch, adding, few,
+    work, slots, corner, source, turns, steps, moves, halved, scales, homes, rings, rounds,
+    seeding, scratch, adding, few,
 ):  # fmt: skip
     """Let rows of cells come in, one a turn, and do what can be done then.
 
@@ -209,7 +233,9 @@ def _cluster(
     last, cells_y, kept = parts.shape[0] - 1, homes[0].shape[1], rings[0].shape[1] // steps[0]
     for turn in range(turns[0], turns[1]):
         if turn < cells_y:
-            _take_in(work, slots, corner, turn, steps, moves[0], halved, homes, rings, seeding)
+            top = _load_row_of_cells(work, corner[0], source, turn * steps[0], steps[0])
+            place = top, corner[1]
+            _take_in(work, slots, place, turn, steps, moves[0], halved, homes, rings, seeding)
         for round_ in range(last + 1):
             cy, counted, views = turn - 2 * round_ - 1, round_ < last, all_views[round_]
             ticks, stride = (scales[1], steps[1]) if counted else (scales[2], 1)
@@ -230,6 +256,19 @@ def _cluster(
                 done = sums[0, (cy - 1) % 3 : (cy - 1) % 3 + 1]
                 settle(done, steps[0], moves[1], homes[0][0, cy - 1 : cy], homes[1][0, cy - 1 : cy])
                 done[:] = 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _load_row_of_cells(work, top, source, y, step):
+    """Write the channels of a row of cells and a pixel around, if they are not there yet.
+
+    Returns where in `work` the window begins.
+    """
+    colours, first, margins = source
+    if colours[3] == 0:
+        return top
+    scale_rows(colours, first + y - 1, step + 2, margins, work)
+    return 1 - y
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -19,18 +19,20 @@ from gnnseg.kernels.arrays import (
     mean_of_channels,
     write_where_zero,
 )
+from gnnseg.kernels.slic import COLOUR_MARGIN
 from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.smooth import gaussian_weights, smooth
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
+    from gnnseg.kernels.colour import Colours
     from gnnseg.superpixels.scaling import Scaling
     from gnnseg.superpixels.settings import SlicSettings
 
 MARGIN = 4
 """Pixels around a window that textures and the filter of the clustering look at."""
 
-BAND_MARGIN = 2
+BAND_MARGIN = COLOUR_MARGIN
 """Pixels around a band: one for the filter, and one for what pixels that are not finite become."""
 
 
@@ -119,6 +121,25 @@ class PixelReader:
         for band in window.split((rows, window.x1)):
             part = slots[band.relative_to(window).slices]
             yield band, self._prepare(band, native, BAND_MARGIN, part)[1]
+
+    def read_colours(
+        self, window: Window, slots: np.ndarray, plane: int = 0
+    ) -> tuple[Colours, int, tuple[int, int]] | None:
+        """The same of colours that can be turned to channels in the clustering, or None.
+
+        With where in them the window begins, and how many columns are missing of `BAND_MARGIN`.
+        """
+        if not self.scaling.rgb or self.settings.sigma > 0 or self.image.dtype != np.uint8:
+            return None
+        native = self._read_native(window, plane, BAND_MARGIN)
+        colours = self.scaling.view(native.pixels)
+        if colours is None:
+            return None
+        slots[:] = 0
+        if native.mask is not None:
+            write_where_zero(native.mask, MASKED, slots)
+        inner, frame = native.window, window.grow(BAND_MARGIN)
+        return colours, window.y0 - inner.y0, (inner.x0 - frame.x0, frame.x1 - inner.x1)
 
     def _read_native(self, window: Window, plane: int, margin: int) -> _Native:
         """What lies around a window, as far as channels with such a margin depend on it."""

@@ -15,7 +15,7 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError
 from gnnseg.kernels.arrays import empty, full, repeat_channel, repeat_edges
-from gnnseg.kernels.colour import TOP, scale_floats, scale_integers
+from gnnseg.kernels.colour import TOP, Colours, scale_floats, scale_integers, view_colours
 from gnnseg.kernels.ruler import SPAN
 
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ class Scaling:
             scale_floats(pixels, low, high, self.top, self.rgb, valid, work, (top, left))
         repeat_edges(work, margins)
         return work, valid
+
+    def view(self, pixels: Any) -> Colours | None:
+        """Colours (3, H, W) in memory as the clustering turns them to channels itself, or None."""
+        low, high = np.array(self.low, np.float64), np.array(self.high, np.float64)
+        return view_colours(pixels, low, high, self.top)
 
     def check(self, image: ImageSource) -> None:
         """Raise if an image cannot be brought to these channels."""

@@ -92,6 +92,10 @@ def _compute_by_bands(reader: PixelReader, plane: int, cells: Window) -> SlotBlo
     slots = np.empty(window.shape, np.uint8)
     arguments, sides = _cluster_arguments(slots, cells, lattice, settings, reader.scaling)
     clustering = Clustering(*arguments, sides)
+    colours = reader.read_colours(window, slots, plane)
+    if colours is not None:
+        clustering.add_colours(*colours)
+        return _connect(slots, cells, lattice, settings)
     rows = max(1, _BAND // (settings.step * slots.shape[1])) * settings.step
     for band, work in reader.read_bands(window, rows, slots, plane):
         corner = BAND_MARGIN - (band.y0 - window.y0), BAND_MARGIN
