@@ -146,7 +146,16 @@ def _assign(
         if counted:
             pixels, at = work, (0, 0, 0)
         else:
-            load_rows(work, corner[0] + y0, corner[1] + columns[0], y1 - y0, column, 0, band)
+            load_rows(
+                work,
+                corner[0] + y0,
+                corner[1] + columns[0],
+                y1 - y0,
+                band.shape[2],
+                column,
+                0,
+                band,
+            )
             pixels, at = band, (-y0, 0, -columns[0])
         ticks = scale[1]
         assign_rows(
@@ -214,11 +223,11 @@ def _add(row, channels, slots, x0, away, found, adding, few):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def load_rows(work, y, x, rows, column, first, band):
+def load_rows(work, y, x, rows, width, column, first, band):
     """Write filtered rows of each channel from pixel (y, x) on to `band` from `first` on."""
     for row in range(rows):
         for c in range(work.shape[0]):
-            soften(work[c], y + row, x, band.shape[2], column, band[c, first + row])
+            soften(work[c], y + row, x, width, column, band[c, first + row])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -24,7 +24,7 @@ from gnnseg.kernels.assign import (
 )
 from gnnseg.kernels.colour import NO_COLOURS, Colours, scale_rows
 from gnnseg.kernels.ruler import QUARTERS, make_ruler
-from gnnseg.kernels.seeds import add_rest, add_row_of_cells, is_halved, list_sample, pick
+from gnnseg.kernels.seeds import add_rest, add_row_of_cells, halve, is_halved, list_sample, pick
 from gnnseg.kernels.slots import FIRST
 
 COLOUR_MARGIN = 2
@@ -116,7 +116,7 @@ class Clustering:
             np.zeros((1, *cells), np.uint16),
         )  # fmt: skip
         self._rings = (
-            np.empty((channels, kept * step, width), np.int16),
+            np.empty((channels, kept * step, width + width % 2), np.int16),  # even: see `halve`
             np.empty((channels, kept * size, columns.size), np.int16),
             np.empty((kept * size, columns.size), np.uint8),
         )
@@ -277,12 +277,15 @@ def _take_in(work, slots, corner, cy, steps, shift, halved, homes, rings, seedin
     (step, stride), (soft, sample, taken), (columns, scratch, down, totals) = steps, rings, seeding
     kept, y0, num = soft.shape[1] // step, cy * step, min(step, slots.shape[0] - cy * step)
     first, begin = cy % kept * step, cy % kept * (sample.shape[1] * step // soft.shape[1])
-    load_rows(work, corner[0] + y0, corner[1], num, scratch, first, soft)
+    load_rows(work, corner[0] + y0, corner[1], num, slots.shape[1], scratch, first, soft)
     end = begin - (-num // stride)
     for y in range(begin, end):
         away = (y - begin) * stride
         for c in range(work.shape[0]):
-            pick(soft[c, first + away], columns, halved, sample[c, y])
+            if halved:
+                halve(soft[c, first + away], sample[c, y])
+            else:
+                pick(soft[c, first + away], columns, halved, sample[c, y])
         pick(slots[y0 + away], columns, halved, taken[y])
     colour, place = homes[0][0, cy : cy + 1], homes[1][0, cy : cy + 1]
     active = homes[2][0, cy : cy + 1]
