@@ -78,26 +78,29 @@ NO_COLOURS: Colours = (
 )  # fmt: skip
 
 
-def view_colours(pixels: np.ndarray, low: np.ndarray, high: np.ndarray, top: int) -> Colours | None:
-    """What `scale_rows` needs of colours (3, H, W) in memory.
+def levels_of_bytes(low: np.ndarray, high: np.ndarray, top: int) -> int:
+    """How many levels each value of 8 bits counts, where that is whole and the same for all; or 0.
 
-    None unless they are of 8 bits, and all their values count the same whole number of levels.
+    >>> levels_of_bytes(np.zeros(3), np.full(3, 255.0), TOP)
+    4
     """
-    if pixels.dtype != np.uint8 or pixels.shape[0] != _RGB:
-        return None
-    constants, last = _make_constants(pixels.dtype, low, high, top), np.iinfo(np.uint8).max
+    constants, last = _make_constants(np.dtype(np.uint8), low, high, top), np.iinfo(np.uint8).max
     times = int(constants[0, 2]) >> SHIFT
-    if last * times > top or (constants != (0, last, times << SHIFT, _HALF)).any():
-        return None
+    whole = last * times <= top and (constants == (0, last, times << SHIFT, _HALF)).all()
+    return times if whole else 0
+
+
+def view_colours(pixels: np.ndarray, times: int) -> Colours:
+    """What `scale_rows` needs of colours (3, H, W) uint8, each of which counts `times` levels."""
     return *_memory(pixels), np.empty(pixels.shape[::2], np.uint8), times
 
 
 @njit(nogil=True, cache=True)
 def scale_rows(colours, first, rows, margins, out):
-    """Write working channels of some rows of colours, 8 bits each, as `scale_integers` does.
+    """Write working channels of `rows` rows of colours from `first` on, as `scale_integers` does.
 
-    The rows are those from `first` on, those outside being the ones at the border; and there are
-    margins (left, right) of `out` (3, >= rows, W) that repeat the pixel at the end of a row.
+    `out` (3, rows or more, W) has margins (left, right) that repeat the pixels at the ends of a
+    row, and rows before the first or after the last repeat these.
     """
     flat, apart, values, times = colours
     left, right = margins[0], margins[0] + values.shape[1]

@@ -19,9 +19,11 @@ from gnnseg.kernels.arrays import (
     mean_of_channels,
     write_where_zero,
 )
+from gnnseg.kernels.colour import view_colours
 from gnnseg.kernels.slic import COLOUR_MARGIN
 from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.smooth import gaussian_weights, smooth
+from gnnseg.superpixels.scaling import RGB
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
@@ -125,21 +127,24 @@ class PixelReader:
     def read_colours(
         self, window: Window, slots: np.ndarray, plane: int = 0
     ) -> tuple[Colours, int, tuple[int, int]] | None:
-        """The same of colours that can be turned to channels in the clustering, or None.
+        """The same of colours of 8 bits, which the clustering itself turns to channels, or None.
 
-        With where in them the window begins, and how many columns are missing of `BAND_MARGIN`.
+        With the row in them that the window begins with, and how many columns are missing of
+        `BAND_MARGIN` on the left and right.
         """
-        if not self.scaling.rgb or self.settings.sigma > 0 or self.image.dtype != np.uint8:
+        is_plain = self.scaling.rgb and self.image.num_channels == RGB and self.settings.sigma == 0
+        if not is_plain or self.image.dtype != np.uint8:
+            return None
+        times = self.scaling.levels_of_bytes()
+        if times == 0:
             return None
         native = self._read_native(window, plane, BAND_MARGIN)
-        colours = self.scaling.view(native.pixels)
-        if colours is None:
-            return None
         slots[:] = 0
         if native.mask is not None:
             write_where_zero(native.mask, MASKED, slots)
         inner, frame = native.window, window.grow(BAND_MARGIN)
-        return colours, window.y0 - inner.y0, (inner.x0 - frame.x0, frame.x1 - inner.x1)
+        margins = inner.x0 - frame.x0, frame.x1 - inner.x1
+        return view_colours(native.pixels, times), window.y0 - inner.y0, margins
 
     def _read_native(self, window: Window, plane: int, margin: int) -> _Native:
         """What lies around a window, as far as channels with such a margin depend on it."""
