@@ -9,6 +9,7 @@ from gnnseg.kernels.ruler import BASE, FARTHEST, QUARTERS
 from gnnseg.kernels.slots import LAYER
 from gnnseg.kernels.strip import (
     HALF,
+    REACH,
     STRIP,
     accumulate,
     address,
@@ -81,7 +82,7 @@ def make_scratch(channels: int, layers: int, first: int) -> tuple[np.ndarray, ..
 
     That is, for what homes look like from it, and for the distances and homes that are found.
     """
-    near = np.empty((layers, _NINE * (2 + channels) * STRIP), np.uint16)
+    near = np.empty((layers, 3 * (1 + channels) * REACH + _NINE * STRIP), np.uint16)
     numbers = _number_homes(layers, first)
     return numbers, near, np.empty((2, STRIP), np.uint16), np.empty((2, STRIP), np.uint8)
 
@@ -191,7 +192,7 @@ def assign_rows(pixels, slots, at, rows, columns, steps, ticks, views, sums, scr
             _list_cells(x0, n, adding)
         for y in range(y0, y1):
             row, tick = locate(pixels, y + at[0], x0 + at[2]), np.uint16(ticks[y - cy * size])
-            _find(row, tick, near, numbers, n, found, few)
+            _find(row, tick, near, np.uint64(size), numbers, n, found, few)
             here = slots[y + at[1], x0 : x0 + n]
             if counted:
                 _add(row, pixels.shape[0], here, x0, (y - cy * size) * steps[1], found, adding, few)
@@ -204,12 +205,12 @@ def assign_rows(pixels, slots, at, rows, columns, steps, ticks, views, sums, scr
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _find(row, y, near, numbers, n, found, few):
+def _find(row, y, near, size, numbers, n, found, few):
     """Write the nearest home of `n` pixels of a row, over all layers of homes."""
     costs, homes = found
-    nearest(row, y, near[0], numbers[0], costs[0, :n], homes[0, :n], few)
+    nearest(row, y, near[0], size, numbers[0], costs[0, :n], homes[0, :n], few)
     for layer in range(1, near.shape[0]):
-        nearest(row, y, near[layer], numbers[layer], costs[1, :n], homes[1, :n], few)
+        nearest(row, y, near[layer], size, numbers[layer], costs[1, :n], homes[1, :n], few)
         take_nearer(costs[1, :n], homes[1, :n], costs[0, :n], homes[0, :n])
 
 
@@ -275,22 +276,31 @@ def _hide(view, start, size):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _line_up(views, cy, x0, n, size, near):
     """Write what `n` columns of a row of cells see of nine homes a layer, as `nearest` takes it."""
-    rows = views.shape[2] - _SPACES + 2
+    rows = views.shape[2] - _SPACES + 1
+    bases, wide = 3 * rows * REACH, n + 2 * size
     for layer in range(near.shape[0]):
-        for k in range(9):
-            view = views[(cy + k // 3 - 1) % 3, layer]
-            start = x0 + k % 3 * size
-            out = near[layer, k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
-            _place(view[k // 3, start:], view[3 + k % 3, start:], n, out[0], out[1])
-            for c in range(2, rows):
-                copy(view[_SPACES + c - 2, start:], out[c], n)
+        for ky in range(3):
+            view = views[(cy + ky - 1) % 3, layer]
+            out = near[layer, ky * rows * REACH :]
+            _double(view[ky, x0:], out, wide)
+            for c in range(1, rows):
+                copy(view[_SPACES + c - 1, x0:], out[c * REACH :], wide)
+            for kx in range(3):
+                start = x0 + kx * size
+                base = near[layer, bases + (3 * ky + kx) * STRIP :]
+                _place(view[ky, start:], view[3 + kx, start:], base, n)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _place(y, along, n, twice, base):
-    """Write where a home stands along y, twice, and what else it costs."""
+def _double(source, out, n):
     for x in range(n):
-        twice[x] = np.uint16(2 * y[x])
+        out[x] = np.uint16(2 * source[x])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _place(y, along, base, n):
+    """Write what a home costs along x, less where it stands along y."""
+    for x in range(n):
         base[x] = np.uint16(along[x] - y[x])
 
 

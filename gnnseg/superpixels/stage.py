@@ -66,7 +66,7 @@ def compute_slots(
 
 def _cluster_arguments(
     slots: Any, cells: Window, lattice: Lattice, settings: SlicSettings, scaling: Scaling
-) -> tuple[tuple[Any, ...], tuple[bool, bool, bool, bool]]:
+) -> tuple[tuple[int, int, int, float, Any, Any, Any], tuple[bool, bool, bool, bool]]:
     """Arguments of `slic` for a window, and the sides on which the image goes on."""
     step, bounds = settings.step, lattice.cells
     colour = full((*cells.shape, scaling.num_channels), np.int32, 0, like=slots)
