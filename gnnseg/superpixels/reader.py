@@ -72,11 +72,10 @@ class Pixels:
 
 @dataclass(frozen=True)
 class _Native:
-    """The pixels (C, H, W) of a window as they are in an image, and the mask (H, W) of one."""
+    """Pixels (C, H', W') of `window` as they are in an image, and the mask (H, W) of one within."""
 
     window: Window
     pixels: Any
-    masked: Window
     mask: Any
 
 
@@ -105,8 +104,12 @@ class PixelReader:
     def read(self, window: Window, plane: int = 0) -> Pixels:
         """The pixels of a window whose first corner is a cell's."""
         native = self._read_native(window, plane, MARGIN)
-        slots = full(window.shape, np.uint8, 0, like=native.pixels)
-        work, blurred = self._prepare(window, native, MARGIN, slots)
+        mask = native.mask
+        work, valid = self._to_channels(window, native, MARGIN)
+        del native  # may be larger than the channels
+        work, blurred = self._smooth(window, work, MARGIN)
+        slots = full(window.shape, np.uint8, 0, like=work)
+        _mark_masked(valid, mask, slots)
         return Pixels(work, blurred, self._grey(work), slots)
 
     def read_bands(
@@ -121,8 +124,11 @@ class PixelReader:
         native = self._read_native(window, plane, BAND_MARGIN)
         slots[:] = 0
         for band in window.split((rows, window.x1)):
-            part = slots[band.relative_to(window).slices]
-            yield band, self._prepare(band, native, BAND_MARGIN, part)[1]
+            work, valid = self._to_channels(band, native, BAND_MARGIN)
+            part = band.relative_to(window).slices
+            mask = None if native.mask is None else native.mask[part]
+            _mark_masked(valid, mask, slots[part])
+            yield band, self._smooth(band, work, BAND_MARGIN)[1]
 
     def read_colours(
         self, window: Window, slots: np.ndarray, plane: int = 0
@@ -140,8 +146,7 @@ class PixelReader:
             return None
         native = self._read_native(window, plane, BAND_MARGIN)
         slots[:] = 0
-        if native.mask is not None:
-            write_where_zero(native.mask, MASKED, slots)
+        _mark_masked(None, native.mask, slots)
         inner, frame = native.window, window.grow(BAND_MARGIN)
         margins = inner.x0 - frame.x0, frame.x1 - inner.x1
         return view_colours(native.pixels, times), window.y0 - inner.y0, margins
@@ -154,30 +159,29 @@ class PixelReader:
         if self.mask is not None:
             mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
             mask = beside(mask, pixels)
-        return _Native(inner, pixels, window, mask)
+        return _Native(inner, pixels, mask)
 
-    def _prepare(self, window: Window, native: _Native, margin: int, slots: Any) -> tuple[Any, Any]:
-        """Channels of a window with a margin, without and with smoothing; masked slots."""
-        weights = gaussian_weights(self.settings.sigma)
-        frame = window.grow(margin)
-        outer = frame.grow(weights.size // 2)
+    def _to_channels(self, window: Window, native: _Native, margin: int) -> tuple[Any, Any]:
+        """Channels of a window with what smoothing takes of a margin, and the finite pixels."""
+        outer = window.grow(margin + gaussian_weights(self.settings.sigma).size // 2)
         inner = outer.clip(self.lattice.bounds)
         margins = (
             inner.y0 - outer.y0, outer.y1 - inner.y1, inner.x0 - outer.x0, outer.x1 - inner.x1
         )  # fmt: skip
         pixels = native.pixels[(slice(None), *inner.relative_to(native.window).slices)]
         work, valid = self.scaling.apply(pixels, margins)
-        blurred = work
-        if outer != frame:
-            blurred = empty((work.shape[0], *frame.shape), np.int16, like=work)
-            smooth(work, weights, blurred)
-            work = copied(work[(slice(None), *frame.relative_to(outer).slices)])
-        if valid is not None:
-            write_where_zero(valid[window.relative_to(inner).slices], MASKED, slots)
-        if native.mask is not None:
-            mask = native.mask[window.relative_to(native.masked).slices]
-            write_where_zero(mask, MASKED, slots)
-        return work, blurred
+        return work, None if valid is None else valid[window.relative_to(inner).slices]
+
+    def _smooth(self, window: Window, work: Any, margin: int) -> tuple[Any, Any]:
+        """Channels of a window with a margin, without and with smoothing."""
+        weights = gaussian_weights(self.settings.sigma)
+        frame = window.grow(margin)
+        outer = frame.grow(weights.size // 2)
+        if outer == frame:
+            return work, work
+        blurred = empty((work.shape[0], *frame.shape), np.int16, like=work)
+        smooth(work, weights, blurred)
+        return copied(work[(slice(None), *frame.relative_to(outer).slices)]), blurred
 
     def channels(self, window: Window, plane: int = 0) -> Any:
         """Working channels (C, H, W) int16 of any window."""
@@ -185,3 +189,10 @@ class PixelReader:
 
     def _grey(self, work: Any) -> Any:
         return work[0] if self.scaling.rgb or work.shape[0] == 1 else mean_of_channels(work)
+
+
+def _mark_masked(valid: Any, mask: Any, slots: Any) -> None:
+    """Mark what takes no part in `slots` (H, W): pixels that are not valid, or that are masked."""
+    for flags in (valid, mask):
+        if flags is not None:
+            write_where_zero(flags, MASKED, slots)
