@@ -9,6 +9,7 @@ from gnnseg.kernels.ruler import BASE, FARTHEST, QUARTERS
 from gnnseg.kernels.slots import LAYER
 from gnnseg.kernels.strip import (
     HALF,
+    REACH,
     STRIP,
     accumulate,
     address,
@@ -43,7 +44,7 @@ def assign(
 ) -> None:
     """Give each pixel its nearest home; among equals the first in raster order.
 
-    What the homes of a row of cells look like from each column is spread out once (`_spread`), so
+    What the homes of a row of cells look like from each column is spread out once (`spread`), so
     that the inner loops are long plain streams of 16-bit integers. With `sums`, the pixels are
     those of a sample and are added up there; without (`sums` empty), they are filtered and get
     their slots.
@@ -55,97 +56,161 @@ def assign(
     channels, layers, size = work.shape[0], homes[0].shape[0], -(-step // stride)
     counted, width = sums.size > 0, max(0, min(part[3] * size, slots.shape[1]) - part[2] * size)
     # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
-    views = np.empty((3, layers, _SPACES + channels, (homes[2].shape[2] + 2) * size), np.uint16)
-    near = np.empty((layers, _NINE * (2 + channels) * STRIP), np.uint16)
-    found = np.empty((2, STRIP), np.uint16), np.empty((2, STRIP), np.uint8)
+    views = make_views(channels, layers, homes[2].shape[2], size)
     band = np.empty((channels, 0 if counted else min(size, _ROWS), width), np.int16)
     column = np.empty(width + 2, np.uint16)
-    numbers = _number_homes(layers, first, counted)
-    adding = _make_sums(channels, layers, size, stride, slots.shape[1])
-    ticks = ruler[QUARTERS * (2 * step + np.arange(size) * stride)]
-    scratch, scale = (views, near, numbers, found, band, column), (ruler, ticks)
-    few = _few_channels(channels)
-    _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few)
+    scratch = make_scratch(channels, layers, first)
+    adding = make_sums(channels, layers, size, stride, slots.shape[1])
+    scale = ruler, make_ticks(ruler, step, stride)
+    few = few_channels(channels)
+    filtering = band, column
+    _assign(
+        work, slots, corner, (step, stride), scale, homes, sums, part, views, filtering, scratch,
+        adding, few,
+    )  # fmt: skip
 
 
-def _few_channels(number: int) -> tuple[int, ...]:
+def make_views(channels: int, layers: int, cells: int, size: int) -> np.ndarray:
+    """Room for what three rows of homes of each layer look like; there is none as yet."""
+    views = np.zeros((3, layers, _SPACES + channels, (cells + 2) * size), np.uint16)
+    views[:, :, 3:_SPACES] = FARTHEST
+    return views
+
+
+def make_scratch(channels: int, layers: int, first: int) -> tuple[np.ndarray, ...]:
+    """What homes are called when they are added up, and as slots; and room for a strip.
+
+    That is, for what homes look like from it, and for the distances and homes that are found.
+    """
+    near = np.empty((layers, 3 * (1 + channels) * REACH + _NINE * STRIP), np.uint16)
+    numbers = _number_homes(layers, first)
+    return numbers, near, np.empty((2, STRIP), np.uint16), np.empty((2, STRIP), np.uint8)
+
+
+def make_ticks(ruler: np.ndarray, step: int, stride: int) -> np.ndarray:
+    """Where on the ruler the rows and columns of a cell stand that are looked at."""
+    return ruler[QUARTERS * (2 * step + np.arange(0, step, stride))]
+
+
+def few_channels(number: int) -> tuple[int, ...]:
     """A tuple as long as there are channels, of which the compiler knows the length; or none."""
     return (0,) * number if number <= _FEW else ()
 
 
-def _number_homes(layers: int, first: int, counted: bool) -> np.ndarray:
+def _number_homes(layers: int, first: int) -> np.ndarray:
     """What the first home of a layer is called, and by how much more than 3 a row of homes counts.
 
-    Homes are counted from 0 on where they are added up; elsewhere they are called by their slots.
+    First when homes are added up, from 0 on; then by their slots.
     """
     layer = np.arange(layers)
-    names = (_NINE * layer, 0 * layer) if counted else (first + LAYER * layer, 2 + 0 * layer)
-    return np.stack(names, axis=1).astype(np.uint16)
+    names = [(_NINE * layer, 0 * layer), (first + LAYER * layer, 2 + 0 * layer)]
+    return np.stack(names).swapaxes(1, 2).astype(np.uint16, order="C")
 
 
-def _make_sums(
+def make_sums(
     channels: int, layers: int, size: int, stride: int, width: int
 ) -> tuple[np.ndarray, ...]:
     """Sums of a strip's cells by home; and for its pixels what is added, the cells, and the sums.
 
-    The last home is that of masked pixels. The columns of a row are counted within their cells.
+    The last home is that of masked pixels. Then in which cell the columns of a row are, and where
+    in it.
     """
     words = channels // 2 + 2
     local = np.zeros((_BANKS, STRIP // size + 2, _NINE * layers + 1, words), np.int64)
     packed, places = np.empty((words - 1, STRIP), np.int64), np.empty((2, STRIP), np.uint32)
-    return local, packed, places, (np.arange(width) % size * stride).astype(np.int32)
+    cells, columns = np.divmod(np.arange(width), size)
+    return local, packed, places, np.stack([cells, columns * stride]).astype(np.int32)
 
 
 @loop
-def _assign(work, slots, corner, step, stride, scale, homes, sums, part, scratch, adding, few):
+def _assign(
+    work, slots, corner, steps, scale, homes, sums, part, views, filtering, scratch, adding, few
+):
     """Assign by rows of cells.
 
     `scale` is the ruler, and where on it the rows and columns of a cell are.
 
     `few` has an item for each channel, or none when there are many.
     """
-    views, near, numbers, found, band, column = scratch
-    ruler, ticks = scale
-    (height, width), size, counted = slots.shape, ticks.size, sums.size > 0
-    x_first, x_last = part[2] * size, min(part[3] * size, width)
-    pixels, y_first, x_zero = (work, 0, 0) if counted else (band, part[0] * size, x_first)
+    band, column = filtering
+    (height, width), size, counted = slots.shape, scale[1].size, sums.size > 0
+    columns = part[2] * size, min(part[3] * size, width)
     for hy in range(part[0] - 1, part[0] + 1):
-        _spread(hy, size, step, ruler, ticks, homes, views[hy % 3])
+        spread(hy, steps[0], scale, homes, views[hy % 3])
     pieces = -(-size // _ROWS)  # of a row of cells
     for piece in range(part[0] * pieces, part[1] * pieces):
         cy = piece // pieces
         y0 = cy * size + piece % pieces * _ROWS
         y1 = min(y0 + _ROWS, cy * size + size, height)
         if piece % pieces == 0:
-            _spread(cy + 1, size, step, ruler, ticks, homes, views[(cy + 1) % 3])
-        if not counted:
-            y_first = y0
-            _load_rows(work, corner[0] + y0, corner[1] + x_first, y1 - y0, column, band)
-        for x0 in range(x_first, x_last, STRIP):
-            n = min(STRIP, x_last - x0)
-            _line_up(views, cy, x0, n, size, near)
-            _list_cells(x0, size, adding)
-            for y in range(y0, y1):
-                row, at = locate(pixels, y - y_first, x0 - x_zero), np.uint16(ticks[y - cy * size])
-                _find(row, at, near, numbers, n, found, few)
-                if counted:
-                    away = (y - cy * size) * stride
-                    _add(row, work.shape[0], slots[y, x0 : x0 + n], x0, away, found, adding, few)
-                else:
-                    store(found[1][0], slots[y, x0 : x0 + n])
-            if counted:
-                for layer in range(near.shape[0]):
-                    _hand_over(adding[0], _NINE * layer, cy, x0 // size, step, sums[layer], few)
-                adding[0][:] = 0
+            spread(cy + 1, steps[0], scale, homes, views[(cy + 1) % 3])
+        if counted:
+            pixels, at = work, (0, 0, 0)
+        else:
+            load_rows(
+                work,
+                corner[0] + y0,
+                corner[1] + columns[0],
+                y1 - y0,
+                band.shape[2],
+                column,
+                0,
+                band,
+            )
+            pixels, at = band, (-y0, 0, -columns[0])
+        ticks = scale[1]
+        assign_rows(
+            pixels,
+            slots,
+            at,
+            (cy, y0, y1),
+            columns,
+            steps,
+            ticks,
+            views,
+            sums,
+            scratch,
+            adding,
+            few,
+        )
 
 
 @part
-def _find(row, y, near, numbers, n, found, few):
+def assign_rows(pixels, slots, at, rows, columns, steps, ticks, views, sums, scratch, adding, few):
+    """Assign some rows (row of cells, first, end) of pixels, between some columns.
+
+    `at` tells where they lie: row y is row `y + at[0]` of `pixels` and `y + at[1]` of `slots`, and
+    column x is column `x + at[2]` of `pixels`. `steps` are the size of a cell, and how far pixels
+    are apart.
+    """
+    (cy, y0, y1), size, counted = rows, ticks.size, sums.size > 0
+    numbers, near, found = scratch[0][0 if counted else 1], scratch[1], (scratch[2], scratch[3])
+    for x0 in range(columns[0], columns[1], STRIP):
+        n = min(STRIP, columns[1] - x0)
+        _line_up(views, cy, x0, n, size, near)
+        if counted:
+            _list_cells(x0, n, adding)
+        for y in range(y0, y1):
+            row, tick = locate(pixels, y + at[0], x0 + at[2]), np.uint16(ticks[y - cy * size])
+            _find(row, tick, near, np.uint64(size), numbers, n, found, few)
+            here = slots[y + at[1], x0 : x0 + n]
+            if counted:
+                _add(row, pixels.shape[0], here, x0, (y - cy * size) * steps[1], found, adding, few)
+            else:
+                store(found[1][0], here)
+        if counted:
+            for layer in range(near.shape[0]):
+                _hand_over(adding[0], _NINE * layer, cy, x0 // size, steps[0], sums[layer], few)
+            adding[0][:] = 0
+
+
+@part
+def _find(row, y, near, size, numbers, n, found, few):
     """Write the nearest home of `n` pixels of a row, over all layers of homes."""
     costs, homes = found
-    nearest(row, y, near[0], numbers[0], costs[0, :n], homes[0, :n], few)
+    nearest(row, y, near[0], size, numbers[0], costs[0, :n], homes[0, :n], few)
     for layer in range(1, near.shape[0]):
-        nearest(row, y, near[layer], numbers[layer], costs[1, :n], homes[1, :n], few)
+        nearest(row, y, near[layer], size, numbers[layer], costs[1, :n], homes[1, :n], few)
         take_nearer(costs[1, :n], homes[1, :n], costs[0, :n], homes[0, :n])
 
 
@@ -153,21 +218,21 @@ def _find(row, y, near, numbers, n, found, few):
 def _add(row, channels, slots, x0, away, found, adding, few):
     """Add a row of pixels, `away` rows from the first of their cell, to the sums of a strip."""
     local, packed, places, columns = adding
-    pack(row, channels, columns[x0 : x0 + slots.size], packed)
+    pack(row, channels, columns[1, x0 : x0 + slots.size], packed)
     address(found[1][0], slots, places[0], local, places[1])
     accumulate(packed, 1 | away << HALF, places[1, : slots.size], local.reshape(-1), few)
 
 
 @inlined
-def _load_rows(work, y, x, rows, column, band):
-    """Write filtered rows of each channel from pixel (y, x) on."""
+def load_rows(work, y, x, rows, width, column, first, band):
+    """Write filtered rows of each channel from pixel (y, x) on to `band` from `first` on."""
     for row in range(rows):
         for c in range(work.shape[0]):
-            soften(work[c], y + row, x, band.shape[2], column, band[c, row])
+            soften(work[c], y + row, x, width, column, band[c, first + row])
 
 
 @part
-def _spread(hy, size, step, ruler, ticks, homes, views):
+def spread(hy, step, scale, homes, views):
     """Write what a row of homes of each layer looks like from each column of pixels.
 
     A view has a cell of `size` columns for each home and one more at either end. Its rows are where
@@ -177,7 +242,8 @@ def _spread(hy, size, step, ruler, ticks, homes, views):
     where on the ruler the rows of a cell stand, and its columns.
     """
     colour, place, active, away = homes
-    layers, cells_y, cells_x = active.shape
+    ruler, ticks = scale
+    size, (layers, cells_y, cells_x) = ticks.size, active.shape
     for layer in range(layers):
         view = views[layer]
         for cell in range(cells_x + 2):
@@ -210,56 +276,67 @@ def _hide(view, start, size):
 @part
 def _line_up(views, cy, x0, n, size, near):
     """Write what `n` columns of a row of cells see of nine homes a layer, as `nearest` takes it."""
-    rows = views.shape[2] - _SPACES + 2
+    rows = views.shape[2] - _SPACES + 1
+    bases, wide = 3 * rows * REACH, n + 2 * size
     for layer in range(near.shape[0]):
-        for k in range(9):
-            view = views[(cy + k // 3 - 1) % 3, layer]
-            start = x0 + k % 3 * size
-            out = near[layer, k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
-            _place(view[k // 3, start:], view[3 + k % 3, start:], n, out[0], out[1])
-            for c in range(2, rows):
-                copy(view[_SPACES + c - 2, start:], out[c], n)
+        for ky in range(3):
+            view = views[(cy + ky - 1) % 3, layer]
+            out = near[layer, ky * rows * REACH :]
+            _double(view[ky, x0:], out, wide)
+            for c in range(1, rows):
+                copy(view[_SPACES + c - 1, x0:], out[c * REACH :], wide)
+            for kx in range(3):
+                start = x0 + kx * size
+                base = near[layer, bases + (3 * ky + kx) * STRIP :]
+                _place(view[ky, start:], view[3 + kx, start:], base, n)
 
 
 @part
-def _place(y, along, n, twice, base):
-    """Write where a home stands along y, twice, and what else it costs."""
+def _double(source, out, n):
     for x in range(n):
-        twice[x] = np.uint16(2 * y[x])
+        out[x] = np.uint16(2 * source[x])
+
+
+@part
+def _place(y, along, base, n):
+    """Write what a home costs along x, less where it stands along y."""
+    for x in range(n):
         base[x] = np.uint16(along[x] - y[x])
 
 
 @part
-def _list_cells(x0, size, adding):
+def _list_cells(x0, n, adding):
     """Write where the sums of each column's cell begin."""
     banks, num, codes, words = adding[0].shape
-    cells = adding[2][0]
-    for x in range(cells.size):
-        cell = (x0 + x) // size - x0 // size
-        cells[x] = (x % banks * num + cell) * codes * words
+    starts, cells = adding[2][0], adding[3][0, x0:]
+    for x in range(n):
+        starts[x] = ((x % banks) * num + cells[x] - cells[0]) * codes * words
 
 
 @part
 def _hand_over(local, first, cy, cx, step, sums, few):
     """Add a strip's sums to those of a layer's homes; positions count from one cell before.
 
-    `first` is the number of the layer's first home. Numbers without a sign need no test for
-    counting from the end, which would take as long as the sums.
+    `first` is the number of the layer's first home. `sums` are a ring of at least three rows of
+    homes. Numbers without a sign need no test for counting from the end, which would take as long
+    as the sums.
     """
     channels = sums.shape[2] - 3 if len(few) == 0 else len(few)
     near, far = np.uint64(0), np.uint64(1)
-    for cell in range(np.uint64(local.shape[1])):
-        for k in range(9):
-            home = np.uint64(first + k)
-            word = local[near, cell, home, 0] + local[far, cell, home, 0]
-            count = word & _LOW
-            if count > 0:
-                y, x = np.uint64(cy + k // 3 - 1), np.uint64(cx + np.int64(cell) + k % 3 - 1)
-                sums[y, x, 0] += count
-                sums[y, x, 1] += count * (2 - k // 3) * step + (word >> HALF)
-                word = local[near, cell, home, 1] + local[far, cell, home, 1]
-                sums[y, x, 2] += count * (2 - k % 3) * step + (word & _LOW)
-                for c in range(channels):
-                    at = np.uint64(1 + (c + 1) // 2)
-                    word = local[near, cell, home, at] + local[far, cell, home, at]
-                    sums[y, x, 3 + c] += word & _LOW if c % 2 else word >> HALF
+    for ky in range(3):
+        y = np.uint64((cy + ky - 1) % sums.shape[0])
+        for cell in range(np.uint64(local.shape[1])):
+            for kx in range(3):
+                home = np.uint64(first + 3 * ky + kx)
+                word = local[near, cell, home, 0] + local[far, cell, home, 0]
+                count = word & _LOW
+                if count > 0:
+                    x = np.uint64(cx + np.int64(cell) + kx - 1)
+                    sums[y, x, 0] += count
+                    sums[y, x, 1] += count * (2 - ky) * step + (word >> HALF)
+                    word = local[near, cell, home, 1] + local[far, cell, home, 1]
+                    sums[y, x, 2] += count * (2 - kx) * step + (word & _LOW)
+                    for c in range(channels):
+                        at = np.uint64(1 + (c + 1) // 2)
+                        word = local[near, cell, home, at] + local[far, cell, home, at]
+                        sums[y, x, 3 + c] += word & _LOW if c % 2 else word >> HALF

@@ -49,13 +49,7 @@ def scale_integers(
     corner : (y, x)
         Where in `out` the first pixel lies; the rest is not touched.
     """
-    high = np.maximum(high, low + 1.0)
-    limits = np.iinfo(pixels.dtype)
-    first, last = (np.clip(end, limits.min, limits.max) for end in (np.floor(low), np.ceil(high)))
-    whole = top << SHIFT
-    gain = whole / (high - low)
-    offset = np.clip((first - low) * gain, -whole, whole) + _HALF
-    constants = np.rint(np.stack([first, last, gain, offset], axis=1)).astype(np.int32)
+    constants = _make_constants(pixels.dtype, low, high, top)
     if is_device_array(pixels):
         from gnnseg.kernels.cuda import colour as gpu
 
@@ -64,6 +58,79 @@ def scale_integers(
         flat, apart = _memory(pixels)
         values = np.empty(pixels.shape[::2], pixels.dtype)
         _scale_integers(flat, apart, values, constants, np.int32(top), rgb, out, corner)
+
+
+def _make_constants(dtype: np.dtype, low: np.ndarray, high: np.ndarray, top: int) -> np.ndarray:
+    """First and last value of each channel that is told apart, its gain, and what is added."""
+    high = np.maximum(high, low + 1.0)
+    limits = np.iinfo(dtype)
+    first, last = (np.clip(end, limits.min, limits.max) for end in (np.floor(low), np.ceil(high)))
+    whole = top << SHIFT
+    gain = whole / (high - low)
+    offset = np.clip((first - low) * gain, -whole, whole) + _HALF
+    return np.rint(np.stack([first, last, gain, offset], axis=1)).astype(np.int32)
+
+
+Colours = tuple[np.ndarray, tuple[int, int, int, bool], np.ndarray, int]
+"""Colours of 8 bits as `scale_rows` takes them: memory, its order, room for a row, and levels."""
+NO_COLOURS: Colours = (
+    np.frombuffer(b"", np.uint8), (0, 0, 0, False), np.empty((_RGB, 0), np.uint8), 0
+)  # fmt: skip
+
+
+def levels_of_bytes(low: np.ndarray, high: np.ndarray, top: int) -> int:
+    """How many levels each value of 8 bits counts, where that is whole and the same for all; or 0.
+
+    >>> levels_of_bytes(np.zeros(3), np.full(3, 255.0), TOP)
+    4
+    """
+    constants, last = _make_constants(np.dtype(np.uint8), low, high, top), np.iinfo(np.uint8).max
+    times = int(constants[0, 2]) >> SHIFT
+    whole = last * times <= top and (constants == (0, last, times << SHIFT, _HALF)).all()
+    return times if whole else 0
+
+
+def view_colours(pixels: np.ndarray, times: int) -> Colours:
+    """What `scale_rows` needs of colours (3, H, W) uint8, each of which counts `times` levels."""
+    return *_memory(pixels), np.empty(pixels.shape[::2], np.uint8), times
+
+
+@part
+def scale_rows(colours, first, rows, margins, out):
+    """Write working channels of `rows` rows of colours from `first` on, as `scale_integers` does.
+
+    `out` (3, rows or more, W) has margins (left, right) that repeat the pixels at the ends of a
+    row, and rows before the first or after the last repeat these.
+    """
+    flat, apart, values, times = colours
+    left, right = margins[0], margins[0] + values.shape[1]
+    for row in range(rows):
+        y = min(max(first + row, 0), apart[2] - 1)
+        if apart[3]:
+            _split(flat[y * apart[1] :], values[0], values[1], values[2])
+        else:
+            for c in range(values.shape[0]):
+                _copy(flat[c * apart[0] + y * apart[1] :], values[c])
+        grey, red, yellow = (
+            out[0, row, left:right], out[1, row, left:right], out[2, row, left:right]
+        )  # fmt: skip
+        _oppose_times(values[0], values[1], values[2], np.int16(times), grey, red, yellow)
+        for c in range(out.shape[0]):
+            for x in range(margins[0]):
+                out[c, row, x] = out[c, row, left]
+            for x in range(margins[1]):
+                out[c, row, right + x] = out[c, row, right - 1]
+
+
+@part
+def _oppose_times(reds, greens, blues, times, first, second, third):
+    """Write working channels of a row of colours whose values are so many levels each."""
+    for x in range(first.size):
+        r, g, b = np.int16(reds[x]), np.int16(greens[x]), np.int16(blues[x])
+        grey, red, yellow = np.int16(r + 2 * g + b), np.int16(r - g), np.int16(r + g - 2 * b)
+        first[x] = np.int16(times * grey) >> np.int16(2)
+        second[x] = np.int16(NEUTRAL + np.int16(2 * np.int16(times * red)))
+        third[x] = np.int16(NEUTRAL + np.int16(times * yellow))
 
 
 def _memory(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, bool]]:

@@ -32,7 +32,7 @@ _NOTHING = np.uint8(64)
 """In place of a code where nothing can be joined: above all codes, also from a row further."""
 _NONE = np.uint8(255)
 _EIGHT = np.uint64(0x8080808080808080)  # `_WAITS` in each byte
-_GAP = 2
+_ONE, _EIGHTH = np.uint64(1), np.uint64(WORD // 8)
 
 
 def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
@@ -63,9 +63,10 @@ def connect(slots: np.ndarray, step: int, rounds: int) -> np.ndarray:
     ends = np.zeros((2, codes.shape[1]), np.uint8)
     ends[0, ::step], ends[1, step - 1 :: step] = 1, 1
     # Arrays are made here: in a compiled loop, each kind of them takes a while to compile.
-    new, stretches = np.empty_like(ends), np.empty((2, waiting.shape[1], 2), np.int64)
+    new, listed = np.empty_like(ends), np.empty((2, waiting.shape[1] + 1), np.int64)
+    marks, number = np.empty(WORD, np.uint8), waiting.sum(axis=1)
     for _ in range(rounds):
-        if not _adopt(codes, step, ends, waiting, new, stretches):
+        if not _adopt(codes, step, ends, waiting, number, new, listed, marks):
             break
     left = np.empty((_count_left(codes, waiting), 2), np.int64)
     _list_left(codes, waiting, left)
@@ -106,106 +107,136 @@ def _decode(codes, slots):
 
 
 @loop
-def _adopt(codes, step, ends, waiting, new, stretches):
+def _adopt(codes, step, ends, waiting, number, new, listed, marks):
     """Let orphans join for a round; return whether any did.
 
     `ends` tell of the columns that are the first of a cell, and of the last. A row is written once
-    the next is done, which looks at it as it was: `new` has room for two, and so has `stretches`.
+    the next is done, which looks at it as it was: `new` has room for two, and `listed` for the
+    words that wait in each, of which there are `number`. `marks` have room for a word.
     """
     height, stride, flat = waiting.shape[0], codes.shape[1], codes.reshape(-1)
-    joined, before = False, 0
+    eights, sides, news = flat.view(np.uint64), ends.reshape(-1), new.view(np.uint64)
+    before, changes = np.uint64(0), np.uint8(0)
+    marks[:] = 0
     for y in range(height + 1):
         turn = y % 2
-        count = _list_stretches(waiting[y], stretches[turn]) if y < height else 0
-        if count > 0:
+        count = np.uint64(0)
+        if y < height and number[y] > 0:
+            count = _list_waiting(waiting[y], listed[turn])
             up = _DOWN if y % step == 0 else np.uint8(0)
             down = _DOWN if (y + 1) % step == 0 else np.uint8(0)
-            at, row = (y + 1) * stride, new[turn]
-            around = codes[y], flat[at - 1 :], codes[y + 1], flat[at + 1 :], codes[y + 2]
-            for k in range(count):
-                begin, end = stretches[turn, k]
-                joined |= _join(around, (up, down, ends[0], ends[1]), begin, end, row)
-            _tell(row, stretches[turn, :count], waiting[y])
-        for k in range(before):
-            begin, end = stretches[1 - turn, k]
-            _copy(new[1 - turn], codes[y], begin, end)
+            words = listed[turn, :count]
+            around = np.uint64((y + 1) * stride), np.uint64(stride), up, down
+            if 2 * words.size > waiting.shape[1]:
+                width = np.uint64(WORD * waiting.shape[1])
+                changes |= _join_row(flat, around, sides, width, new[turn])
+            else:
+                _join_words(flat, around, sides, words, new[turn], marks)
+            number[y] = _tell(news[turn], words, waiting[y])
+        if before > 0:
+            _copy(news[1 - turn], eights, y * stride // WORD, listed[1 - turn, :before])
         before = count
-    return joined
+    return changes > 0 or _any(marks)
 
 
 @part
-def _list_stretches(waiting, stretches):
-    """List where words wait (begin, end), in pixels; those between them are taken along if few.
-
-    Each stretch costs as much as several words.
-    """
-    count, end = 0, -_GAP - 1
-    if not _any(waiting):
-        return count
+def _list_waiting(waiting, listed):
+    """List the words that wait; return how many."""
+    count = np.uint64(0)
     for word in range(waiting.size):
-        if waiting[word]:
-            if word - end > _GAP:
-                stretches[count, 0] = WORD * word
-                count += 1
-            end = word + 1
-            stretches[count - 1, 1] = WORD * end
+        listed[count] = word
+        count += np.uint64(waiting[word])
     return count
 
 
 @part
 def _any(flags):
-    """Whether any of them is set; without a branch for each."""
-    found = False
+    """Whether any of them is not zero; without a branch for each."""
+    found = np.uint8(0)
     for flag in flags:
-        found |= flag
-    return found
+        found = np.uint8(found | np.uint8(flag))
+    return found > 0
 
 
 @part
-def _copy(source, target, begin, end):
-    for x in range(np.uint64(begin), np.uint64(end)):
-        target[x] = source[x]
+def _copy(source, target, at, words):
+    """Copy words of 64 pixels, as integers of eight, to a row that begins with word `at`."""
+    for word in words:
+        first, there = np.uint64(word) * _EIGHTH, np.uint64(at + word) * _EIGHTH
+        for k in range(_EIGHTH):
+            target[there + k] = source[first + k]
 
 
 @part
-def _join(around, shifts, begin, end, new):
-    """Write what pixels of a row become: orphans the code that most sides have, then the lowest.
+def _join_row(codes, around, ends, width, new):
+    """Write what the pixels of a row become (`_choose`); return a number if any changes.
 
-    `around` are the pixels above, left, themselves, right and below; those in another cell are
-    counted from there: `shifts` tell so of the rows above and below, and, for each column, of the
-    pixels on the left and right. Returns whether any pixel joined.
+    `around` are where the row begins in `codes`, how far those above and below are from there, and
+    what their homes are more from here, where they lie in another cell; `ends` tell so, for each
+    column, of the pixels on the left, then on the right.
     """
-    above, left, here, right, below = around
-    up, down, first, last = shifts
+    at, stride, up, down = around
     changes = np.uint8(0)
-    for x in range(np.uint64(begin), np.uint64(end)):
-        a, b = np.uint8(above[x] - up), np.uint8(below[x] + down)
-        c, d = np.uint8(left[x] - first[x]), np.uint8(right[x] + last[x])
-        c = c if np.uint8(c & _COLUMN) < ROW else _NONE
-        d = d if np.uint8(d & _COLUMN) < ROW else _NONE
-        a, b, c, d = min(a, b), max(a, b), min(c, d), max(c, d)
-        a, b, c, d = min(a, c), max(a, c), min(b, d), max(b, d)
-        b, c = min(b, c), max(b, c)
-        # In order now: of two pairs the lower, of one pair or three that, else the lowest.
-        best = c if (c == d) & (c < _END) else a
-        best = b if (b == c) & (b < _END) else best
-        best = a if a == b else best
-        code = best if (here[x] >= _WAITS) & (best < _END) else here[x]
+    for x in range(width):
+        above, below = (
+            np.uint8(codes[at - stride + x] - up),
+            np.uint8(codes[at + stride + x] + down),
+        )
+        left = np.uint8(codes[at - _ONE + x] - ends[x])
+        right = np.uint8(codes[at + _ONE + x] + ends[stride + x])
+        here = codes[at + x]
+        code = _choose(here, above, below, left, right)
         new[x] = code
-        changes = np.uint8(changes | np.uint8(code ^ here[x]))
-    return changes != 0
+        changes = np.uint8(changes | np.uint8(code ^ here))
+    return changes
 
 
 @part
-def _tell(new, stretches, waiting):
-    """Write which words still wait."""
-    eights, number = new.view(np.uint64), np.uint64(WORD // 8)
-    for k in range(stretches.shape[0]):
-        for word in range(stretches[k, 0] // WORD, stretches[k, 1] // WORD):
-            bits = np.uint64(0)
-            for eight in range(number):
-                bits |= eights[np.uint64(word) * number + eight]
-            waiting[word] = bits & _EIGHT != 0
+def _join_words(codes, around, ends, words, new, marks):
+    """The same for some words of a row; marks the pixels of a word that change in any.
+
+    A loop over a word is a vector long, and all of it is done at once.
+    """
+    at, stride, up, down = around
+    for word in words:
+        for k in range(np.uint64(WORD)):
+            x = np.uint64(word) * np.uint64(WORD) + k
+            above = np.uint8(codes[at - stride + x] - up)
+            below = np.uint8(codes[at + stride + x] + down)
+            left = np.uint8(codes[at - _ONE + x] - ends[x])
+            right = np.uint8(codes[at + _ONE + x] + ends[stride + x])
+            here = codes[at + x]
+            code = _choose(here, above, below, left, right)
+            new[x] = code
+            marks[k] = np.uint8(marks[k] | np.uint8(code ^ here))
+
+
+@part
+def _choose(here, a, b, c, d):
+    """The code that most of four neighbours have, then the lowest, for an orphan; else its own."""
+    c = c if np.uint8(c & _COLUMN) < ROW else _NONE
+    d = d if np.uint8(d & _COLUMN) < ROW else _NONE
+    a, b, c, d = min(a, b), max(a, b), min(c, d), max(c, d)
+    a, b, c, d = min(a, c), max(a, c), min(b, d), max(b, d)
+    b, c = min(b, c), max(b, c)
+    # In order now: of two pairs the lower, of one pair or three that, else the lowest.
+    best = c if (c == d) & (c < _END) else a
+    best = b if (b == c) & (b < _END) else best
+    best = a if a == b else best
+    return best if (here >= _WAITS) & (best < _END) else here
+
+
+@part
+def _tell(new, words, waiting):
+    """Write which of some words still wait; return how many."""
+    number = 0
+    for word in words:
+        first, bits = np.uint64(word) * _EIGHTH, np.uint64(0)
+        for k in range(_EIGHTH):
+            bits |= new[first + k]
+        waiting[word] = bits & _EIGHT != 0
+        number += waiting[word]
+    return number
 
 
 @loop

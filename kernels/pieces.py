@@ -44,12 +44,13 @@ def find_orphans(slots: np.ndarray, step: int) -> np.ndarray:
     number = _link(slots, step, taken, across, flags)
     parents = np.empty(number + 1, np.int32 if slots.size < 1 << 31 else np.int64)
     before, down = np.zeros((2, words), np.int64), np.zeros(words, np.uint64)
-    _unite_runs(slots, step, taken, across, flags, before, down, parents)
+    fresh = orphans  # is read before it is written anew
+    _unite_runs(slots, step, taken, across, flags, before, down, parents, fresh)
     homes = -(-height // step) + 2 * REACH, -(-width // step) + 2 * REACH
     main = np.full(homes, -1, parents.dtype)
     largest, found = np.zeros(main.size, parents.dtype), np.empty((2, width + 1), parents.dtype)
     cells = np.arange(width, dtype=np.int32) // step
-    _choose_main(slots, step, taken, across, parents, cells, found, largest, main)
+    _choose_main(slots, step, taken, across, fresh, parents, cells, found, largest, main)
     is_other = np.ones(parents.size, np.uint8)
     is_other[main[main >= 0]] = 0
     _tell_others(taken, across, parents, is_other, orphans)
@@ -88,11 +89,12 @@ def _link_down(above, row, new_cells, flags, down):
 
 
 @loop
-def _unite_runs(slots, step, taken, across, flags, before, down, parents):
+def _unite_runs(slots, step, taken, across, flags, before, down, parents, fresh):
     """Unite runs that touch: the first of a piece holds minus its pixels, the others a run before.
 
     Runs are numbered in raster order. `before` counts those before each word, in the row above and
-    in this one.
+    in this one. `fresh` gets the last pixel of each run that touches none above: one of them is the
+    first of each piece.
     """
     height, words = taken.shape
     number = np.int64(0)  # a plain 0 would be a kind of its own to compile for
@@ -104,8 +106,9 @@ def _unite_runs(slots, step, taken, across, flags, before, down, parents):
             number += count_bits(taken[y, w] & ~across[y, w])
         if y > 0:
             _link_down(slots[y - 1], slots[y], y % step == 0, flags, down)
-            rows = taken[y - 1], across[y - 1], taken[y], across[y]
-            _unite_rows(rows, down, above, here, parents)
+        # The first row touches none: `down` is zero.
+        rows = taken[max(y - 1, 0)], across[max(y - 1, 0)], taken[y], across[y]
+        _unite_rows(rows, down, above, here, parents, fresh[y])
 
 
 @inlined
@@ -129,8 +132,8 @@ def _size_runs(taken, across, first, parents):
 
 
 @inlined
-def _unite_rows(rows, down, above, here, parents):
-    """Unite the runs of two rows that touch."""
+def _unite_rows(rows, down, above, here, parents, fresh):
+    """Unite the runs of two rows that touch; write the ends of those that do not."""
     taken_above, across_above, taken, across = rows
     carry = seen = np.uint64(0)
     for w in range(down.size):
@@ -142,11 +145,13 @@ def _unite_rows(rows, down, above, here, parents):
         # Those that touch a run above on their left, too (see `_fill`).
         more = _fill((touch << _ONE | seen) & across[w], across[w])
         seen = (touch | more) >> _LAST
+        after = across[w + 1] << _LAST if w + 1 < down.size else np.uint64(0)
+        fresh[w] = taken[w] & ~(across[w] >> _ONE | after | touch | more)
         bits = touch & ~more
         while bits:
             until = bits ^ (bits - _ONE)
-            a = above[w] + count_bits(first_above & until) - 1
-            _hang(parents, a, here[w] + count_bits(first & until) - 1)
+            a = np.uint64(above[w] + count_bits(first_above & until) - 1)
+            _hang(parents, a, np.uint64(here[w] + count_bits(first & until) - 1))
             bits &= bits - _ONE
         bits = touch & more
         while bits:
@@ -173,36 +178,39 @@ def _hang(parents, a, b):
     Most runs point to the first of their piece: without a branch for those that are the first.
     """
     above = parents[a]
-    piece = a if above < 0 else np.int64(above)
+    piece = a if above < 0 else np.uint64(above)
     while parents[piece] >= 0:
-        piece = np.int64(parents[piece])
+        piece = np.uint64(parents[piece])
     parents[piece] += parents[b]
     parents[b] = piece
 
 
 @loop
-def _choose_main(slots, step, taken, across, parents, cells, found, largest, main):
+def _choose_main(slots, step, taken, across, fresh, parents, cells, found, largest, main):
     """Write the first run of each home's main piece; homes count from two cells before.
 
     `cells` are those of the columns, `largest` starts with zeros, and `found` is room for a row.
     """
-    across_homes, chosen = main.shape[1], main.reshape(-1)
+    across_homes, chosen = np.uint64(main.shape[1]), main.reshape(-1)
     pieces, columns = found
-    run = 0
+    number = np.uint64(0)
     for y in range(slots.shape[0]):
         count = np.uint64(0)
         for w in range(taken.shape[1]):
-            bits = taken[y, w] & ~across[y, w]
+            begins, bits = taken[y, w] & ~across[y, w], fresh[y, w]
             while bits:
+                run = number + np.uint64(count_bits(begins & (bits ^ (bits - _ONE))) - 1)
                 pieces[count], columns[count] = run, WORD * w + first_bit(bits)
                 count += np.uint64(parents[run] < 0)
                 bits &= bits - _ONE
-                run += 1
-        first = y // step * across_homes
+            number += np.uint64(count_bits(begins))
+        first = np.uint64(y // step) * across_homes
         for k in range(count):
-            x, size = columns[k], parents[pieces[k]]
-            slot = np.int64(slots[y, x])
-            home = first + slot // ROW * across_homes + cells[x] + slot % ROW
+            x, size = np.uint64(columns[k]), parents[np.uint64(pieces[k])]
+            slot = np.uint32(slots[y, x])
+            row = np.uint32(slot // np.uint32(ROW))
+            column = np.uint64(cells[x]) + np.uint64(slot - row * np.uint32(ROW))
+            home = first + np.uint64(row) * across_homes + column
             chosen[home] = pieces[k] if size < largest[home] else chosen[home]
             largest[home] = min(size, largest[home])
 
@@ -210,18 +218,18 @@ def _choose_main(slots, step, taken, across, parents, cells, found, largest, mai
 @loop
 def _tell_others(taken, across, parents, is_other, orphans):
     """Set the bits of the runs whose piece is not the main one; their first run is known."""
-    run = 0
+    run = np.uint64(0)
     for y in range(taken.shape[0]):
         carry = np.uint64(0)
         for w in range(taken.shape[1]):
             bits, begins = taken[y, w] & ~across[y, w], np.uint64(0)
             while bits:
                 # That of a run before, which knows, or its own.
-                other = is_other[run if parents[run] < 0 else np.int64(parents[run])]
+                other = is_other[run if parents[run] < 0 else np.uint64(parents[run])]
                 is_other[run] = other
                 begins |= np.uint64(other) << np.uint64(first_bit(bits))
                 bits &= bits - _ONE
-                run += 1
+                run += _ONE
             orphans[y, w] = begins | _fill((begins << _ONE | carry) & across[y, w], across[y, w])
             carry = orphans[y, w] >> _LAST
 

@@ -304,7 +304,7 @@ def _seed(volume: Volume, stride: int, keep: dict[int, Sample] | None) -> Centre
         if rest.any():
             more = _Sums.of(layer.active.shape, volume.channels)
             for z, slots in taken.items():
-                view = volume.planes(z)[0], volume.corner, slots, step, rest
+                view = volume.planes(z)[0], volume.corner, slots, step, 0, ~rest
                 more.add(0, step_z + z % step_z, partial(add_rest, *view))
             layer.move(more, step, 0)
         layer.active[:] = (sums.sums[..., 0] > 0) | rest

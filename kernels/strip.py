@@ -12,6 +12,8 @@ from gnnseg.kernels.slots import MASKED
 
 STRIP = 256
 """Pixels of a row worked on at once: what they look at stays in the nearest cache."""
+REACH = 3 * STRIP
+"""Columns of homes that a strip may look at: its own, and the largest cell on either side."""
 HALF = 32
 """Two sums share a 64-bit word, each with so many bits."""
 
@@ -52,29 +54,32 @@ def _beyond(a, b):
 
 
 @part
-def nearest(row, y, near, numbers, least, out, few):
+def nearest(row, y, near, size, numbers, least, out, few):
     """Write the nearest of nine homes for each pixel of a row (`locate`) at `y` on the ruler.
 
-    `near` has, for each home, `STRIP` columns of its y, twice; of what it costs along x, less its y
-    and colour; and of each channel of its colour, twice. A distance is `|h - p|`, which is
-    `2 max(h - p, 0) - h + p`: what a pixel has does not count when it compares homes.
+    `near` has, for each of three rows of homes, `REACH` columns of their y, twice, and of each
+    channel of their colour, twice: a home is `size` columns after the one on its left. Then, for
+    each of nine, `STRIP` columns of what it costs along x, less its y and colour. A distance is
+    `|h - p|`, which is `2 max(h - p, 0) - h + p`: what a pixel has does not count when it compares
+    homes.
 
     `numbers` are what the first home is called, and by how much more than three a row of homes
     counts; `least` gets the distances, less what the pixel has.
     """
     if len(few) == 0:
-        _nearest_of_many(row, y, near, numbers, least, out)
+        _nearest_of_many(row, y, near, size, numbers, least, out)
         return
     pixels, start, plane = row
     first, more = numbers[0], numbers[1]
+    wide, bases = np.uint64((1 + len(few)) * REACH), np.uint64(3 * (1 + len(few)) * REACH)
     for x in range(np.uint64(out.size)):
         best, closest = np.uint16(65535), np.uint16(0)
         for k in range(np.uint64(9)):
-            at = k * np.uint64((2 + len(few)) * STRIP) + x
-            cost = np.uint16(near[at + np.uint64(STRIP)] + _beyond(near[at], y))
+            at = k // np.uint64(3) * wide + k % np.uint64(3) * size + x
+            cost = np.uint16(near[bases + k * np.uint64(STRIP) + x] + _beyond(near[at], y))
             for c in range(np.uint64(len(few))):
                 pixel = np.uint16(pixels[start + c * plane + x])
-                colour = near[at + (np.uint64(2) + c) * np.uint64(STRIP)]
+                colour = near[at + (np.uint64(1) + c) * np.uint64(REACH)]
                 cost = np.uint16(cost + _beyond(colour, pixel))
             nearer = cost < best
             best = cost if nearer else best
@@ -86,20 +91,21 @@ def nearest(row, y, near, numbers, least, out, few):
 
 
 @part
-def _nearest_of_many(row, y, near, numbers, least, out):
+def _nearest_of_many(row, y, near, size, numbers, least, out):
     """The same for any number of channels, a stream for each."""
     pixels, start, plane = row
-    rows = near.size // (9 * STRIP)
+    bases = near.size - 9 * STRIP
+    rows = bases // (3 * REACH)
     least[:] = 65535
     cost = np.empty(out.size, np.uint16)
     for k in range(9):
-        home = near[k * rows * STRIP : (k + 1) * rows * STRIP].reshape(rows, STRIP)
+        home, base = near[k // 3 * rows * REACH + k % 3 * size :], near[bases + k * STRIP :]
         for x in range(out.size):
-            cost[x] = home[1, x] + _beyond(home[0, x], y)
-        for c in range(rows - 2):
-            channel = pixels[start + np.uint64(c) * plane :]
+            cost[x] = base[x] + _beyond(home[x], y)
+        for c in range(rows - 1):
+            channel, colour = pixels[start + np.uint64(c) * plane :], home[(1 + c) * REACH :]
             for x in range(out.size):
-                cost[x] += _beyond(home[2 + c, x], np.uint16(channel[x]))
+                cost[x] += _beyond(colour[x], np.uint16(channel[x]))
         slot = np.uint8(numbers[0] + k + numbers[1] * (k // 3))
         for x in range(out.size):
             nearer = cost[x] < least[x]

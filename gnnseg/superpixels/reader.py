@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,23 @@ from gnnseg.kernels.arrays import (
     mean_of_channels,
     write_where_zero,
 )
+from gnnseg.kernels.colour import view_colours
+from gnnseg.kernels.slic import COLOUR_MARGIN
 from gnnseg.kernels.slots import MASKED
 from gnnseg.kernels.smooth import gaussian_weights, smooth
+from gnnseg.superpixels.scaling import RGB
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
+    from gnnseg.kernels.colour import Colours
     from gnnseg.superpixels.scaling import Scaling
     from gnnseg.superpixels.settings import SlicSettings
 
 MARGIN = 4
 """Pixels around a window that textures and the filter of the clustering look at."""
+
+BAND_MARGIN = COLOUR_MARGIN
+"""Pixels around a band: one for the filter, and one for what pixels that are not finite become."""
 
 
 def check_mask(image: ImageSource, mask: ImageSource | None) -> None:
@@ -63,6 +71,15 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class _Native:
+    """Pixels (C, H', W') of `window` as they are in an image, and the mask (H, W) of one within."""
+
+    window: Window
+    pixels: Any
+    mask: Any
+
+
+@dataclass(frozen=True)
 class PixelReader:
     """An image, its optional mask, and the constants that turn its pixels to working channels.
 
@@ -90,26 +107,85 @@ class PixelReader:
 
     def read(self, window: Window, plane: int = 0) -> Pixels:
         """The pixels of a window whose first corner is a cell's."""
-        weights = gaussian_weights(self.settings.sigma)
-        frame = window.grow(MARGIN)
-        outer = frame.grow(weights.size // 2)
+        native = self._read_native(window, plane, MARGIN)
+        mask = native.mask
+        work, valid = self._to_channels(window, native, MARGIN)
+        del native  # may be larger than the channels
+        work, blurred = self._smooth(window, work, MARGIN)
+        slots = full(window.shape, np.uint8, 0, like=work)
+        _mark_masked(valid, mask, slots)
+        return Pixels(work, blurred, self._grey(work), slots)
+
+    def read_bands(
+        self, window: Window, rows: int, slots: np.ndarray, plane: int = 0
+    ) -> Iterator[tuple[Window, np.ndarray]]:
+        """The same for the clustering only, `rows` rows after `rows`, of an image in memory.
+
+        Yields which pixels these are, and their channels after smoothing (C, H + 4, W + 4), with a
+        margin of `BAND_MARGIN` pixels. By then the rows of `slots` (H, W) are written. The image
+        is read at once, and turned to channels in bands, which stay in the cache.
+        """
+        native = self._read_native(window, plane, BAND_MARGIN)
+        slots[:] = 0
+        for band in window.split((rows, window.x1)):
+            work, valid = self._to_channels(band, native, BAND_MARGIN)
+            part = band.relative_to(window).slices
+            mask = None if native.mask is None else native.mask[part]
+            _mark_masked(valid, mask, slots[part])
+            yield band, self._smooth(band, work, BAND_MARGIN)[1]
+
+    def read_colours(
+        self, window: Window, slots: np.ndarray, plane: int = 0
+    ) -> tuple[Colours, int, tuple[int, int]] | None:
+        """The same of colours of 8 bits, which the clustering itself turns to channels, or None.
+
+        With the row in them that the window begins with, and how many columns are missing of
+        `BAND_MARGIN` on the left and right.
+        """
+        is_plain = self.scaling.rgb and self.image.num_channels == RGB and self.settings.sigma == 0
+        if not is_plain or self.image.dtype != np.uint8:
+            return None
+        times = self.scaling.levels_of_bytes()
+        if times == 0:
+            return None
+        native = self._read_native(window, plane, BAND_MARGIN)
+        slots[:] = 0
+        _mark_masked(None, native.mask, slots)
+        inner, frame = native.window, window.grow(BAND_MARGIN)
+        margins = inner.x0 - frame.x0, frame.x1 - inner.x1
+        return view_colours(native.pixels, times), window.y0 - inner.y0, margins
+
+    def _read_native(self, window: Window, plane: int, margin: int) -> _Native:
+        """What lies around a window, as far as channels with such a margin depend on it."""
+        frame = window.grow(margin + gaussian_weights(self.settings.sigma).size // 2)
+        inner = frame.clip(self.lattice.bounds)
+        pixels, mask = self.image.read_there(inner, plane), None
+        if self.mask is not None:
+            mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
+            mask = beside(mask, pixels)
+        return _Native(inner, pixels, mask)
+
+    def _to_channels(self, window: Window, native: _Native, margin: int) -> tuple[Any, Any]:
+        """Channels of a window with what smoothing takes of a margin, and the finite pixels."""
+        outer = window.grow(margin + gaussian_weights(self.settings.sigma).size // 2)
         inner = outer.clip(self.lattice.bounds)
         margins = (
             inner.y0 - outer.y0, outer.y1 - inner.y1, inner.x0 - outer.x0, outer.x1 - inner.x1
         )  # fmt: skip
-        work, valid = self.scaling.apply(self.image.read_there(inner, plane), margins)
-        blurred = work
-        if outer != frame:
-            blurred = empty((work.shape[0], *frame.shape), np.int16, like=work)
-            smooth(work, weights, blurred)
-            work = copied(work[(slice(None), *frame.relative_to(outer).slices)])
-        slots = full(window.shape, np.uint8, 0, like=work)
-        if valid is not None:
-            write_where_zero(valid[window.relative_to(inner).slices], MASKED, slots)
-        if self.mask is not None:
-            mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
-            write_where_zero(beside(mask, work), MASKED, slots)
-        return Pixels(work, blurred, self._grey(work), slots)
+        pixels = native.pixels[(slice(None), *inner.relative_to(native.window).slices)]
+        work, valid = self.scaling.apply(pixels, margins)
+        return work, None if valid is None else valid[window.relative_to(inner).slices]
+
+    def _smooth(self, window: Window, work: Any, margin: int) -> tuple[Any, Any]:
+        """Channels of a window with a margin, without and with smoothing."""
+        weights = gaussian_weights(self.settings.sigma)
+        frame = window.grow(margin)
+        outer = frame.grow(weights.size // 2)
+        if outer == frame:
+            return work, work
+        blurred = empty((work.shape[0], *frame.shape), np.int16, like=work)
+        smooth(work, weights, blurred)
+        return copied(work[(slice(None), *frame.relative_to(outer).slices)]), blurred
 
     def channels(self, window: Window, plane: int = 0) -> Any:
         """Working channels (C, H, W) int16 of any window."""
@@ -117,3 +193,10 @@ class PixelReader:
 
     def _grey(self, work: Any) -> Any:
         return work[0] if self.scaling.rgb or work.shape[0] == 1 else mean_of_channels(work)
+
+
+def _mark_masked(valid: Any, mask: Any, slots: Any) -> None:
+    """Mark what takes no part in `slots` (H, W): pixels that are not valid, or that are masked."""
+    for flags in (valid, mask):
+        if flags is not None:
+            write_where_zero(flags, MASKED, slots)

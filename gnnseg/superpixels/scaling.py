@@ -15,7 +15,7 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError
 from gnnseg.kernels.arrays import empty, full, repeat_channel, repeat_edges
-from gnnseg.kernels.colour import TOP, scale_floats, scale_integers
+from gnnseg.kernels.colour import TOP, levels_of_bytes, scale_floats, scale_integers
 from gnnseg.kernels.ruler import SPAN
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ class Scaling:
             scale_floats(pixels, low, high, self.top, self.rgb, valid, work, (top, left))
         repeat_edges(work, margins)
         return work, valid
+
+    def levels_of_bytes(self) -> int:
+        """How many levels each value of 8 bits counts, where these are whole, or 0."""
+        low, high = np.array(self.low, np.float64), np.array(self.high, np.float64)
+        return levels_of_bytes(low, high, self.top)
 
     def check(self, image: ImageSource) -> None:
         """Raise if an image cannot be brought to these channels."""

@@ -12,9 +12,9 @@ from gnnseg.blocks import Block, Lattice, Window, blocks
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.kernels.arrays import copied, full, on_host
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.slic import slic
+from gnnseg.kernels.slic import Clustering, slic
 from gnnseg.kernels.slots import MASKED
-from gnnseg.superpixels.reader import MARGIN, PixelReader, Pixels
+from gnnseg.superpixels.reader import BAND_MARGIN, MARGIN, PixelReader, Pixels
 from gnnseg.superpixels.scaling import Scaling, fit_scaling
 from gnnseg.superpixels.settings import SlicSettings
 
@@ -26,6 +26,9 @@ AT_ONCE = 1 << 22
 
 Arrays of colours of more are mapped anew for each block by glibc, whose pages cost more than halos.
 """
+
+_BAND = 1 << 20
+"""Pixels that are turned to channels at once: these stay in the cache until they are filtered."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,49 @@ def compute_slots(
     Only what lies `settings.slot_halo` cells inside the window (or at the image's border) is what
     the whole image would give.
     """
-    step = settings.step
     slots = copied(pixels.slots)
+    arguments, sides = _cluster_arguments(slots, cells, lattice, settings, scaling)
+    slic(pixels.smooth, *arguments, (MARGIN, MARGIN), sides)
+    return _connect(slots, cells, lattice, settings)
+
+
+def _cluster_arguments(
+    slots: Any, cells: Window, lattice: Lattice, settings: SlicSettings, scaling: Scaling
+) -> tuple[tuple[int, int, int, float, Any, Any, Any], tuple[bool, bool, bool, bool]]:
+    """Arguments of `slic` for a window, and the sides on which the image goes on."""
+    step, bounds = settings.step, lattice.cells
     colour = full((*cells.shape, scaling.num_channels), np.int32, 0, like=slots)
     place = full((*cells.shape, 2), np.int32, 0, like=slots)
     weight = settings.compactness * scaling.top / (100 * step)
-    bounds = lattice.cells
     sides = cells.y0 > 0, cells.y1 < bounds.y1, cells.x0 > 0, cells.x1 < bounds.x1
-    rounds = settings.n_iter, settings.stride
-    corner = MARGIN, MARGIN
-    slic(pixels.smooth, step, *rounds, weight, slots, colour, place, corner, sides)
-    inner = without_halo(cells, bounds, settings.slic_halo)
-    part = lattice.pixels(inner).relative_to(lattice.pixels(cells))
+    return (step, settings.n_iter, settings.stride, weight, slots, colour, place), sides
+
+
+def _connect(slots: Any, cells: Window, lattice: Lattice, settings: SlicSettings) -> SlotBlock:
+    """One piece for each superpixel, of what clustering could decide of a window."""
+    inner = without_halo(cells, lattice.cells, settings.slic_halo)
     if inner != cells:
-        slots = copied(slots[part.slices])
-    left = connect(slots, step, settings.orphan_rounds)
+        slots = copied(slots[lattice.pixels(inner).relative_to(lattice.pixels(cells)).slices])
+    left = connect(slots, settings.step, settings.orphan_rounds)
     return SlotBlock(inner, slots, left)
+
+
+def _compute_by_bands(reader: PixelReader, plane: int, cells: Window) -> SlotBlock:
+    """The same of an image in memory: no channels of the whole window are made."""
+    lattice, settings = reader.lattice, reader.settings
+    window = lattice.pixels(cells)
+    slots = np.empty(window.shape, np.uint8)
+    arguments, sides = _cluster_arguments(slots, cells, lattice, settings, reader.scaling)
+    clustering = Clustering(*arguments, sides)
+    colours = reader.read_colours(window, slots, plane)
+    if colours is not None:
+        clustering.add_colours(*colours)
+        return _connect(slots, cells, lattice, settings)
+    rows = max(1, _BAND // (settings.step * slots.shape[1])) * settings.step
+    for band, work in reader.read_bands(window, rows, slots, plane):
+        corner = BAND_MARGIN - (band.y0 - window.y0), BAND_MARGIN
+        clustering.add(work, corner, -(-(band.y1 - window.y0) // settings.step))
+    return _connect(slots, cells, lattice, settings)
 
 
 def without_halo(cells: Window, bounds: Window, halo: int) -> Window:
@@ -153,8 +183,7 @@ def write_slots(
 
     def work(task: tuple[int, Block]) -> int:
         plane, cells = task
-        pixels = reader.read(lattice.pixels(cells.read), plane)
-        part = compute_slots(pixels, cells.read, lattice, settings, reader.scaling)
+        part = _compute_by_bands(reader, plane, cells.read)
         write = lattice.pixels(cells.write)
         crop = write.relative_to(lattice.pixels(part.cells))
         out[(plane, *write.slices)] = part.slots[crop.slices]

@@ -52,6 +52,7 @@ check(deep, step=4)
 real = rng.standard_normal((1, 1, 29)).astype(np.float32)
 real[0, 0, ::5] = np.nan
 check(real, step=4, compactness=196.0)
+gnnseg.superpixels(noise.transpose(1, 2, 0), step=4, block=12, mask=noise[0] > 99)
 volume = open_image(rng.integers(0, 256, (7, 25, 31)).astype(np.uint8), axes="ZYX")
 mask = open_image((rng.random((7, 25, 31)) < 0.8).astype(np.uint8), axes="ZYX")
 for spacing in ((5, 1, 1), (1, 1, 1), (0.3, 1, 1)):

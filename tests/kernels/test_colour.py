@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnseg.kernels.colour import NEUTRAL, TOP, scale_floats, scale_integers
+from gnnseg.kernels.colour import (
+    NEUTRAL,
+    TOP,
+    levels_of_bytes,
+    scale_floats,
+    scale_integers,
+    scale_rows,
+    view_colours,
+)
 
 SHAPES = [(3, 5, 7), (3, 1, 7), (3, 5, 1), (3, 1, 1), (1, 5, 7), (2, 4, 6)]
 INTEGERS = [np.int8, np.uint8, np.int16, np.uint16]
@@ -121,3 +129,27 @@ def test_other_types_are_scaled_in_floats(dtype):
         count = sum(known[side] for side in sides)
         total = sum(values[:, *side] for side in sides)
         np.testing.assert_array_equal(out[:, y, x], total // max(count, 1))
+
+
+@pytest.mark.parametrize(("end", "top", "times"), [(255, TOP, 4), (255, 510, 2), (510, 1020, 2)])
+def test_rows_of_colours_are_what_all_of_them_are(end, top, times):
+    """In any order, from any row on, with edges once more."""
+    pixels = np.random.default_rng(4).integers(0, 256, (3, 9, 37)).astype(np.uint8)
+    low, high = np.zeros(3), np.full(3, float(end))
+    assert levels_of_bytes(low, high, top) == times
+    whole = np.empty(pixels.shape, np.int16)
+    scale_integers(pixels, low, high, top, True, whole)
+    whole = np.pad(whole, ((0, 0), (4, 4), (2, 1)), mode="edge")
+    for view in views(pixels):
+        for first, rows in ((-4, 6), (0, 1), (3, 5), (5, 8)):
+            out = np.full((3, rows + 1, 40), -7, np.int16)
+            scale_rows(view_colours(view, times), first, rows, (2, 1), out)
+            np.testing.assert_array_equal(out[:, :rows], whole[:, first + 4 : first + 4 + rows])
+            assert (out[:, rows:] == -7).all()
+
+
+@pytest.mark.parametrize("ends", [(0, 254), (1, 255), (0, 250.5), (-3, 255), (0, 1100)])
+def test_levels_that_are_not_whole_are_told(ends):
+    low, high = (np.full(3, float(end)) for end in ends)
+    assert levels_of_bytes(low, high, TOP) == 0
+    assert levels_of_bytes(np.zeros(3), np.array([255.0, 255.0, 254.0]), TOP) == 0

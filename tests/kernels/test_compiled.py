@@ -28,6 +28,17 @@ def names(code):
     return set(code.co_names).union(*map(names, inner))
 
 
+def functions(owner):
+    """Functions of Python of a module, those of its classes among them."""
+    for value in vars(owner).values():
+        found = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+        found = found.fget if isinstance(found, property) else found
+        if isinstance(found, FunctionType):
+            yield found
+        elif isinstance(found, type):
+            yield from functions(found)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_loop_is_one_of_three_kinds(name):
     kinds = [way(lambda: None).targetoptions for way in (loop, part, inlined)]
@@ -43,9 +54,8 @@ def test_only_loops_call_parts(name):
         for name, found in compiled(module).items()
         if found.targetoptions.get("no_cpython_wrapper")
     }
-    for function in vars(module).values():
-        if isinstance(function, FunctionType):
-            assert not parts & names(function.__code__), function
+    for function in functions(module):
+        assert not parts & names(function.__code__), function
 
 
 def test_inlined_lines_are_no_function():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import fields
 
 import numpy as np
@@ -12,7 +13,7 @@ from gnnseg.execution import run_tasks
 from gnnseg.graph import RegionGraph, RegionTable, compute_regions, region_blocks, whole_table
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io import open_image
-from gnnseg.superpixels import SlicSettings, make_reader, write_slots
+from gnnseg.superpixels import Scaling, SlicSettings, compute_slots, make_reader, write_slots
 
 WHOLE = 10_000
 KINDS = ("noise", "specks", "steps")
@@ -172,3 +173,27 @@ def test_planes_of_a_stack_do_not_mix():
             open_image(image[None], axes="CYX"), settings=settings, scaling=reader.scaling
         )
         np.testing.assert_array_equal(out[plane], whole_table(alone, block=WHOLE)[0])
+
+
+@pytest.mark.parametrize("kind", ["colours", "odd scale", "grey as colours", "floats", "five"])
+@pytest.mark.parametrize(("n_iter", "sigma"), [(0, 0.0), (2, 0.0), (1, 1.3)])
+def test_bands_give_what_the_window_does(kind, n_iter, sigma, monkeypatch):
+    """Rows of cells that come in one by one, or as colours, against channels made at once."""
+    monkeypatch.setattr(sys.modules["gnnseg.superpixels.stage"], "_BAND", 700)
+    channels = {"grey as colours": 1, "floats": 2, "five": 5}.get(kind, 3)
+    dtype = {"floats": np.float32, "five": np.uint16}.get(kind, np.uint8)
+    image = open_image(make_image("noise", 9, channels, dtype, (75, 83)), axes="CYX")
+    scaling = {
+        "odd scale": Scaling((3.0,) * 3, (250.0,) * 3, rgb=True),
+        "grey as colours": Scaling((0.0,) * 3, (255.0,) * 3, rgb=True),
+    }.get(kind)
+    mask = np.random.default_rng(9).random((75, 83)) < 0.8
+    mask[20:45, 10:40] = False
+    settings = SlicSettings(step=6, compactness=0.5, n_iter=n_iter, sigma=sigma)
+    reader = make_reader(image, settings=settings, scaling=scaling, mask=mask)
+    lattice = reader.lattice
+    pixels = reader.read(lattice.bounds)
+    whole = compute_slots(pixels, lattice.cells, lattice, settings, reader.scaling)
+    out = np.empty((1, 75, 83), np.uint8)
+    assert write_slots(reader, out) == len(whole.orphans)
+    np.testing.assert_array_equal(out[0], whole.slots)
