@@ -11,7 +11,7 @@ from gnnseg.baselines.config import CnnConfig, make_cnn_config
 from gnnseg.baselines.crops import Picture, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import InputError
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.distributed import train_on_devices
@@ -94,7 +94,7 @@ def train(
     pictures, val_pictures = _pictures(dataset, scaling, val)
     model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
-        _start_from(model, config.vgg16)
+        model.network.load_vgg16(config.vgg16)
     shown = None if plot is None else Path(plot)
     with watching(config, shown, session.first_epoch) as watch:
         bounds = session.minutes, session.checkpoint
@@ -149,13 +149,6 @@ def _new_model(
         overlap=config.overlap,
         pixel_size=dataset.pixel_size,
     )
-
-
-def _start_from(model: PixelModel, weights: Path) -> None:
-    """Give the encoder weights that were trained on other images."""
-    if not hasattr(model.network, "load_vgg16"):
-        raise UsageError(f"vgg16: {model.name} has no encoder of VGG-16; segnet does")
-    model.network.load_vgg16(weights)
 
 
 def _statistics(pictures: Sequence[Picture], num_channels: int) -> tuple[np.ndarray, np.ndarray]:
