@@ -66,7 +66,7 @@ def test_labels_depend_neither_on_bands_nor_on_threads(model, pixels, tmp_path, 
     np.testing.assert_array_equal(labels_of(out), whole(model, pixels).argmax(axis=0))
     assert result["pixels"] == HEIGHT * WIDTH
     assert sum(row["pixels"] for row in result["classes"]) == HEIGHT * WIDTH
-    assert result["stages"]["paint"]["tiles"] >= 30
+    assert result["stages"]["network"]["tiles"] >= 30
 
 
 @pytest.mark.parametrize("size", [(5, 7), (64, 64), (65, 48), (48, 300), (230, 49)])
@@ -188,7 +188,7 @@ def test_a_resumed_run_has_the_bands_it_had(model, pixels, tmp_path, monkeypatch
     monkeypatch.setattr(inference, "tile_logits", counted)
     result = gnnseg.segment(image_of(pixels), model, out)
     assert result["plan"]["band_chunks"] == 1
-    assert 0 < len(seen) < result["stages"]["paint"]["tiles"] - 12
+    assert 0 < len(seen) < result["stages"]["network"]["tiles"] - 12
 
 
 def test_ctrl_c_does_not_wait_for_a_band(model, pixels, tmp_path, monkeypatch):

@@ -263,7 +263,7 @@ def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
     # Every pixel of a map passes at least the last convolution.
     assert row["operations_per_pixel"] > 2 * model.classes.num_classes
     assert large["pixels"] == 96 * 96
-    assert large["operations"] == large["stages"]["paint"]["operations"] > 0
+    assert large["operations"] == large["stages"]["network"]["operations"] > 0
     assert list(summary["pictures"][0]["labels"]) == ["net"]
 
 

@@ -147,7 +147,7 @@ def test_pictures_of_all_models_are_in_the_page(summary, whole):
 
 def test_figures_stand_for_both_grounds(whole):
     figures = re.findall(r"<figure>.*?</figure>", whole, re.DOTALL)
-    assert len(figures) == 4
+    assert len(figures) == 5
     for figure in figures:
         dark, light = re.findall(r'"(data:image/svg[^"]+)"', figure)
         assert dark != light

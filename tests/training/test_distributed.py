@@ -103,7 +103,7 @@ def parts(dataset):
     """What `train` hands to its processes: the model, and batches to train and to validate."""
     seen = []
 
-    def take(work, _watch):
+    def take(work, *_watch_and_ledger):
         seen.append(work)
         raise InterruptedError
 
