@@ -74,3 +74,4 @@ def plane_slabs(
     ):
         lap("blend")
         yield slab
+    lap("blend")

@@ -19,6 +19,7 @@ from gnnseg.baselines import model as models
 from gnnseg.baselines.trainer import PixelTrainer
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.io import ClassInfo
+from gnnseg.ledger import Ledger
 from gnnseg.models import load_model
 
 SETTINGS = {
@@ -82,6 +83,22 @@ def test_ctrl_c_at_any_update_changes_nothing(dataset, path, monkeypatch, optimi
         with pytest.raises(KeyboardInterrupt):
             run(dataset, optimiser=optimiser, checkpoint=path)
     assert_same(run(dataset, optimiser=optimiser, checkpoint=path), expected)
+
+
+def test_a_ledger_has_the_stages_and_changes_no_bit(dataset):
+    ledger = Ledger()
+    assert_same(run(dataset, ledger=ledger), run(dataset))
+    stages = ledger.as_dict()
+    assert list(stages) == ["pictures", "updates", "validation"]
+    assert all(stage["seconds"] > 0 for stage in stages.values())
+    # Two convolutions of 3 x 3, from 3 to 8 channels and from 8 to 3 classes.
+    each = 2 * 9 * (3 * 8 + 8 * 3)
+    train, val = (len(dataset.split(split)) for split in ("train", "val"))
+    crops = train * round(80 * 96 / 40**2)
+    assert stages["pictures"]["operations"] is None
+    assert stages["updates"]["operations"] == 3 * 3 * crops * 40**2 * each
+    # Four tiles of an image, after three epochs and at the end.
+    assert stages["validation"]["operations"] == 4 * val * 4 * 64**2 * each
 
 
 def test_a_checkpoint_of_other_settings_is_refused(dataset, path):
