@@ -47,13 +47,11 @@ def test_it_segments_within_a_budget(gnnseg, gnnseg_json, dataset, network, tmp_
 def test_what_does_not_fit_is_refused(gnnseg, dataset, network, tmp_path):
     out = tmp_path / "m.safetensors"
     train = ("train", dataset, "-o", out)
-    (tmp_path / "vgg.toml").write_text('vgg16 = "weights.safetensors"\n')
     for options, message in (
         (("--model", "lenet"), "no network is named 'lenet'"),
         (("--model", "enet", "--preset", "mlp"), "name two models"),
         (("--model", "enet", "--step", 8), "--step is of regions"),
         (("--model", "enet", "--graph-memory", "1GiB"), "--graph-memory is of regions"),
-        (("--model", "enet", "--config", tmp_path / "vgg.toml"), "enet has no encoder of VGG-16"),
         # Of GPUs there are none, or fewer.
         (("--model", "enet", "--device", "cuda", "--devices", 64), "--device cpu"),
     ):
@@ -68,4 +66,6 @@ def test_what_does_not_fit_is_refused(gnnseg, dataset, network, tmp_path):
     named = tmp_path / "named.toml"
     named.write_text('model = "lenet"\n')
     assert "no network is named" in gnnseg(*train, "--config", named, code=2).stderr
+    named.write_text('model = "enet"\nvgg16 = "weights.safetensors"\n')
+    assert "enet has no encoder of VGG-16" in gnnseg(*train, "--config", named, code=2).stderr
     assert list(tmp_path.iterdir()) == [named]
