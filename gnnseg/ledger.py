@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ class _Stage:
     peak_rss_bytes: int = 0
     device_peaks: tuple[int, int] = (0, 0)
     counts: dict[str, int | float] = field(default_factory=dict)
+    threads: dict[str, float] = field(default_factory=dict)
 
     def see_device(self) -> None:
         """Take the device's peaks so far, if they are higher."""
@@ -56,8 +57,28 @@ class _Stage:
                 _share_left(spent.device_seconds, seconds) if spent.device_seconds else None
             ),
             "operations": None,
+            "thread_seconds": {key: round(value, 6) for key, value in self.threads.items()} or None,
             **self.counts,
         }
+
+
+class Laps:
+    """What the time of one thread goes to: a call counts what has passed since the last one.
+
+    >>> laps = Laps("read", "write")
+    >>> laps("read")
+    >>> laps.seconds["read"] >= laps.seconds["write"] == 0
+    True
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.seconds = dict.fromkeys(names, 0.0)
+        self._last = time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] += now - self._last
+        self._last = now
 
 
 def _share_left(busy: float, whole: float) -> float:
@@ -73,9 +94,9 @@ class Ledger:
     was resident when the ledger was made. Safe to use from many threads.
 
     A peak is exact where the stage raises the peak of the process; otherwise it is the highest of
-    samples taken every `interval` seconds. `reset_peak=True` makes every peak exact by resetting
-    the process's own figure (`VmHWM`) at the start of each stage, which hides it from whoever
-    watches from outside. What sampling itself costs is told by `sampler`.
+    samples taken every `interval` seconds. `reset_peak=True` makes every peak exact, without
+    samples, by resetting the process's own figure (`VmHWM`) at the start of each stage, which hides
+    it from whoever watches from outside. What sampling itself costs is told by `sampler`.
 
     >>> ledger = Ledger()
     >>> with ledger.stage("superpixels"):
@@ -92,6 +113,7 @@ class Ledger:
         self._reset_peak = reset_peak
         self._lock = threading.Lock()
         self._stages: dict[str, _Stage] = {}
+        self._others: dict[str, dict[str, Any]] = {}
         self._running: list[_Stage] = []
         self._sampling = [0.0, 0.0]
 
@@ -117,15 +139,30 @@ class Ledger:
             for key, count in counts.items():
                 totals[key] = totals.get(key, 0) + count
 
+    def split(self, name: str, seconds: Mapping[str, float]) -> None:
+        """Add what a thread spent on each part of a stage; from any thread."""
+        with self._lock:
+            threads = self._stages.setdefault(name, _Stage()).threads
+            for part, spent in seconds.items():
+                threads[part] = threads.get(part, 0.0) + spent
+
+    def take(self, stages: Mapping[str, dict[str, Any]]) -> None:
+        """Add stages of another process, as its `as_dict` told them."""
+        with self._lock:
+            self._others.update(stages)
+
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """The stages in the order in which they began, ready for JSON.
+        """The stages in the order in which they began, those of others last, ready for JSON.
 
         A figure that the system or the machine cannot tell is None; `idle_share` is the share of
         the processors' time that this process did not use. `operations` are those in floating point
         that `add` was told of, None for stages that count none: their work is in integers.
+        `thread_seconds` are the parts that `split` was told of, by the clock of the wall, waiting
+        included: added up over threads that run beside each other.
         """
         with self._lock:
-            return {name: stage.as_dict(self.base) for name, stage in self._stages.items()}
+            own = {name: stage.as_dict(self.base) for name, stage in self._stages.items()}
+            return own | self._others
 
     def sampler(self) -> dict[str, float]:
         """What the sampling of memory cost: processor seconds, and these a second of sampling."""
@@ -136,14 +173,11 @@ class Ledger:
     @contextmanager
     def _watch(self, stage: _Stage) -> Iterator[None]:
         before = self._start(stage)
-        done = threading.Event()
-        sampler = threading.Thread(target=self._sample, args=(stage, done), daemon=True)
-        sampler.start()
         try:
-            yield
+            # Above nothing the process's own peak is the stage's.
+            with self._sampled(stage) if before else nullcontext():
+                yield
         finally:
-            done.set()
-            sampler.join()
             with self._lock:
                 self._running.remove(stage)
                 stage.see_device()
@@ -163,6 +197,17 @@ class Ledger:
             reset_device_peaks()
             return 0 if self._reset_peak and reset_peak_rss() else before
 
+    @contextmanager
+    def _sampled(self, stage: _Stage) -> Iterator[None]:
+        done = threading.Event()
+        sampler = threading.Thread(target=self._sample, args=(stage, done), daemon=True)
+        sampler.start()
+        try:
+            yield
+        finally:
+            done.set()
+            sampler.join()
+
     def _sample(self, stage: _Stage, done: threading.Event) -> None:
         started, cpu = time.perf_counter(), time.thread_time()
         while True:
@@ -173,3 +218,8 @@ class Ledger:
         with self._lock:
             self._sampling[0] += time.thread_time() - cpu
             self._sampling[1] += time.perf_counter() - started
+
+
+def staged(ledger: Ledger | None, name: str) -> AbstractContextManager[None]:
+    """A stage of the ledger, where there is one; else nothing is measured."""
+    return nullcontext() if ledger is None else ledger.stage(name)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from gnnseg.execution import default_workers
 
+ROOT = Path(__file__).parents[1]
+"""The folder that the package lies in."""
 PACKAGES = (
     *("gnnseg", "numpy", "numba", "torch", "torch_geometric", "monai"),
     *("zarr", "tifffile", "scikit-image"),
@@ -17,7 +21,9 @@ PACKAGES = (
 
 
 def machine_record() -> dict[str, Any]:
-    """Processor, cores, memory, GPU, Python and package versions.
+    """Processor, cores, memory, GPU, Python, package versions, and the commit of this code.
+
+    `commit` is None unless the package lies in a checkout of its own, as `git` sees it.
 
     >>> machine_record()["cores"] >= 1
     True
@@ -33,6 +39,7 @@ def machine_record() -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
+        "commit": _commit(),
     }
 
 
@@ -51,6 +58,19 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _commit() -> str | None:
+    """The commit that is checked out where the package lies."""
+    git, folder = shutil.which("git"), ROOT / ".git"  # one further up is of something else
+    if git is None or not folder.exists():
+        return None
+    command = [git, f"--git-dir={folder}", "rev-parse", "--verify", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def _gpu() -> str | None:

@@ -12,7 +12,7 @@ import pytest
 from gnnseg import counters
 from gnnseg.counters import Used
 from gnnseg.execution import default_workers
-from gnnseg.ledger import Ledger
+from gnnseg.ledger import Laps, Ledger
 from gnnseg.memory import reset_peak_rss, rss
 
 MIB = 2**20
@@ -189,6 +189,31 @@ def test_the_sampler_tells_its_own_cost():
     cost = ledger.sampler()
     assert 0 < cost["cpu_seconds"] <= ledger.as_dict()["sleep"]["cpu_seconds"] + 1e-3
     assert 0.2 * cost["cpu_seconds"] < cost["share"] * 0.3 < 1.1 * cost["cpu_seconds"]
+
+
+def test_where_peaks_are_reset_nothing_is_sampled():
+    if not reset_peak_rss():
+        pytest.skip("the system forbids resetting the peak")
+    ledger = Ledger(interval=0.001, reset_peak=True)
+    with ledger.stage("sleep"):
+        time.sleep(0.05)
+    assert ledger.sampler()["cpu_seconds"] == 0
+    assert ledger.as_dict()["sleep"]["peak_rss_bytes"] > 10 * MIB
+
+
+def test_parts_add_up_over_threads_and_other_processes_have_their_stages():
+    ledger, other = Ledger(), Ledger()
+    assert Laps("read").seconds == {"read": 0.0}
+    for stage in (ledger, other):
+        stage.split("network", {"read": 1.0, "paint": 0.5})
+    ledger.split("network", {"read": 0.25})
+    other.add("updates", operations=7)
+    assert ledger.as_dict()["network"]["thread_seconds"] == {"read": 1.25, "paint": 0.5}
+    found = {"updates": other.as_dict()["updates"]}
+    ledger.take(found)
+    assert list(ledger.as_dict()) == ["network", "updates"]
+    assert ledger.as_dict()["updates"] == found["updates"]
+    assert found["updates"]["thread_seconds"] is None
 
 
 def test_copies_between_host_and_device_are_counted():

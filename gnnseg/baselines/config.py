@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from gnnseg.baselines.networks import check_name, network_title
+from gnnseg.baselines.networks import VGG16, check_name, network_title
 from gnnseg.baselines.tiles import check_tiles
 from gnnseg.errors import UsageError
 from gnnseg.training.learning import LearningConfig, check_settings, gather_settings
@@ -30,11 +30,13 @@ class CnnConfig(LearningConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> CnnConfig:
-        """Whether tiles can overlap so, and nothing is asked for that crops do themselves."""
+        """Whether tiles can overlap so, and nothing is asked for that this network has not."""
         try:
             check_tiles(self.tile, self.overlap)
         except UsageError as error:
             raise ValueError(str(error)) from error
+        if self.vgg16 is not None and self.model != VGG16:
+            raise ValueError(f"vgg16: {self.model} has no encoder of VGG-16; {VGG16} does")
         if idle := {"shift", "crop"} & self.augmentation.model_fields_set:
             raise ValueError(
                 f"the augmentation {min(idle)!r} is of regions: crops lie anywhere as it is"

@@ -40,13 +40,17 @@ def operations_per_pixel(
     return counter.get_total_flops() / (height * width)
 
 
-def tile_operations(model: PixelModel, shape: tuple[int, int]) -> int:
-    """Operations of the network on one tile of a plane of `shape`; all its tiles have one size."""
-    height, width = (min(model.tile, side) for side in shape)
+def input_operations(model: PixelModel, height: int, width: int) -> int:
+    """Operations of the network of a model on one input of that size."""
     each = operations_per_pixel(
         model.network, model.scaling.num_channels, height=height, width=width
     )
     return round(each * height * width)
+
+
+def tile_operations(model: PixelModel, shape: tuple[int, int]) -> int:
+    """Operations of the network on one tile of a plane of `shape`; all its tiles have one size."""
+    return input_operations(model, *(min(model.tile, side) for side in shape))
 
 
 def plane_operations(model: PixelModel, shape: tuple[int, int]) -> int:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from gnnseg.superpixels import Scaling
 
 CPU = torch.device("cpu")
+Lap = Callable[[str], None]
+"""Called at the end of each part of the work: "read" (and standardise), "network", "blend"."""
+
+
+def unmeasured(_part: str) -> None:
+    """Nobody asks what the parts take."""
 
 
 def tile_logits(network: Any, x: np.ndarray, device: torch.device) -> np.ndarray:
@@ -39,6 +45,7 @@ def plane_slabs(
     rows: int = CHUNK_PIXELS,
     network: Any = None,
     device: torch.device = CPU,
+    lap: Lap = unmeasured,
 ) -> Iterator[Slab]:
     """The logits of a plane of `shape`, or of a part of it, in slabs of some rows.
 
@@ -48,11 +55,15 @@ def plane_slabs(
     chosen = model.network if network is None else network
 
     def logits_of(window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        lap("blend")
         x, valid = model.standardise(read(window), scaling)
-        return tile_logits(chosen, x, device), valid
+        lap("read")
+        logits = tile_logits(chosen, x, device)
+        lap("network")
+        return logits, valid
 
     whole = Window(0, shape[0], 0, shape[1])
-    return blended_slabs(
+    for slab in blended_slabs(
         logits_of,
         shape,
         whole if part is None else part,
@@ -60,4 +71,7 @@ def plane_slabs(
         tile=model.tile,
         overlap=model.overlap,
         rows=rows,
-    )
+    ):
+        lap("blend")
+        yield slab
+    lap("blend")

@@ -11,7 +11,8 @@ from gnnseg.baselines.config import CnnConfig, make_cnn_config
 from gnnseg.baselines.crops import Picture, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import InputError
+from gnnseg.ledger import staged
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.distributed import train_on_devices
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnseg.datasets.base import Dataset
+    from gnnseg.ledger import Ledger
     from gnnseg.superpixels import Scaling
 
 
@@ -37,6 +39,7 @@ def train(
     config: CnnConfig | None = None,
     checkpoint: str | Path | None = None,
     plot: str | Path | None = None,
+    ledger: Ledger | None = None,
     **settings: Any,
 ) -> PixelModel:
     """Train a convolutional network, as `gnnseg.train` trains one on regions.
@@ -56,6 +59,9 @@ def train(
         File that the training is kept in; where it exists, the training goes on from it.
     plot : path, optional
         PNG that is drawn anew while the training goes on.
+    ledger : Ledger, optional
+        Records the stages `pictures` (reading, and the statistics of what was read), `updates` and
+        `validation`; with several devices, the last two are those of process 0.
 
     Returns
     -------
@@ -90,16 +96,17 @@ def train(
     if not sources:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     config = choose_augmentation(config, sources, dataset.pixel_size)
-    scaling = fit_scaling(sources, by_image=config.contrast == "image")
-    pictures, val_pictures = _pictures(dataset, scaling, val)
-    model = _new_model(dataset, pictures, scaling, config)
+    with staged(ledger, "pictures"):
+        scaling = fit_scaling(sources, by_image=config.contrast == "image")
+        pictures, val_pictures = _pictures(dataset, scaling, val)
+        model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
-        _start_from(model, config.vgg16)
+        model.network.load_vgg16(config.vgg16)
     shown = None if plot is None else Path(plot)
     with watching(config, shown, session.first_epoch) as watch:
         bounds = session.minutes, session.checkpoint
         work = Work(PixelTrainer, model, pictures, val_pictures, config, *bounds)
-        history = train_on_devices(work, watch)
+        history = train_on_devices(work, watch, ledger)
     session.end(model, config, history)
     return model
 
@@ -149,13 +156,6 @@ def _new_model(
         overlap=config.overlap,
         pixel_size=dataset.pixel_size,
     )
-
-
-def _start_from(model: PixelModel, weights: Path) -> None:
-    """Give the encoder weights that were trained on other images."""
-    if not hasattr(model.network, "load_vgg16"):
-        raise UsageError(f"vgg16: {model.name} has no encoder of VGG-16; segnet does")
-    model.network.load_vgg16(weights)
 
 
 def _statistics(pictures: Sequence[Picture], num_channels: int) -> tuple[np.ndarray, np.ndarray]:

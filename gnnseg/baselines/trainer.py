@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from gnnseg.baselines.cost import input_operations, plane_operations
 from gnnseg.baselines.crops import CropMaker, Picture, prefetched
 from gnnseg.baselines.inference import plane_slabs
 from gnnseg.baselines.loss import PixelLoss
 from gnnseg.blocks import Window
 from gnnseg.counters import device_work, moved
 from gnnseg.metrics import ConfusionMatrix
-from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
+from gnnseg.models.operations import UPDATE
+from gnnseg.training.loop import (
+    SHIFTS,
+    UPDATES,
+    VALIDATION,
+    Loop,
+    choose_shift,
+    pick_device,
+)
 from gnnseg.training.precision import half_pays
 from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.state import State
@@ -69,6 +79,8 @@ class PixelTrainer(Loop):
         super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
         self.statistics = _statistics(network)
         self.model, self.val = model, val
+        self._crop_operations = cache(partial(input_operations, model))
+        self._plane_operations = cache(partial(plane_operations, model))
         self.crops = CropMaker(train, model, config)
         pixels = sum(_count(picture, model) for picture in train)
         ignore = model.classes.ignore_index
@@ -124,6 +136,7 @@ class PixelTrainer(Loop):
         torch.manual_seed(seed)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half_pays(self.device)):
             logits, extra = _forward(self.state.network, x, labels, self.loss.ignore_index)
+        self._count(UPDATES, lambda: UPDATE * len(x) * self._crop_operations(*x.shape[2:]))
         total = self.loss.total(logits.float(), labels)
         (total / mass + batch.share * extra).backward()
         return float(total.detach())
@@ -145,6 +158,7 @@ class PixelTrainer(Loop):
             about = picture.labels.shape, picture.scaling
             for slab in plane_slabs(self.model, read, *about, network=network, device=self.device):
                 yield picture.labels[slab.window.slices], slab.logits
+            self._count(VALIDATION, partial(self._plane_operations, picture.labels.shape))
 
     def _matrix(self, truth: np.ndarray, logits: np.ndarray) -> ConfusionMatrix:
         classes = self.model.classes

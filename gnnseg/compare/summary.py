@@ -148,6 +148,8 @@ def _training(label: str, record: Record) -> Row:
         "epoch_seconds": result.get("epoch_seconds"),  # results of earlier versions have none
         "flattened": result["flattened"],
         "why": result["flattened_why"],
+        "resumed": result["resumed"],
+        **_staged(record, "train"),
     }
 
 
@@ -161,7 +163,7 @@ _FIGURES = (
     *("peak_device_bytes", "peak_device_reserved_bytes", "device_idle_share"),
     *("read_bytes", "written_bytes", "disk_read_bytes", "disk_written_bytes"),
     *("host_to_device_bytes", "device_to_host_bytes", "host_device_gb_per_second"),
-    "operations",  # results of earlier versions have none
+    *("operations", "thread_seconds"),  # results of earlier versions have none
 )
 
 
@@ -178,16 +180,19 @@ def _large(label: str, record: Record) -> Row:
     }
     if not is_done(record):
         return row
-    stages = dict(record["stages"])
-    whole = stages.pop("segment")
     return {
         **row,
-        **_figures(whole),
         "pixels": record["result"]["pixels"],
         "memory_bytes": record["result"]["memory_bytes"],
         "kept_promise": record["result"]["kept_promise"],
-        "stages": {name: _figures(stage) for name, stage in stages.items()},
+        **_staged(record, "segment"),
     }
+
+
+def _staged(record: Record, name: str) -> Row:
+    """The figures of the whole, the stage of that name, and those of the others."""
+    stages = {key: _figures(stage) for key, stage in record["stages"].items()}
+    return {**stages.pop(name), "stages": stages}
 
 
 def _figures(stage: Mapping[str, Any]) -> Row:

@@ -17,6 +17,7 @@ from gnnseg.training.loop import pick_device
 
 if TYPE_CHECKING:
     from gnnseg.datasets.base import Dataset
+    from gnnseg.ledger import Ledger
 
 
 def settings_of(configuration: dict[str, Any]) -> TrainConfig | CnnConfig:
@@ -49,13 +50,18 @@ def check_options(configuration: dict[str, Any]) -> None:
 
 
 def train_model(
-    dataset: Dataset, settings: TrainConfig | CnnConfig, *, checkpoint: Path, out: Path
+    dataset: Dataset,
+    settings: TrainConfig | CnnConfig,
+    *,
+    checkpoint: Path,
+    out: Path,
+    ledger: Ledger,
 ) -> Any:
     """Train a model with what `settings_of` gave, going on from its checkpoint, and write it."""
     if isinstance(settings, CnnConfig):
-        network = train_pixels(dataset, config=settings, checkpoint=checkpoint)
+        network = train_pixels(dataset, config=settings, checkpoint=checkpoint, ledger=ledger)
         save_pixel_model(network, out)
         return network
-    model = train(dataset, config=settings, checkpoint=checkpoint)
+    model = train(dataset, config=settings, checkpoint=checkpoint, ledger=ledger)
     save_model(model, out)
     return model

@@ -50,7 +50,7 @@ def _train(cell: Cell, folder: Folder) -> Done:
     resumed = checkpoint.exists()
     ledger = Ledger(reset_peak=True)
     with ledger.stage("train"):
-        model = train_model(dataset, settings, checkpoint=checkpoint, out=path)
+        model = train_model(dataset, settings, checkpoint=checkpoint, out=path, ledger=ledger)
     ledger.add("train", parameters=model.num_parameters)
     checkpoint.unlink(missing_ok=True)
     record = model.training
@@ -154,7 +154,8 @@ def _segment(cell: Cell, folder: Folder) -> Done:
         "plan": found.get("plan"),
     }
     stages = {**ledger.as_dict(), **found["stages"]}
-    return Done(result, stages, ledger.sampler(), ledger.base, _identity(path))
+    sampler = {key: value + found["sampler"][key] for key, value in ledger.sampler().items()}
+    return Done(result, stages, sampler, ledger.base, _identity(path))
 
 
 def _corner(image: ImageSource) -> np.ndarray:

@@ -15,6 +15,9 @@ MESSAGE = 17
 """Operations of a message for each channel, beside the product with the attributes of its edge: two
 sums in the gate, a sum and a quotient of the sigmoid, the sum of messages, and 12 for the
 exponential (`gnnseg/kernels/gated.py`, `expf.py`)."""
+UPDATE = 3
+"""Operations of an update over those of its forward pass: gradients take about twice as many, a
+product for the inputs and one for the weights (Kaplan et al., arXiv:2001.08361, section 2.1)."""
 
 
 @dataclass
@@ -36,7 +39,7 @@ def add_operations(number: int) -> None:
 
 @contextmanager
 def counted_operations() -> Iterator[Operations]:
-    """Count what networks on regions do inside, on this thread, without gradients.
+    """Count what networks on regions do inside, on this thread, gradients not included.
 
     Products and convolutions count as PyTorch counts them (`torch.utils.flop_counter`), padding
     included, and the messages of edge-gated layers; sums, activations and normalisation, which are

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.baselines.cost import tile_operations
-from gnnseg.baselines.inference import plane_slabs
+from gnnseg.baselines.inference import Lap, plane_slabs, unmeasured
 from gnnseg.blocks import Window
 from gnnseg.execution import one_torch_thread
+from gnnseg.ledger import Laps
 from gnnseg.memory import trim
 from gnnseg.pipeline.output_arrays import open_canvas, write_pyramid
 from gnnseg.pipeline.pixel_job import num_tiles
@@ -33,27 +34,35 @@ if TYPE_CHECKING:
     from gnnseg.pipeline.tiling import Task
 
 
+NETWORK = "network"
+"""The stage of a band, and the longest of its parts."""
+PARTS = ("read", NETWORK, "blend", "paint")
+"""What a thread does in turn: read and standardise, run the network, blend logits, write labels."""
+
+
 class StoppedError(Exception):
     """A band is left because the run ends."""
 
 
 def paint_bands(job: PixelJob, outputs: Outputs, progress: Run, ledger: Ledger) -> None:
-    """Labels at the pixels, then their pyramid."""
+    """Labels at the pixels, then their pyramid; the phase `paint` is the stage `NETWORK`."""
     plan, model = job.plan, job.model
     limits: dict[str, Any] = {"workers": plan.workers, "most_kept": plan.most_kept}
-    with ledger.stage("paint"), one_torch_thread():
+    with ledger.stage(NETWORK), one_torch_thread():
         labels, canvas = open_canvas(outputs, job, progress)
         progress.remember("paint", plan.band_chunks)
-        phase = BandPhase(job, canvas)
+        phase = BandPhase(job, canvas, ledger)
         progress.phase("paint", job.tiling, phase, **limits, stop=phase.stop)
     tiles, image = num_tiles(job), job.reader.image
     operations = tile_operations(model, (image.height, image.width)) * tiles
-    ledger.add("paint", tiles=tiles, operations=operations, parameters=model.num_parameters)
+    ledger.add(NETWORK, tiles=tiles, operations=operations, parameters=model.num_parameters)
     with ledger.stage("pyramid"):
         write_pyramid(labels, progress, **limits)
 
 
-def band_slabs(job: PixelJob, task: Task, stop: threading.Event) -> Iterator[Slab]:
+def band_slabs(
+    job: PixelJob, task: Task, stop: threading.Event, lap: Lap = unmeasured
+) -> Iterator[Slab]:
     """The logits of a band, a chunk of rows at a time; raises `StoppedError` once `stop` is set."""
     image, (plane, band) = job.reader.image, job.band(task)
 
@@ -63,8 +72,8 @@ def band_slabs(job: PixelJob, task: Task, stop: threading.Event) -> Iterator[Sla
         trim(above=job.plan.most_kept)
         return image.read(window, plane)
 
-    shape = image.height, image.width
-    return plane_slabs(job.model, read, shape, job.reader.scaling, part=band, rows=job.chunk)
+    about = (image.height, image.width), job.reader.scaling
+    return plane_slabs(job.model, read, *about, part=band, rows=job.chunk, lap=lap)
 
 
 @dataclass(frozen=True)
@@ -73,20 +82,23 @@ class BandPhase:
 
     job: PixelJob
     canvas: Canvas
+    ledger: Ledger
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, task: Task) -> dict[str, Any]:
         """All tiles of a band, and its labels; the pixels by class, and a checksum."""
-        plane, _ = self.job.band(task)
+        (plane, _), laps = self.job.band(task), Laps(*PARTS)
         totals: dict[str, Any] = {"pixels": [], "unlabelled": 0, "crc32": 0}
-        for slab in band_slabs(self.job, task, self.stop):
+        for slab in band_slabs(self.job, task, self.stop, laps):
             found = self._paint(plane, slab, totals["crc32"])
+            laps("paint")
             pixels = totals["pixels"] or [0] * len(found["pixels"])
             totals = {
                 "pixels": [a + b for a, b in zip(pixels, found["pixels"], strict=True)],
                 "unlabelled": totals["unlabelled"] + found["unlabelled"],
                 "crc32": found["crc32"],
             }
+        self.ledger.split(NETWORK, laps.seconds)
         return totals
 
     def _paint(self, plane: int, slab: Slab, crc32: int) -> dict[str, Any]:

@@ -15,7 +15,6 @@ Row = dict[str, Any]
 _MIB = 2**20
 TOO_LARGE = ("refused", "out of memory", "killed")
 """What counts as not fitting; a run that failed for another reason says nothing about memory."""
-REST, REST_STYLE = "between stages", {"color": "#8c8c8c", "alpha": 0.35, "linewidth": 0.4}
 _DASHES = ("-", "--", ":", "-.")
 
 
@@ -173,64 +172,3 @@ def _draw_line(axis: Any, rows: Sequence[Row], index: int, number: int) -> None:
         [parse_size(row["memory"]) / _MIB for row in bad],
         "x", color=color, markersize=8, markeredgewidth=2.2,
     )  # fmt: skip
-
-
-def stage_bars(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
-    """Seconds of the stages of each model on one image."""
-    ordered = sorted(rows, key=lambda row: -models.index(row["model"]))
-    draw = partial(_draw_stages, rows=ordered)
-    totals = "; ".join(f"{row['model']} {row['seconds']:.1f} s" for row in rows)
-    first = rows[0]
-    title = f"{dataset}: stages on {first['size']:,}² pixels within {first['memory']}"
-    return picture(draw, title, f"seconds of the stages: {totals}", height=1.9 + 0.38 * len(rows))
-
-
-def _draw_stages(figure: Any, *, rows: Sequence[Row]) -> None:
-    """Models of regions and those of pixels have axes of their own: one may take far longer."""
-    names = list(dict.fromkeys(name for row in reversed(rows) for name in row["stages"]))
-    groups = [
-        [row for row in rows if ("regions" in row["stages"]) == kind] for kind in (True, False)
-    ]
-    groups = [group for group in groups if group]
-    ratios = [len(group) for group in groups]
-    axes = figure.subplots(len(groups), 1, height_ratios=ratios, squeeze=False)[:, 0]
-    for axis, group in zip(axes, groups, strict=True):
-        _draw_bars(axis, group, names)
-    axes[-1].set_xlabel("seconds")
-    found = {
-        label: handle
-        for axis in axes
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    labels = [name for name in (*names, REST) if name in found]
-    handles = [found[name] for name in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
-
-
-def _draw_bars(axis: Any, rows: Sequence[Row], names: Sequence[str]) -> None:
-    labels = [row["model"] for row in rows]
-    left = [0.0] * len(rows)
-    for number, name in enumerate(names):
-        widths = [row["stages"].get(name, {}).get("seconds", 0.0) for row in rows]
-        if any(widths):
-            axis.barh(labels, widths, left=left, height=0.62, label=name, **_bar_style(number))
-        left = [start + width for start, width in zip(left, widths, strict=True)]
-    rest = [max(0.0, row["seconds"] - end) for row, end in zip(rows, left, strict=True)]
-    axis.barh(labels, rest, left=left, height=0.62, label=REST, **REST_STYLE)
-    ends = [start + width for start, width in zip(left, rest, strict=True)]
-    for y, (row, end) in enumerate(zip(rows, ends, strict=True)):
-        note = f"{row['seconds']:.1f} s"
-        axis.annotate(note, (end, y), (4, 0), textcoords="offset points", va="center", fontsize=8)
-    axis.grid(visible=False, axis="y")
-    axis.margins(x=0.18)
-
-
-def _bar_style(number: int) -> dict[str, Any]:
-    """Colours, with hatches from the second round on."""
-    hatch = ("", "///", "...")[number // len(COLORS) % 3]
-    return {
-        "color": COLORS[number % len(COLORS)],
-        "hatch": hatch,
-        "edgecolor": ink(),
-        "linewidth": 0.4,
-    }

@@ -12,7 +12,7 @@ from typing import Any
 from gnnseg.compare.config import shown_names
 from gnnseg.io.atomic import replacing
 from gnnseg.memory import format_size, parse_size
-from gnnseg.report import figures
+from gnnseg.report import figures, stages
 from gnnseg.report.theme import Picture, data_uri
 
 Row = dict[str, Any]
@@ -41,6 +41,7 @@ class Part:
     pictures: list[Row]
     classes: list[Row]
     figures: list[Picture]
+    trained: list[Row]
     training_figures: list[Picture]
     large_figures: list[Picture]
 
@@ -65,7 +66,7 @@ def write_report(summary: dict[str, Any], path: str | Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=percent, size=size, count=count, seconds=seconds, spread=spread
+        percent=percent, size=size, count=count, seconds=seconds, spread=spread, shares=shares
     )
     text = environment.get_template("report.html.j2").render(**content(summary))
     with replacing(path) as partial:
@@ -84,6 +85,7 @@ def content(summary: dict[str, Any]) -> dict[str, Any]:
         "several": len(summary["machines"]) > 1,
         "devices": any(part["machine"]["gpu"] for part in machines),
         "copied": copied,
+        "dagger": stages.dagger,
         "ratio": ratio,
         "against": summary.get("against", []),
         "models": _models(summary),
@@ -116,7 +118,7 @@ def _part(summary: dict[str, Any], dataset: str, machine: str) -> Part:
         row["shown"] = [(name, _inlined(row[name])) for name in ("image", "truth")]
         row["shown"] += [(model, _inlined(file)) for model, file in row["labels"].items()]
     own = [[r for r in rows if r["machine"] == machine] for rows in (accuracy, trainings, large)]
-    models, staged = _models(summary), _staged(own[2])
+    models, trained, staged = _models(summary), _trained(own[1]), _staged(own[2])
     return Part(
         dataset=dataset,
         accuracy=accuracy,
@@ -128,7 +130,8 @@ def _part(summary: dict[str, Any], dataset: str, machine: str) -> Part:
         pictures=pictures,
         classes=summary["classes"].get(dataset, []),
         figures=[figures.accuracy_against_memory(own[0], models, dataset)] if own[0] else [],
-        training_figures=[figures.curves(own[1], models, dataset)] if own[1] else [],
+        trained=trained,
+        training_figures=_training_figures(own[1], trained, models, dataset),
         large_figures=_large_figures(own[2], staged, models, dataset),
     )
 
@@ -158,12 +161,25 @@ def _staged(rows: Sequence[Row]) -> list[Row]:
     return [row for row, pair in zip(done, pairs, strict=True) if pair == chosen]
 
 
+def _trained(rows: Sequence[Row]) -> list[Row]:
+    """The first training of each model, if it tells its stages."""
+    first = {row["model"]: row for row in reversed(rows)}
+    return [row for row in reversed(first.values()) if row["stages"]]
+
+
+def _training_figures(
+    rows: Sequence[Row], trained: Sequence[Row], models: list[str], dataset: str
+) -> list[Picture]:
+    found = [figures.curves(rows, models, dataset)] if rows else []
+    return found + ([stages.training_bars(trained, models, dataset)] if trained else [])
+
+
 def _large_figures(
     rows: Sequence[Row], staged: Sequence[Row], models: list[str], dataset: str
 ) -> list[Picture]:
     sized = [row for row in rows if row["status"] in ("done", *figures.TOO_LARGE)]
     found = [figures.memory_against_size(sized, models, dataset)] if sized else []
-    return found + ([figures.stage_bars(staged, models, dataset)] if staged else [])
+    return found + ([stages.stage_bars(staged, models, dataset)] if staged else [])
 
 
 def _inlined(file: str) -> str:
@@ -200,6 +216,18 @@ def spread(value: float | None) -> str:
     ' ± 0.4'
     """
     return "" if value is None else f" ± {100 * value:.1f}"
+
+
+def shares(stage: Row) -> str:
+    """The shares of a stage's parts in per cent, in brackets; nothing where it has none.
+
+    >>> shares({"thread_seconds": {"read": 1.0, "network": 3.0}})
+    ' (read 25.0, network 75.0 %)'
+    """
+    found = stage["thread_seconds"] or {}
+    whole = max(sum(found.values()), 1e-9)
+    told = ", ".join(f"{name} {percent(spent / whole)}" for name, spent in found.items())
+    return f" ({told} %)" if told else ""
 
 
 def size(value: float | None) -> str:

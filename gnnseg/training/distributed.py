@@ -21,6 +21,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from gnnseg.errors import GnnsegError, MemoryBudgetError, UsageError
+from gnnseg.ledger import Ledger
 from gnnseg.training.interrupt import Interrupt, held_interrupt
 from gnnseg.training.loop import pick_device
 from gnnseg.training.packing import Packed, pack
@@ -39,7 +40,8 @@ _POLL, _GRACE = 0.5, 2.0
 class _Job:
     """What every process is given: work without its model and data, and what these are made of.
 
-    `threads` are those of PyTorch in each process on the CPU.
+    `threads` are those of PyTorch in each process on the CPU. Process 0 keeps a ledger if the work
+    is `measured`.
     """
 
     work: Work
@@ -48,6 +50,7 @@ class _Job:
     data: Packed
     threads: int
     folder: Path
+    measured: bool
 
     @property
     def size(self) -> int:
@@ -121,16 +124,19 @@ class _Process:
         self.handle.join()
 
 
-def train_on_devices(work: Work, watch: Callable[[History], None]) -> History:
+def train_on_devices(
+    work: Work, watch: Callable[[History], None], ledger: Ledger | None = None
+) -> History:
     """As a trainer's `run`, on `config.devices` devices: one is used by this process.
 
     On several, a batch is that many times as large, and the lists of data are emptied. The first
     error of a process is raised here and ends the others, as does Ctrl-C, after which a checkpoint
-    is left.
+    is left. The stages in `ledger` are those of process 0 then, its memory above what it held
+    when it had its data.
     """
     size, model = work.config.devices, work.model
     if size == 1:
-        return work.loop().run(watch)
+        return work.loop().run(watch, ledger)
     with tempfile.TemporaryDirectory(prefix="gnnseg-") as name:
         folder = Path(name)
         parts = [_take(work.train), _take(work.val), dict(model.network.state_dict())]
@@ -138,10 +144,12 @@ def train_on_devices(work: Work, watch: Callable[[History], None]) -> History:
         about = {f.name: getattr(model, f.name) for f in fields(model) if f.name != "network"}
         threads = max(1, torch.get_num_threads() // size)
         bare = replace(work, model=None, train=[], val=[])
-        job = _Job(bare, type(model), about, data, threads, folder)
+        job = _Job(bare, type(model), about, data, threads, folder, ledger is not None)
         holds = held_interrupt() if work.checkpoint else nullcontext(Interrupt())
         with holds as interrupt, _started(job) as (processes, stop):
-            history, weights = _supervise(processes, stop, interrupt, watch)
+            history, weights, stages = _supervise(processes, stop, interrupt, watch)
+    if ledger is not None:
+        ledger.take(stages)
     model.network.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
     model.network.eval()
     return history
@@ -181,7 +189,7 @@ def _deaf() -> Iterator[None]:
 
 def _supervise(
     processes: list[_Process], stop: Any, interrupt: Interrupt, watch: Callable[[History], None]
-) -> tuple[History, dict[str, np.ndarray]]:
+) -> tuple[History, dict[str, np.ndarray], dict[str, dict[str, Any]]]:
     """Listen to the processes until process 0 is done, or one of them fails."""
     while True:
         connection.wait([event for p in processes for event in p.events()], timeout=_POLL)
@@ -271,8 +279,10 @@ def _train(job: _Job, rank: int, link: Any, stop: Any) -> None:
         if rank == 0:
             link.send((EPOCH, history))
 
-    history = loop.run(tell)
+    ledger = Ledger(reset_peak=True) if job.measured and rank == 0 else None
+    history = loop.run(tell, ledger)
     if rank == 0:
         state = work.model.network.state_dict()
-        link.send((DONE, (history, {name: tensor.numpy() for name, tensor in state.items()})))
+        weights = {name: tensor.numpy() for name, tensor in state.items()}
+        link.send((DONE, (history, weights, ledger.as_dict() if ledger else {})))
     distributed.destroy_process_group()

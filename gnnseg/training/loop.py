@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gnnseg.errors import StateError, UsageError
+from gnnseg.ledger import staged
 from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
 from gnnseg.training.history import History
 from gnnseg.training.interrupt import Interrupt, held_interrupt
@@ -19,12 +20,15 @@ from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.schedule import learning_rate
 
 if TYPE_CHECKING:
+    from gnnseg.ledger import Ledger
     from gnnseg.training.learning import LearningConfig
     from gnnseg.training.state import State
 
 GRADIENT_NORM = 1.0
 LEAST_EPOCH = 0.1
 """Share of an epoch that is still begun when minutes run out."""
+UPDATES, VALIDATION = "updates", "validation"
+"""Stages of a training in its ledger; what comes before them is named by who makes it."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far the class weights are undone in the logits: val chooses."""
 
@@ -59,6 +63,7 @@ class Loop(ABC):
     ) -> None:
         self.state, self.config, self.ranks = state, config, ranks or Alone()
         self.checkpoint: Checkpoint | None = None
+        self.ledger: Ledger | None = None
         self._asked = asked
         self._seconds = None if minutes is None else 60 * minutes
         self._validation: float | None = None
@@ -91,12 +96,17 @@ class Loop(ABC):
         if self._seconds is not None:
             self._seconds += self.state.place.seconds
 
-    def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
+    def run(
+        self,
+        watch: Callable[[History], None] = lambda _history: None,
+        ledger: Ledger | None = None,
+    ) -> History:
         """Train until the epochs, the minutes or the patience run out; keep the best weights.
 
-        `watch` is called after each epoch. With a checkpoint, Ctrl-C leaves one behind.
+        `watch` is called after each epoch. With a checkpoint, Ctrl-C leaves one behind. A `ledger`
+        records the stages `UPDATES` and `VALIDATION`.
         """
-        state = self.state
+        state, self.ledger = self.state, ledger
         self._ticked = time.monotonic()
         holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
         with holds as interrupt:
@@ -105,14 +115,17 @@ class Loop(ABC):
                 return interrupt.asked or self._asked()
 
             while self._goes_on():
-                self._train_epoch(asked)
-                miou = self._timed_validation()
+                with staged(ledger, UPDATES):
+                    self._train_epoch(asked)
+                with staged(ledger, VALIDATION):
+                    miou = self._timed_validation()
                 state.end_epoch(miou)
                 # First: a plot without a checkpoint would be taken for somebody else's.
                 self._keep(asked, end_of_epoch=True)
                 watch(state.history)
             state.average.load_state_dict(state.best)
-            self._finish()
+            with staged(ledger, VALIDATION):
+                self._finish()
         state.network.load_state_dict(state.average.state_dict())
         state.network.eval().cpu()
         return state.history
@@ -176,6 +189,11 @@ class Loop(ABC):
         torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
         self.state.update()
         self.state.place.step += 1
+
+    def _count(self, stage: str, operations: Callable[[], int]) -> None:
+        """Tell the ledger of operations, if there is one."""
+        if self.ledger is not None:
+            self.ledger.add(stage, operations=operations())
 
     def _total(self, value: float) -> float:
         """The sum over all processes."""

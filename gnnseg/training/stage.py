@@ -10,6 +10,7 @@ import numpy as np
 
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.errors import InputError
+from gnnseg.ledger import staged
 from gnnseg.memory import reused_memory, trim
 from gnnseg.models.model import Model
 from gnnseg.models.presets import get_preset, select_features
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from gnnseg.datasets.base import Dataset
     from gnnseg.io import ImageSource
+    from gnnseg.ledger import Ledger
 
 FIXED_VIEW_IMAGES = 100
 """From this many images of one size on, the position in the image is taken to mean something."""
@@ -46,6 +48,7 @@ def train(
     config: TrainConfig | None = None,
     checkpoint: str | Path | None = None,
     plot: str | Path | None = None,
+    ledger: Ledger | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model.
@@ -66,6 +69,10 @@ def train(
         training goes on from it. It stays: delete it once the model is saved.
     plot : path, optional
         PNG that is drawn anew while the training goes on.
+    ledger : Ledger, optional
+        Records the stages `regions` (superpixels, features and graphs of all variants, made or
+        taken from a cache), `updates` and `validation`; with several devices, the last two are
+        those of process 0.
 
     Returns
     -------
@@ -99,18 +106,20 @@ def train(
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
     sources = [item.open_image() for item in train_items]
     config = choose_augmentation(config, sources, dataset.pixel_size)
-    scaling = fit_scaling(sources, by_image=config.contrast == "image")
-    config = choose_compactness(config, val_items or train_items, scaling, dataset.num_classes)
-    model = _new_model(dataset, sources, scaling, config)
     with open_shelf(config) as shelf:
-        samples, val_samples = _samples(dataset, model, config, val, shelf)
-        _set_statistics(model, samples)
-        trim()
+        with staged(ledger, "regions"):
+            scaling = fit_scaling(sources, by_image=config.contrast == "image")
+            items = val_items or train_items
+            config = choose_compactness(config, items, scaling, dataset.num_classes)
+            model = _new_model(dataset, sources, scaling, config)
+            samples, val_samples = _samples(dataset, model, config, val, shelf)
+            _set_statistics(model, samples)
+            trim()
         shown = None if plot is None else Path(plot)
         with watching(config, shown, session.first_epoch) as watch:
             bounds = session.minutes, session.checkpoint
             work = Work(Trainer, model, samples, val_samples, config, *bounds)
-            history = train_on_devices(work, watch)
+            history = train_on_devices(work, watch, ledger)
     session.end(model, config, history)
     return model
 

@@ -12,6 +12,7 @@ from gnnseg.counters import device_work
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.metrics import ConfusionMatrix, count_regions
 from gnnseg.models.layers import random_from
+from gnnseg.models.operations import UPDATE, counted_operations
 from gnnseg.training.batches import (
     Batch,
     compute_logits,
@@ -22,7 +23,14 @@ from gnnseg.training.batches import (
 )
 from gnnseg.training.history import History
 from gnnseg.training.imbalance import regions_by_class
-from gnnseg.training.loop import SHIFTS, Loop, choose_shift, pick_device
+from gnnseg.training.loop import (
+    SHIFTS,
+    UPDATES,
+    VALIDATION,
+    Loop,
+    choose_shift,
+    pick_device,
+)
 from gnnseg.training.loss import Loss
 from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.state import State
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from gnnseg.ledger import Ledger
     from gnnseg.models.model import Model
     from gnnseg.training.config import TrainConfig
     from gnnseg.training.shelf import Kept
@@ -73,9 +82,13 @@ class Trainer(Loop):
         self.model, self.train_samples, self.val_samples = model, train, val
         self.loss = Loss.fit(*_totals(train), config, self.device)
 
-    def run(self, watch: Callable[[History], None] = lambda _history: None) -> History:
+    def run(
+        self,
+        watch: Callable[[History], None] = lambda _history: None,
+        ledger: Ledger | None = None,
+    ) -> History:
         with one_torch_thread():
-            return super().run(watch)
+            return super().run(watch, ledger)
 
     def _train_epoch(self, asked: Callable[[], bool]) -> None:
         """The updates of an epoch that are still to be done."""
@@ -125,8 +138,9 @@ class Trainer(Loop):
         def work(index: int) -> None:
             part, replica = parts[index], self.replicas[index]
             replica.zero_grad()
-            with random_from(random[index]):
+            with random_from(random[index]), counted_operations() as operations:
                 logits = compute_logits(replica, part)
+            self._count(UPDATES, lambda: UPDATE * operations.total)
             loss = self.loss.total(logits, targets[index])
             (loss / mass).backward()
             losses[index] = float(loss.detach())
@@ -172,8 +186,10 @@ class Trainer(Loop):
         def work(index: int) -> tuple[torch.Tensor, np.ndarray]:
             sample = self.val_samples[index].load()
             batch = make_batch(self.model, sample).to(self.device)
-            with torch.inference_mode():
-                return compute_logits(average, batch).cpu(), sample.counts.astype(np.int64)
+            with torch.inference_mode(), counted_operations() as operations:
+                logits = compute_logits(average, batch).cpu()
+            self._count(VALIDATION, lambda: operations.total)
+            return logits, sample.counts.astype(np.int64)
 
         def handed(index: int, found: tuple[torch.Tensor, np.ndarray]) -> None:
             done(index, *found)

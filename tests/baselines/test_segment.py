@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zarr
 
 import gnnseg
-from gnnseg.baselines import inference
+from gnnseg import ledger
+from gnnseg.baselines import inference, strips
 from gnnseg.baselines.inference import CPU, tile_logits
 from gnnseg.baselines.tiles import stretches
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.io import open_image
 from gnnseg.pipeline import pixel_plan
+from gnnseg.pipeline.bands import PARTS
+from gnnseg.pipeline.canvas import Canvas
 from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.pixel_job import PixelJob
-from gnnseg.pipeline.segment import prepare_any
+from gnnseg.pipeline.segment import prepare_any, run
 
 HEIGHT, WIDTH, CLASSES = 230, 300, 3
 
@@ -66,7 +70,36 @@ def test_labels_depend_neither_on_bands_nor_on_threads(model, pixels, tmp_path, 
     np.testing.assert_array_equal(labels_of(out), whole(model, pixels).argmax(axis=0))
     assert result["pixels"] == HEIGHT * WIDTH
     assert sum(row["pixels"] for row in result["classes"]) == HEIGHT * WIDTH
-    assert result["stages"]["paint"]["tiles"] >= 30
+    assert result["stages"]["network"]["tiles"] >= 30
+
+
+def test_the_parts_of_the_stage_share_out_its_time(model, pixels, tmp_path, monkeypatch):
+    """On a clock that moves in what each part is made of, and nowhere else."""
+    now, calls = [0.0], dict.fromkeys(PARTS, 0)
+
+    def taking(part, seconds, owner, function):
+        real = getattr(owner, function)
+
+        def work(*given, **more):
+            now[0] += seconds
+            calls[part] += 1
+            return real(*given, **more)
+
+        monkeypatch.setattr(owner, function, work)
+
+    image = image_of(pixels)
+    job = prepare_any(image, model, SegmentOptions(memory=4 * 2**30, workers=1))
+    clock = SimpleNamespace(perf_counter=lambda: now[0], thread_time=lambda: 0.0)
+    monkeypatch.setattr(ledger, "time", clock)
+    seconds = {"read": 1.0, "network": 5.0, "blend": 0.5, "paint": 0.25}
+    taking("read", 1.0, type(model), "standardise")
+    taking("network", 5.0, inference, "tile_logits")
+    taking("blend", 0.5, strips._Strip, "_drop")
+    taking("paint", 0.25, Canvas, "write_labels")
+    stage = run(job, tmp_path / "labels.zarr")["stages"]["network"]
+    assert min(calls.values()) > 1
+    assert stage["thread_seconds"] == {part: calls[part] * seconds[part] for part in PARTS}
+    assert sum(stage["thread_seconds"].values()) == stage["seconds"]
 
 
 @pytest.mark.parametrize("size", [(5, 7), (64, 64), (65, 48), (48, 300), (230, 49)])
@@ -188,7 +221,7 @@ def test_a_resumed_run_has_the_bands_it_had(model, pixels, tmp_path, monkeypatch
     monkeypatch.setattr(inference, "tile_logits", counted)
     result = gnnseg.segment(image_of(pixels), model, out)
     assert result["plan"]["band_chunks"] == 1
-    assert 0 < len(seen) < result["stages"]["paint"]["tiles"] - 12
+    assert 0 < len(seen) < result["stages"]["network"]["tiles"] - 12
 
 
 def test_ctrl_c_does_not_wait_for_a_band(model, pixels, tmp_path, monkeypatch):

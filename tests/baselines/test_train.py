@@ -19,6 +19,7 @@ from gnnseg.baselines import model as models
 from gnnseg.baselines.trainer import PixelTrainer
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.io import ClassInfo
+from gnnseg.ledger import Ledger
 from gnnseg.models import load_model
 
 SETTINGS = {
@@ -84,6 +85,22 @@ def test_ctrl_c_at_any_update_changes_nothing(dataset, path, monkeypatch, optimi
     assert_same(run(dataset, optimiser=optimiser, checkpoint=path), expected)
 
 
+def test_a_ledger_has_the_stages_and_changes_no_bit(dataset):
+    ledger = Ledger()
+    assert_same(run(dataset, ledger=ledger), run(dataset))
+    stages = ledger.as_dict()
+    assert list(stages) == ["pictures", "updates", "validation"]
+    assert all(stage["seconds"] > 0 for stage in stages.values())
+    # Two convolutions of 3 x 3, from 3 to 8 channels and from 8 to 3 classes.
+    each = 2 * 9 * (3 * 8 + 8 * 3)
+    train, val = (len(dataset.split(split)) for split in ("train", "val"))
+    crops = train * round(80 * 96 / 40**2)
+    assert stages["pictures"]["operations"] is None
+    assert stages["updates"]["operations"] == 3 * 3 * crops * 40**2 * each
+    # Four tiles of an image, after three epochs and at the end.
+    assert stages["validation"]["operations"] == 4 * val * 4 * 64**2 * each
+
+
 def test_a_checkpoint_of_other_settings_is_refused(dataset, path):
     run(dataset, epochs=1, checkpoint=path)
     with pytest.raises(StateError, match="crop 40, now 48"):
@@ -127,6 +144,7 @@ def test_the_minutes_bound_a_training(dataset):
         ({"seed": -1}, "'seed'"),
         ({"tile": 128, "overlap": 65}, "^tiles of 128 pixels overlap by 0 to 64, got 65"),
         ({"augmentation": {"shift": 3}}, "^the augmentation 'shift' is of regions"),
+        ({"vgg16": "w.safetensors"}, "^vgg16: unet has no encoder of VGG-16; segnet does"),
     ],
 )
 def test_wrong_settings_are_named(given, message):
@@ -136,14 +154,11 @@ def test_wrong_settings_are_named(given, message):
 
 def test_an_encoder_may_start_from_weights_in_a_file(dataset, tmp_path, monkeypatch, tiny_net):
     given = tmp_path / "vgg16.safetensors"
-    with pytest.raises(UsageError, match="unet has no encoder of VGG-16"):
-        run(dataset, vgg16=given)
-    given.touch()
     loaded = []
     monkeypatch.setattr(
         tiny_net, "load_vgg16", lambda _self, path: loaded.append(path), raising=False
     )
-    model = run(dataset, vgg16=given, epochs=1)
+    model = run(dataset, model="segnet", vgg16=given, epochs=1)
     assert loaded == [given]
     save_pixel_model(model, tmp_path / "m.safetensors")
     found = load_pixel_model(tmp_path / "m.safetensors")

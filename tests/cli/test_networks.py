@@ -66,4 +66,6 @@ def test_what_does_not_fit_is_refused(gnnseg, dataset, network, tmp_path):
     named = tmp_path / "named.toml"
     named.write_text('model = "lenet"\n')
     assert "no network is named" in gnnseg(*train, "--config", named, code=2).stderr
+    named.write_text('model = "enet"\nvgg16 = "weights.safetensors"\n')
+    assert "enet has no encoder of VGG-16" in gnnseg(*train, "--config", named, code=2).stderr
     assert list(tmp_path.iterdir()) == [named]

@@ -98,6 +98,16 @@ def test_operations_are_those_of_the_layers(finished):
     assert row["operations_per_pixel"] == pytest.approx(operations / (64 * 96))
 
 
+def test_trainings_have_their_stages(finished):
+    _, summary, _ = finished
+    for row in summary["trainings"]:
+        assert list(row["stages"]) == ["regions", "updates", "validation"]
+        assert 0 < sum(stage["seconds"] for stage in row["stages"].values()) < row["seconds"]
+        assert (
+            row["stages"]["updates"]["operations"] > row["stages"]["validation"]["operations"] > 0
+        )
+
+
 def test_large_images_have_their_stages_and_the_frontier_its_refusals(finished):
     _, summary, _ = finished
     done = [row for row in summary["large"] if row["status"] == "done"]
@@ -263,7 +273,14 @@ def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
     # Every pixel of a map passes at least the last convolution.
     assert row["operations_per_pixel"] > 2 * model.classes.num_classes
     assert large["pixels"] == 96 * 96
-    assert large["operations"] == large["stages"]["paint"]["operations"] > 0
+    assert large["operations"] == large["stages"]["network"]["operations"] > 0
+    assert list(large["stages"]["network"]["thread_seconds"]) == [
+        "read",
+        "network",
+        "blend",
+        "paint",
+    ]
+    assert list(summary["trainings"][0]["stages"]) == ["pictures", "updates", "validation"]
     assert list(summary["pictures"][0]["labels"]) == ["net"]
 
 

@@ -72,6 +72,7 @@ def test_a_file_that_is_no_toml_is_an_input_error(tmp_path):
         ({"model": "nonsense"}, "model x: .*nonsense"),
         ({"preset": "mlp", "training": {"seed": 8}}, "model x: 'seed' stands beside"),
         ({"preset": "mlp", "training": {"device": "cuda"}}, "model x: .*sees no GPU"),
+        ({"model": "enet", "training": {"vgg16": "w"}}, "model x: vgg16: enet has no encoder"),
     ],
 )
 def test_settings_of_trainings_are_checked_before_any_work(model, message, monkeypatch):

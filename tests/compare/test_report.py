@@ -147,7 +147,7 @@ def test_pictures_of_all_models_are_in_the_page(summary, whole):
 
 def test_figures_stand_for_both_grounds(whole):
     figures = re.findall(r"<figure>.*?</figure>", whole, re.DOTALL)
-    assert len(figures) == 4
+    assert len(figures) == 5
     for figure in figures:
         dark, light = re.findall(r'"(data:image/svg[^"]+)"', figure)
         assert dark != light
@@ -168,6 +168,27 @@ def test_a_training_tells_the_seconds_of_its_epochs(summary):
     for row in summary["trainings"]:
         assert len(row["epoch_seconds"]) == len(row["val_miou"])
         assert 0 < sum(row["epoch_seconds"]) < 60 * row["minutes"]
+
+
+def test_stages_of_trainings_are_drawn_and_listed(summary, page_of):
+    first, second = summary["trainings"]
+    first |= {"seconds": 90.0, "resumed": True}
+    second["seconds"] = 300.0
+    page = page_of(summary)
+    assert "minutes of the stages: perceptron 1.5 min; published 5.0 min" in page.source
+    for stage in ("regions", "updates", "validation"):
+        assert f"perceptron † {stage} " in page.text
+        assert f"published {stage} " in page.text
+    assert "stages are those of its last part" in page.text
+    for row in (first, second):  # as earlier versions had them
+        row["stages"] = {}
+    assert "minutes of the stages" not in page_of(summary).source
+
+
+def test_parts_of_a_stage_stand_beside_its_name(summary, page_of):
+    *_, row = summary["large"]
+    row["stages"]["finish"]["thread_seconds"] = {"read": 1.0, "network": 3.0}
+    assert "finish (read 25.0, network 75.0 %)" in page_of(summary).text
 
 
 def test_a_run_that_failed_is_no_image_that_did_not_fit(summary, page_of):

@@ -17,6 +17,7 @@ import torch
 from gnnseg.baselines.crops import Picture
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
+from gnnseg.ledger import Ledger
 from gnnseg.models.level import Level
 from gnnseg.models.stem import StemInput
 from gnnseg.superpixels import Scaling
@@ -52,13 +53,20 @@ def dataset():
 
 
 @pytest.fixture(scope="module")
-def two(dataset):
+def ledger():
+    return Ledger()
+
+
+@pytest.fixture(scope="module")
+def two(dataset, ledger):
     # Some of the samples lie in a file that both processes read.
-    return train(dataset, **SETTINGS, batch=130, devices=2, graph_memory="500KiB")
+    more = {"devices": 2, "graph_memory": "500KiB", "ledger": ledger}
+    return train(dataset, **SETTINGS, batch=130, **more)
 
 
-def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two):
-    one = train(dataset, **SETTINGS, batch=260)
+def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two, ledger):
+    alone = Ledger()
+    one = train(dataset, **SETTINGS, batch=260, ledger=alone)
     other = train(dataset, **SETTINGS, batch=130)
     for name in ("loss", "val_miou", "learning_rate"):
         got, expected, differs = (np.array(m.training["history"][name]) for m in (two, one, other))
@@ -68,6 +76,12 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two):
         two.network.state_dict().items(), one.network.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(weights, expected, rtol=1e-2, atol=2e-4, msg=name)
+    # Those of process 0, which has a half, and fits the temperature alone.
+    stages, expected = ledger.as_dict(), alone.as_dict()
+    assert list(stages) == list(expected) == ["regions", "updates", "validation"]
+    for name in ("updates", "validation"):
+        assert 0.4 < stages[name]["operations"] / expected[name]["operations"] < 0.8
+        assert stages[name]["seconds"] > 0
 
 
 def test_ctrl_c_leaves_a_checkpoint_that_goes_on_with_the_same_bits(dataset, tmp_path, monkeypatch):
@@ -103,7 +117,7 @@ def parts(dataset):
     """What `train` hands to its processes: the model, and batches to train and to validate."""
     seen = []
 
-    def take(work, _watch):
+    def take(work, *_watch_and_ledger):
         seen.append(work)
         raise InterruptedError
 

@@ -20,6 +20,8 @@ NETWORKS = {
     "unet-classic": ("unet_classic", "ClassicUNet"),
 }
 """The module below this package and the class of each network."""
+VGG16 = "segnet"
+"""The network whose encoder is that of VGG-16: it has a method `load_vgg16(path)`."""
 
 
 def check_name(name: Any) -> None:
