@@ -15,6 +15,7 @@ import gnnseg
 from gnnseg.datasets import open_dataset
 from gnnseg.graph import RegionGraph, VolumeTable
 from gnnseg.graph.volume import sum_up_volume, volume_features
+from gnnseg.io import ClassInfo
 from gnnseg.models.jain2023 import NEIGHBOURS
 from gnnseg.models.level import Level, concatenate
 from gnnseg.superpixels import BoxBlock
@@ -28,12 +29,19 @@ COLUMN = 256
 
 @dataclass(frozen=True)
 class Stack:
-    """Sections (Z, Y, X) uint8 and their labels, the number of classes, and the label of none."""
+    """Sections (Z, Y, X) uint8, their labels, and what these mean."""
 
     pixels: np.ndarray
     labels: np.ndarray
-    num_classes: int
-    ignore_index: int
+    classes: ClassInfo
+
+    @property
+    def num_classes(self) -> int:
+        return self.classes.num_classes
+
+    @property
+    def ignore_index(self) -> int:
+        return self.classes.ignore_index
 
     def cut(self, part: tuple[slice, ...]) -> Stack:
         """A part of it."""
@@ -65,17 +73,16 @@ class Stack:
         return np.bincount(known, minlength=self.num_classes)
 
     def _with(self, pixels: np.ndarray, labels: np.ndarray) -> Stack:
-        return Stack(pixels, labels, self.num_classes, self.ignore_index)
+        return Stack(pixels, labels, self.classes)
 
 
 def read_stack(split: str) -> Stack:
     """The sections of a split, in their order."""
-    data = open_dataset(DATA)
-    items = sorted(data.split(split), key=lambda item: item.stem)
+    items = sorted(open_dataset(DATA).split(split), key=lambda item: item.stem)
     images = [item.open_image() for item in items]
     pixels = np.stack([image.read(image.bounds)[0] for image in images])
     labels = np.stack([item.read_labels() for item in items])
-    return Stack(pixels, labels, data.num_classes, items[0].classes.ignore_index)
+    return Stack(pixels, labels, items[0].classes)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,14 @@ class Row:
 ROWS = [
     Row("jain2023", 3, 15, learning_rate=1e-2),
     Row("jain2023", 1, 15, learning_rate=1e-2),
-    Row("small", 3, 24, learning_rate=4e-3),
-    Row("small", 1, 24, learning_rate=4e-3),
-    Row("unet", 3, 12, seeds=(0,)),
-    Row("small", 3, 24, step=16, learning_rate=4e-3),
-    Row("small", 1, 24, step=16, learning_rate=4e-3),
+    Row("small", 3, 16, learning_rate=4e-3),
+    Row("small", 1, 16, learning_rate=4e-3),
+    Row("unet", 3, 8, seeds=(0,)),
+    Row("small", 3, 16, step=16, learning_rate=4e-3),
+    Row("small", 1, 16, step=16, learning_rate=4e-3),
     Row("jain2023", 3, 15, step=16, learning_rate=1e-2),
     Row("jain2023", 1, 15, step=16, learning_rate=1e-2),
-    Row("unet", 1, 12, seeds=(0,)),
+    Row("unet", 1, 8, seeds=(0,)),
 ]
 
 
@@ -164,7 +164,7 @@ def run_regions(row: Row) -> dict[str, Any]:
         trainer = GraphTrainer(network, train, val, _settings(row, seed))
         return trainer, lambda: confusion(test, trainer.labels(piece)[ids])
 
-    trained = [train_once(one, seed) for seed in row.seeds]
+    trained = [train_once(one, seed, test.classes.names) for seed in row.seeds]
     network = make_network(row, piece.x.shape[1], test.num_classes).eval()
     with counted_operations() as operations, torch.no_grad():
         logits(network, piece)
@@ -194,7 +194,7 @@ def run_voxels(row: Row) -> dict[str, Any]:
         trainer = make(seed)
         return trainer, lambda: trainer.measure(test)
 
-    trained = [train_once(one, seed) for seed in row.seeds]
+    trained = [train_once(one, seed, test.classes.names) for seed in row.seeds]
     trainer = make(0)
     return {
         "parameters": count_parameters(trainer.state.network),
@@ -204,7 +204,9 @@ def run_voxels(row: Row) -> dict[str, Any]:
 
 
 def train_once(
-    make: Callable[[int], tuple[Loop, Callable[[], ConfusionMatrix]]], seed: int
+    make: Callable[[int], tuple[Loop, Callable[[], ConfusionMatrix]]],
+    seed: int,
+    names: Sequence[str],
 ) -> dict[str, Any]:
     """One training: how it went, and the figures of test, which is looked at once."""
     trainer, measure = make(seed)
@@ -223,7 +225,7 @@ def train_once(
         "best_epoch": history.best_epoch,
         "flattened": is_flat,
         "why": why,
-        "test": found.as_dict(),
+        "test": found.as_dict(names),
     }
 
 
