@@ -64,14 +64,16 @@ class Row:
 ROWS = [
     Row("jain2023", 3, 15, learning_rate=1e-2),
     Row("jain2023", 1, 15, learning_rate=1e-2),
-    Row("small", 3, 16, learning_rate=4e-3),
-    Row("small", 1, 16, learning_rate=4e-3),
+    Row("small", 3, 24, learning_rate=4e-3),
+    Row("small", 1, 24, learning_rate=4e-3),
     Row("unet", 3, 8, seeds=(0,)),
-    Row("small", 3, 16, step=16, learning_rate=4e-3),
-    Row("small", 1, 16, step=16, learning_rate=4e-3),
+    Row("small", 3, 96, learning_rate=4e-3, seeds=(0,)),
+    Row("small", 1, 96, learning_rate=4e-3, seeds=(0,)),
+    Row("small", 3, 24, step=16, learning_rate=4e-3),
+    Row("small", 1, 24, step=16, learning_rate=4e-3),
+    Row("unet", 1, 8, seeds=(0,)),
     Row("jain2023", 3, 15, step=16, learning_rate=1e-2),
     Row("jain2023", 1, 15, step=16, learning_rate=1e-2),
-    Row("unet", 1, 8, seeds=(0,)),
 ]
 
 
