@@ -14,6 +14,7 @@ from typing import Any
 import tables_accuracy as of_accuracy
 import tables_compare as of_compare
 import tables_kernels as of_kernels
+import tables_volume as of_volumes
 
 HERE = Path(__file__).parent
 README, DETAILS = HERE.parent / "README.md", HERE.parent / "docs" / "results.md"
@@ -71,6 +72,7 @@ def main() -> None:
             "Large images",
             "Seconds, and the peak of the whole process, of the models of the claim:",
         ),
+        of_volumes.volume_models(results.get("volume_model")),
         of_compare.large_images(
             results.get("memory_frontier"),
             "What fits",
