@@ -1,18 +1,18 @@
 """Train networks on sections of tissue as a volume and one by one: what the third axis brings.
 
-    GNNSEG_DATA=../shared/data python experiments/volume_model.py
+    python experiments/volume_model.py
 
 Jain et al. 2023 claim that graphs of superpixels are 10 to 1000 times cheaper than a U-Net, for -2
-to +0.3 points of accuracy, in three dimensions as well. Here on sstem_vnc, whole sections (12 train,
-3 val, 3 test; 47 x 4.6 x 4.6 nm), in slabs of three, as val and test are, and one by one: the same
-columns of 256 x 256 pixels, seeds and updates. Val chooses the epoch, test is looked at once.
-Operations are those of networks alone: products and messages of those on regions (without the
+to +0.3 points of accuracy, in three dimensions as well. Here on sstem_vnc, whole sections (12
+train, 3 val, 3 test; 47 x 4.6 x 4.6 nm), in slabs of three, as val and test are, and one by one:
+the same columns of 256 x 256 pixels, seeds and updates. Val chooses the epoch, test is looked at
+once. Operations are those of networks alone: products and messages of those on regions (without the
 weighted sums of `jain2023`), convolutions of the U-Net, on whole sections. Peaks lie above imports.
 
-Expected on one core: 16 minutes in all. Test mIoU of `jain2023` 0.40 either way; of `small` after 24
-epochs 0.475 in slabs and 0.485 one by one, after 96 epochs 0.55 and 0.59; the U-Net in slabs ends at
-0.39 after 8 epochs, far from trained. Predicted before any of it ran: 0.44 and 0.45, 0.58 for both,
-0.58. So the third axis was expected to bring nothing, but not to cost three points.
+Expected on one core: 16 minutes in all. Test mIoU of `jain2023` 0.40 either way; of `small` after
+24 epochs 0.475 in slabs and 0.485 one by one, after 96 epochs 0.55 and 0.59; the U-Net in slabs
+ends at 0.39 after 8 epochs, far from trained. Predicted before any of it ran: 0.44 and 0.45, 0.58
+for both, 0.58. So the third axis was expected to bring nothing, but not to cost three points.
 
 Writes `experiments/results/volume_model.json`; rows that it has are skipped.
 """
