@@ -70,10 +70,14 @@ def _row(found: dict[str, Any]) -> tuple[str, ...]:
 def _classes(rows: list[dict[str, Any]]) -> str:
     """IoU of test by class, means of the seeds."""
     names = list(rows[0]["trainings"][0]["test"]["per_class_iou"])
-    lines = ["IoU of test by class:", "", row(("network", "sections at once", "step", *names))]
-    lines.append("|---" * (3 + len(names)) + "|")
+    lines = [
+        "IoU of test by class:",
+        "",
+        row(("network", "sections at once", "step", "epochs", *names)),
+    ]
+    lines.append("|---" * (4 + len(names)) + "|")
     for found in rows:
         tests = [training["test"]["per_class_iou"] for training in found["trainings"]]
         cells = (f"{statistics.fmean(test[name] for test in tests):.3f}" for name in names)
-        lines.append(row((*_row(found)[:3], *cells)))
+        lines.append(row((*_row(found)[:3], str(found["row"]["epochs"]), *cells)))
     return "\n".join(lines)
