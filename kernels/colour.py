@@ -95,7 +95,7 @@ def view_colours(pixels: np.ndarray, times: int) -> Colours:
     return *_memory(pixels), np.empty(pixels.shape[::2], np.uint8), times
 
 
-@part
+@loop
 def scale_rows(colours, first, rows, margins, out):
     """Write working channels of `rows` rows of colours from `first` on, as `scale_integers` does.
 
