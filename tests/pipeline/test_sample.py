@@ -12,7 +12,7 @@ import numpy as np
 from gnnseg.kernels.connectivity import _adopt
 from gnnseg.kernels.paint import _paint
 from gnnseg.kernels.region_sums import _sum_strips
-from gnnseg.kernels.assign import _assign
+from gnnseg.kernels.slic import _cluster
 from gnnseg.pipeline import painting, stages
 
 def loaded(*loops):
@@ -21,8 +21,8 @@ def loaded(*loops):
         raise SystemExit("planned")
     return plan
 
-assert not (_assign.signatures or _paint.signatures)
-stages.make_plan = loaded(_assign, _adopt, _sum_strips)
+assert not (_cluster.signatures or _paint.signatures)
+stages.make_plan = loaded(_cluster, _adopt, _sum_strips)
 painting._fitting = loaded(_paint)
 if {paint}:
     painting._open_slots = lambda path: (np.zeros((1, 8, 8), np.uint8), painting.Lattice(8, 8, 4))
