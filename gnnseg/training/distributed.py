@@ -221,6 +221,8 @@ def _raise_first(processes: list[_Process], *failures: _Failure) -> NoReturn:
         code = process.handle.exitcode
         if code is not None and code < 0:
             message = f"process {rank + 1} of {len(processes)} was ended by "
+            if -code == signal.SIGABRT and found:
+                continue  # gloo may abort a process that has lost the one that failed
             if -code != signal.SIGKILL:
                 raise RuntimeError(message + signal.Signals(-code).name)
             raise MemoryBudgetError(

@@ -209,6 +209,8 @@ def test_the_first_error_is_told_and_a_kill_before_all():
         distributed._raise_first([Ended(1, late), Ended(-signal.SIGKILL)])
     with pytest.raises(RuntimeError, match="process 1 of 2 was ended by SIGSEGV"):
         distributed._raise_first([Ended(-signal.SIGSEGV), Ended(1, late)])
+    with pytest.raises(DiskError, match="disk is full"):
+        distributed._raise_first([Ended(-signal.SIGABRT), Ended(1, early)])
     with pytest.raises(UsageError, match="__main__"):
         distributed._raise_first([Ended(1), Ended(1)])
 
