@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 from types import CodeType, FunctionType
@@ -56,6 +57,29 @@ def test_only_loops_call_parts(name):
     }
     for function in functions(module):
         assert not parts & names(function.__code__), function
+
+
+def imported(path):
+    """What a file imports of the kernels by name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gnnseg.kernels."):
+            module = importlib.import_module(node.module)
+            yield from (getattr(module, alias.name) for alias in node.names)
+
+
+def test_no_file_outside_the_kernels_takes_a_part(repo_root):
+    files = [
+        path
+        for folder in ("tests", "experiments", "gnnseg")
+        for path in (repo_root / folder).rglob("*.py")
+        if "kernels" not in path.relative_to(repo_root).parts or folder == "tests"
+    ]
+    files = [path for path in files if "cuda" not in path.parts]
+    taken = [(path, found) for path in files for found in imported(path)]
+    assert taken
+    for path, found in taken:
+        options = getattr(found, "targetoptions", {})
+        assert not options.get("no_cpython_wrapper"), (path, found)
 
 
 def test_inlined_lines_are_no_function():
