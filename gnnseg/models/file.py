@@ -23,8 +23,10 @@ from gnnseg.models.container import (
 from gnnseg.models.model import Model
 from gnnseg.superpixels import SlicSettings
 
-FORMAT_VERSION = 4
-_READABLE = (2, 3, FORMAT_VERSION)  # format 2 had no temperature
+FORMAT_VERSION = 5
+_READABLE = (2, 3, 4, FORMAT_VERSION)  # format 2 had no temperature
+_WIDTHS_TO_4 = {"large": {"widths": (32, 64, 96, 96, 96)}}
+"""Options of presets that have others since; from format 5 on, files hold those of their preset."""
 _MEAN, _STD = "features.mean", "features.std"
 
 
@@ -63,10 +65,11 @@ def _header(model: Model) -> dict[str, Any]:
 def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> Model:
     version = header.get("format_version")
     check_version(version, _READABLE)
-    pixel_size = header["pixel_size"]
+    pixel_size, preset = header["pixel_size"], header["preset"]
+    before = _WIDTHS_TO_4.get(preset, {}) if version < FORMAT_VERSION else {}
     model = Model(
-        preset=header["preset"],
-        options=header["options"],
+        preset=preset,
+        options={**before, **header["options"]},
         settings=SlicSettings(**header["settings"]),
         scaling=read_scaling(header["scaling"]),
         features=tuple(header["features"]),

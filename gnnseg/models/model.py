@@ -28,7 +28,7 @@ class Model:
     ----------
     preset : str
     options : dict
-        Arguments of the network that differ from the preset's.
+        Arguments of the network, over the preset's.
     settings : SlicSettings
     scaling : Scaling
     features : tuple of str

@@ -42,7 +42,7 @@ class Preset:
 PRESETS = {
     "default": Preset("lattice_gnn"),
     "jain2023": Preset("jain2023", features="grey"),
-    "large": Preset("lattice_gnn", options={"stem": {}}),
+    "large": Preset("lattice_gnn", options={"widths": (64, 128, 192, 192, 192), "stem": {}}),
     "mlp": Preset("mlp"),
     "small": Preset(
         "lattice_gnn",

@@ -76,4 +76,5 @@ def make_config(file: str | Path | None = None, **given: Any) -> TrainConfig:
     """
     values = gather_settings(file, given)
     preset = get_preset(values.get("preset", "default"))
-    return check_settings(TrainConfig, {**preset.training, **values})
+    config = check_settings(TrainConfig, {**preset.training, **values})
+    return config.model_copy(update={"options": {**preset.options, **config.options}})

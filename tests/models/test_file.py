@@ -70,7 +70,7 @@ def test_the_same_model_gives_the_same_file(make_model, tmp_path):
 
 def test_the_header_tells_what_the_model_is(saved):
     header = read_header(saved)
-    assert header["format_version"] == 4
+    assert header["format_version"] == 5
     assert header["preset"] == "mlp"
     assert header["settings"]["step"] == 8
 
@@ -106,7 +106,7 @@ def test_a_truncated_file_is_refused(saved):
             load_model(saved)
 
 
-@pytest.mark.parametrize("version", [5, 1, None, "2"])
+@pytest.mark.parametrize("version", [6, 1, None, "2"])
 def test_another_format_is_refused(saved, version):
     rewrite(saved, lambda header, _: header.update(format_version=version))
     with pytest.raises(InputError, match="update gnnseg"):
@@ -120,6 +120,14 @@ def test_a_model_of_the_format_before_has_the_temperature_one(saved):
 
     rewrite(saved, older)
     assert load_model(saved).temperature == 1.0
+
+
+@pytest.mark.parametrize("options", [{}, {"stem": {}, "dropout": 0.1}])
+def test_a_large_model_of_the_formats_before_has_the_widths_of_then(make_model, tmp_path, options):
+    model, path = make_model("large", widths=(32, 64, 96, 96, 96)), tmp_path / "large.safetensors"
+    save_model(model, path)
+    rewrite(path, lambda header, _: header.update(format_version=4, options=options))
+    assert load_model(path).num_parameters == model.num_parameters
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 
 from gnnseg.errors import InputError, MissingInputError, UsageError
+from gnnseg.models import PRESETS
 from gnnseg.training import TrainConfig, make_config
 
 
 def test_defaults_are_the_presets_own():
     assert make_config() == TrainConfig()
     assert make_config(preset="jain2023").preset == "jain2023"
+
+
+def test_options_stand_over_the_presets_own():
+    given = {"dropout": 0.0, "stem": {"blocks": [1, 1]}}
+    options = make_config(preset="large", options=given).options
+    assert options["widths"] == PRESETS["large"].options["widths"]
+    assert options["dropout"] == 0.0
+    assert options["stem"] == {"blocks": [1, 1]}
 
 
 def test_the_file_is_below_the_arguments(tmp_path):
