@@ -12,6 +12,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import InputError, MissingInputError, StateError, UsageError
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import COARSE_REACH, FINE_REACH, RegionTable, VolumeTable
+from gnnseg.io.zarr_output import FLAT_KEYS
 from gnnseg.superpixels.box import Box, VolumeLattice
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def _create_arrays(
             chunks=(*chunk, *rest),
             dtype=array.dtype,
             fill_value=0,
+            chunk_key_encoding=FLAT_KEYS,
             compressors=ZstdCodec(level=1, checksum=True) if level else None,
             config={"write_empty_chunks": True},
         )

@@ -17,6 +17,9 @@ from gnnseg.io.atomic import disk_errors
 from gnnseg.io.attributes import gnnseg_attributes
 
 FORMAT_VERSION = 1
+FLAT_KEYS: Any = {"name": "default", "separator": "."}
+"""Chunks side by side in the folder of their array, for arrays that are read block by block and
+deleted as a whole: folders take long to make and to remove."""
 _CONFIG: Any = {"write_empty_chunks": True}
 _TORN = re.compile(r"\.[0-9a-f]{32}\.partial$")
 """How zarr names a file while it is written; it gets its own name when it is whole."""

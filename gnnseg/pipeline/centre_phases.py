@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gnnseg.io.zarr_output import FLAT_KEYS
 from gnnseg.pipeline.plan import Plan
 from gnnseg.superpixels.groups import Group, groups_until
 from gnnseg.superpixels.volume import NOT_COMPUTED, write_centres
@@ -76,6 +77,7 @@ def _create(root: Any, name: str, grid: VolumeGrid) -> None:
         chunks=(*grid.chunk, numbers),
         dtype=np.uint16,
         fill_value=NOT_COMPUTED,
+        chunk_key_encoding=FLAT_KEYS,
         compressors=ZstdCodec(level=1, checksum=True),
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.features import feature_names
 from gnnseg.graph import TableStore, create_tables, describe, open_tables
+from gnnseg.io.zarr_output import FLAT_KEYS
 from gnnseg.kernels.slots import MASKED
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def _create(root: Any, grid: Grid, planes: int, scaling: Scaling, model: Model |
             shape=(planes, *grid.cells(state.level).shape, state.channels),
             chunks=(1, side, side, state.channels),
             dtype=np.float32,
+            chunk_key_encoding=FLAT_KEYS,
             compressors=None,
             config=_CONFIG,
         )
@@ -146,6 +148,7 @@ def create_slots(root: Any, shape: tuple[int, int, int], chunks: tuple[int, int,
         chunks=chunks,
         dtype=np.uint8,
         fill_value=MASKED + 1,
+        chunk_key_encoding=FLAT_KEYS,
         compressors=ZstdCodec(level=1, checksum=True),
         config=_CONFIG,
     )
