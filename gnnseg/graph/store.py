@@ -12,6 +12,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import InputError, MissingInputError, StateError, UsageError
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import COARSE_REACH, FINE_REACH, RegionTable, VolumeTable
+from gnnseg.io.raw_array import RawArray
 from gnnseg.io.zarr_output import FLAT_KEYS
 from gnnseg.superpixels.box import Box, VolumeLattice
 
@@ -71,12 +72,26 @@ class TableStore:
 
 
 def create_tables(
-    group: Any, *, planes: int, cells: tuple[int, int], cell: int, num_features: int, chunk: int
-) -> TableStore:
-    """Create the arrays of one level in a zarr group; `num_features` 0 makes a coarse level."""
+    group: Any,
+    *,
+    planes: int,
+    cells: tuple[int, int],
+    cell: int,
+    num_features: int,
+    chunk: int | None,
+) -> None:
+    """Create the arrays of one level in a zarr group; `num_features` 0 makes a coarse level.
+
+    In compressed chunks of so many cells on a side, or without, as raw arrays.
+    """
     reach = FINE_REACH if num_features else COARSE_REACH
     blank = RegionTable.empty(Window(0, 1, 0, 1), cell, num_features, reach)
-    return TableStore(_create_arrays(group, blank, (planes, *cells), (1, chunk, chunk)), cell)
+    if chunk is not None:
+        _create_arrays(group, blank, (planes, *cells), (1, chunk, chunk))
+        return
+    for name, array in blank.arrays().items():
+        if array.size:
+            RawArray.create(group, _PATHS[name], (planes, *cells, *array.shape[2:]), array.dtype)
 
 
 @dataclass(frozen=True)
@@ -152,15 +167,14 @@ def _create_arrays(
     return arrays
 
 
-def open_tables(group: Any, cell: int) -> TableStore:
+def open_tables(group: Any, cell: int, *, raw: bool = False) -> TableStore:
     """The arrays of one level; KeyError if one is missing (but for the features)."""
     coarse = _PATHS["x"] not in group
-    arrays = {
-        name: group[path].with_config({"write_empty_chunks": True})
-        for name, path in _PATHS.items()
-        if not (coarse and name == "x")
-    }
-    return TableStore(arrays, cell)
+    names = [name for name in _PATHS if not (coarse and name == "x")]
+    if raw:
+        return TableStore({name: RawArray.open(group, _PATHS[name]) for name in names}, cell)
+    full = {"write_empty_chunks": True}
+    return TableStore({name: group[_PATHS[name]].with_config(full) for name in names}, cell)
 
 
 def _require_features(arrays: dict[str, Any]) -> None:

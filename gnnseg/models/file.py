@@ -66,7 +66,7 @@ def _restore(header: dict[str, Any], tensors: dict[str, Any]) -> Model:
     version = header.get("format_version")
     check_version(version, _READABLE)
     pixel_size, preset = header["pixel_size"], header["preset"]
-    before = _WIDTHS_TO_4.get(preset, {}) if version < FORMAT_VERSION else {}
+    before = {} if version == FORMAT_VERSION else _WIDTHS_TO_4.get(preset, {})
     model = Model(
         preset=preset,
         options={**before, **header["options"]},

@@ -13,6 +13,7 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.features import feature_names
 from gnnseg.graph import TableStore, create_tables, describe, open_tables
+from gnnseg.io.raw_array import RawArray
 from gnnseg.io.zarr_output import FLAT_KEYS
 from gnnseg.kernels.slots import MASKED
 
@@ -38,7 +39,7 @@ class Scratch:
 
     def read_state(self, name: str, plane: int, window: Window) -> np.ndarray:
         """A state as (N, channels), in raster order of the window's cells."""
-        state = np.asarray(self.states[name][(plane, *window.slices)])
+        state = self.states[name][(plane, *window.slices)]
         return state.reshape(window.size, -1)
 
 
@@ -100,26 +101,21 @@ def _open(root: Any, grid: Grid, model: Model | None) -> Scratch:
     levels = 1 if model is None else model.num_levels
     return Scratch(
         open_slots(root),
-        [open_tables(root[f"graph_{n}"], grid.lattice.step << n) for n in range(levels)],
-        {s.name: root[f"state_{s.name}"].with_config(_CONFIG) for s in _states(model)},
+        [
+            open_tables(root[f"graph_{n}"], grid.lattice.step << n, raw=model is not None)
+            for n in range(levels)
+        ],
+        {s.name: RawArray.open(root, f"state_{s.name}") for s in _states(model)},
     )
 
 
 def _create(root: Any, grid: Grid, planes: int, scaling: Scaling, model: Model | None) -> None:
     _create_slots(root, grid, planes)
     for level in range(1 if model is None else model.num_levels):
-        _create_tables(root, grid, planes, scaling, level)
+        _create_tables(root, grid, planes, scaling, level, raw=model is not None)
     for state in _states(model):
-        side = grid.chunk_at(state.level)
-        root.create_array(
-            f"state_{state.name}",
-            shape=(planes, *grid.cells(state.level).shape, state.channels),
-            chunks=(1, side, side, state.channels),
-            dtype=np.float32,
-            chunk_key_encoding=FLAT_KEYS,
-            compressors=None,
-            config=_CONFIG,
-        )
+        shape = planes, *grid.cells(state.level).shape, state.channels
+        RawArray.create(root, f"state_{state.name}", shape, np.float32)
 
 
 def _states(model: Model | None) -> tuple[State, ...]:
@@ -154,7 +150,9 @@ def create_slots(root: Any, shape: tuple[int, int, int], chunks: tuple[int, int,
     )
 
 
-def _create_tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: int) -> None:
+def _create_tables(
+    root: Any, grid: Grid, planes: int, scaling: Scaling, level: int, *, raw: bool
+) -> None:
     names = feature_names(scaling.num_channels, rgb=scaling.rgb) if level == 0 else ()
     group, cell = root.create_group(f"graph_{level}"), grid.lattice.step << level
     describe(group, cell=cell, contrast_top=scaling.top, names=names)
@@ -164,5 +162,5 @@ def _create_tables(root: Any, grid: Grid, planes: int, scaling: Scaling, level: 
         cells=grid.cells(level).shape,
         cell=cell,
         num_features=len(names),
-        chunk=grid.chunk_at(level),
+        chunk=None if raw else grid.chunk_at(level),
     )

@@ -125,7 +125,7 @@ def test_a_stopped_run_goes_on(program, gnnseg_json, image, model, whole, how, c
     found = gnnseg_json(*arguments, "--keep", keep)
     assert found["resumed"] is True
     assert chunks(out) == chunks(whole)
-    slots = [p for p in (keep / "scratch.zarr" / "slots" / "c").rglob("*") if p.is_file()]
+    slots = list((keep / "scratch.zarr" / "slots").glob("c.*"))
     assert len(slots) == 16
     assert sum(p.stat().st_mtime < restart for p in slots) >= before
 

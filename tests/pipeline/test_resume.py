@@ -166,7 +166,7 @@ def test_scratch_that_is_half_deleted_is_not_used(model, image, whole, tmp_path,
         return gnnseg.segment(image, model, out)
 
     def half(path, **_rest):
-        (chunk,) = (Path(path) / "state_logits").rglob("c/0/0/0/0")
+        (chunk,) = (Path(path) / "state_logits").rglob("c.0.0.0.0")
         chunk.unlink()
         raise StoppedError
 

@@ -266,7 +266,7 @@ def test_centres_that_are_gone_are_missed(image, tmp_path, monkeypatch):
         patch.setattr(volume_stage, "write_slots", after(1, volume_stage.write_slots)[0])
         with pytest.raises(StoppedError):
             write_superpixels(image, out, **MADE)
-    (out.with_name("out.zarr.gnnseg") / "scratch.zarr" / "centres_1/c/1/1/1/0").unlink()
+    (out.with_name("out.zarr.gnnseg") / "scratch.zarr" / "centres_1/c.1.1.1.0").unlink()
     with pytest.raises(StateError, match="--overwrite"):
         write_superpixels(image, out, **MADE)
 
@@ -309,7 +309,7 @@ def test_a_chunk_that_is_missing_is_painted_as_masked(image, tmp_path, monkeypat
     write_superpixels(image, tmp_path / "slots.zarr", **MADE)
     group = zarr.open_group(tmp_path / "slots.zarr")
     chunk = tuple(slice(side, 2 * side) for side in group["slots"].chunks)
-    (tmp_path / "slots.zarr" / "slots" / "c" / "1" / "1" / "1").unlink()
+    (tmp_path / "slots.zarr" / "slots" / "c.1.1.1").unlink()
     whole = gnnseg.supervoxels(image, step=4, spacing=(2, 1, 1), n_iter=1)
     values = np.random.default_rng(0).random(whole.lattice.shape)
     np.save(tmp_path / "values.npy", values)
