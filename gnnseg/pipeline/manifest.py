@@ -21,7 +21,7 @@ from gnnseg.pipeline.marks import SUFFIX, Marks
 from gnnseg.pipeline.tiling import Tiles, Unit
 from gnnseg.progress import progress_bar
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MARKS, BLOCKS = "done", "blocks.jsonl"
 
 
