@@ -88,6 +88,7 @@ def content(summary: dict[str, Any]) -> dict[str, Any]:
         "dagger": stages.dagger,
         "ratio": ratio,
         "against": summary.get("against", []),
+        "differing": summary.get("differing", []),
         "models": _models(summary),
         "configuration": json.dumps(summary["configuration"], indent=1, ensure_ascii=False),
         "sampler": summary["samplers"],

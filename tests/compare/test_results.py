@@ -172,7 +172,7 @@ def test_spreads_and_means_are_those_of_the_seeds(finished, tmp_path, names, rec
     folder = Folder(shutil.copytree(finished[0], tmp_path / "seeds"))
     about = folder.configuration()
     folder.claim()
-    folder.keep({**about, "seeds": [0, 1]})
+    folder.keep({**about, "seeds": [0, 1]}, {})
     for name in names[:4]:
         found = record(folder.path, name)
         found["configuration"]["seed"] = 1
