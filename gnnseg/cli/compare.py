@@ -36,7 +36,7 @@ def compare(
         bool, typer.Option("--retry", help="Also repeat what failed or was killed.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that have other settings.")
+        bool, typer.Option("--overwrite", help="Replace results of other settings or images.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the pieces of work and do nothing.")
@@ -101,6 +101,7 @@ def _show(summary: dict[str, Any], out: Path, *, as_json: bool) -> None:
             ("accuracy", _accuracy(summary["accuracy"])),
             ("large images", _large(summary["large"])),
             ("machines", _machines(summary["against"]) if several else ""),
+            ("other images", "\n".join(map(_differing, summary.get("differing", [])))),
             ("no result", "\n".join(f"{r['cell']}: {r['reason']}" for r in summary["failures"])),
             ("report", str(out / "report.html")),
         ],
@@ -141,6 +142,10 @@ def _large(rows: list[dict[str, Any]]) -> str:
         )
         lines.append((name, *figures, row["status"]))
     return table(("data set, model, image", "time", "peak", ""), lines)
+
+
+def _differing(row: dict[str, Any]) -> str:
+    return f"{row['dataset']}, {row['split']}: not the same in all folders"
 
 
 def _machines(rows: list[dict[str, Any]]) -> str:

@@ -26,6 +26,8 @@ from gnnseg.progress import SHOW
 
 def main() -> None:
     """Do what stdin asks for."""
+    # What a script starts with & ignores Ctrl-C, and so would this: nothing else stops a cell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_when_alone, daemon=True).start()
     SHOW.set("bars or lines")
@@ -64,9 +66,8 @@ def run_cell(cell: Cell, folder: Folder) -> None:
         traceback.print_exc()
         status, reason = _explain(error)
         record = {"status": status, "reason": reason}
-    about = {"kind": cell.kind, "configuration": cell.configuration}
     took = {"process_seconds": time.monotonic() - started, "machine": machine}
-    folder.write(cell.name, {**about, **record, **took})
+    folder.write(cell.name, {**cell.about(), **record, **took})
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gnnseg.compare.config import CompareConfig, DatasetConfig, ModelConfig
+from gnnseg.datasets.splits import SPLITS
 from gnnseg.errors import UsageError
+
+Fingerprints = Mapping[str, Mapping[str, str]]
+"""What the images and labels of data sets are, by their names and splits."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One piece of work: its name, its kind, and all that decides what comes out.
 
-    `needs` names the cell whose result this one uses.
+    `needs` names the cell whose result this one uses; `data` holds the fingerprints of the splits
+    that it reads, where these are known.
     """
 
     name: str
     kind: str
     configuration: dict[str, Any]
     needs: str | None = None
+    data: dict[str, str] = field(default_factory=dict)
+
+    def about(self) -> dict[str, Any]:
+        """What its record says of it, however it ends."""
+        return {"kind": self.kind, "configuration": self.configuration, "data": self.data}
 
 
-def list_cells(config: CompareConfig) -> list[Cell]:
+def list_cells(config: CompareConfig, data: Fingerprints | None = None) -> list[Cell]:
     """All pieces in the order in which they are done: accuracy first, small images before large.
+
+    Without `data` they take the images of any result for theirs.
 
     >>> sets, models = [{"name": "camvid"}], [{"name": "ours", "preset": "default"}]
     >>> config = CompareConfig(datasets=sets, models=models, segment={"sizes": [512]})
@@ -35,7 +47,14 @@ def list_cells(config: CompareConfig) -> list[Cell]:
     names = [cell.name for cell in cells]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"two pieces of work would be named {twice[0]}: choose other names")
-    return cells
+    return [replace(cell, data=_seen(cell, data or {})) for cell in cells]
+
+
+def _seen(cell: Cell, data: Fingerprints) -> dict[str, str]:
+    """The fingerprints of the splits that a cell reads; those of training come with the model."""
+    known = data.get(cell.configuration["dataset"]["name"], {})
+    splits = SPLITS[:2] if cell.kind == "train" else (cell.configuration["split"],)
+    return {split: known[split] for split in splits if split in known}
 
 
 def _accuracy(config: CompareConfig) -> Iterator[Cell]:

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gnnseg.compare.cells import Cell
+from gnnseg.compare.cells import Cell, Fingerprints
 from gnnseg.errors import InputError, StateError
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.plain import plain
@@ -56,18 +57,18 @@ class Folder:
             )
         return about
 
-    def keep(self, config: Mapping[str, Any]) -> None:
-        """Say what the folder's comparison is."""
-        about = {"format_version": FORMAT_VERSION, "kind": KIND, "configuration": config}
-        write_json(self.path / MARKER, about)
+    def keep(self, config: Mapping[str, Any], data: Fingerprints) -> None:
+        """Say what the folder's comparison is, and of which images."""
+        about = {"format_version": FORMAT_VERSION, "kind": KIND}
+        write_json(self.path / MARKER, {**about, "configuration": config, "data": data})
 
     def check(self, cells: Iterable[Cell]) -> None:
-        """Raise `StateError` for a result of the name of a cell, but of other settings."""
+        """Raise `StateError` for a result of a cell's name with other settings or images."""
         for cell in cells:
             found = self.read(cell.name)
-            if found is not None and found["configuration"] != plain(cell.configuration):
+            if found is not None and (what := _difference(found, cell)):
                 raise StateError(
-                    f"{self.path}: has a result of {cell.name} with other settings; choose another "
+                    f"{self.path}: has a result of {cell.name} with other {what}; choose another "
                     "folder with --out, or --overwrite to replace such results"
                 )
 
@@ -86,6 +87,11 @@ class Folder:
             raise InputError(f"{self.path}: its comparison has not begun")
         return configuration
 
+    def fingerprints(self) -> Fingerprints:
+        """Those of the images that the folder's comparison is of, as far as it tells."""
+        found: Fingerprints = (read_json(self.path / MARKER) or {}).get("data") or {}
+        return found
+
     def read(self, name: str) -> dict[str, Any] | None:
         """The result of a cell, None where there is none that is whole."""
         found = read_json(self.path / "cells" / f"{name}.json")
@@ -99,9 +105,9 @@ class Folder:
         write_json(self.path / "cells" / f"{name}.json", about)
 
     def result(self, cell: Cell) -> dict[str, Any] | None:
-        """The result of this very configuration, and of the model that is there; None without."""
+        """The result of these very settings, images, and model that is there; None without."""
         found = self.read(cell.name)
-        if found is None or found["configuration"] != plain(cell.configuration):
+        if found is None or _difference(found, cell):
             return None
         trained = None if cell.needs is None else self.read(cell.needs)
         outdated = trained is not None and trained.get("model_id") != found.get("model_id")
@@ -124,8 +130,9 @@ class Folder:
         return self.path / "models" / f"{name}.safetensors"
 
     def checkpoint(self, cell: Cell) -> Path:
-        """Of a training with these settings: others must not go on from it."""
-        text = json.dumps(plain(cell.configuration), sort_keys=True)
+        """Of a training by this version with these settings and images: no other may go on."""
+        about = [version("gnnseg"), plain(cell.configuration), cell.data]
+        text = json.dumps(about, sort_keys=True)
         mark = hashlib.sha256(text.encode()).hexdigest()[:12]
         return self.model(cell).with_suffix(f".{mark}.checkpoint")
 
@@ -136,6 +143,16 @@ class Folder:
 
     def log(self, cell: Cell) -> Path:
         return self.path / "logs" / f"{cell.name}.log"
+
+
+def _difference(found: Mapping[str, Any], cell: Cell) -> str:
+    """What of a cell is not that of a result of its name; nothing where all is."""
+    if found["configuration"] != plain(cell.configuration):
+        return "settings"
+    before = found.get("data", {})  # results of earlier versions do not tell
+    changed = [split for split, now in cell.data.items() if before.get(split, now) != now]
+    name = cell.configuration["dataset"]["name"] if changed else ""
+    return f"images or labels ({name}: {', '.join(changed)})" if changed else ""
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gnnseg.compare.cells import list_cells
+from gnnseg.compare.cells import Fingerprints, list_cells
 from gnnseg.compare.config import make_config
 from gnnseg.compare.folder import FORMAT_VERSION, MARKER, Folder, read_json, write_json
 from gnnseg.compare.summary import Results, Row, summarise
@@ -17,12 +17,13 @@ KIND_MERGED = "merged comparisons"
 
 
 def load(folder: str | Path) -> Results:
-    """The results of a folder, by the configuration that it keeps.
+    """The results of a folder, by the configuration and the fingerprints that it keeps.
 
     Raises `InputError` where it is no folder of a comparison.
     """
     there = Folder(Path(folder))
-    return Results.of(there, list_cells(make_config(there.configuration())))
+    config = make_config(there.configuration())
+    return Results.of(there, list_cells(config, there.fingerprints()))
 
 
 def merge(folders: Sequence[str | Path]) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def merge(folders: Sequence[str | Path]) -> dict[str, Any]:
     -------
     dict
         As `compare` returns, and `against`: a row for every piece of work, with the figures of
-        each machine by its label.
+        each machine by its label; `differing`: splits whose images differ between the folders.
 
     Raises
     ------
@@ -50,8 +51,21 @@ def merge(folders: Sequence[str | Path]) -> dict[str, Any]:
     if twice := [path for path in paths if paths.count(path) > 1]:
         raise UsageError(f"--merge names {twice[0]} twice: name the folders of different runs")
     results = [load(folder) for folder in folders]
-    summary = summarise(results, Folder(Path(folders[0])).configuration())
-    return {**summary, "against": against(summary)}
+    there = [Folder(Path(folder)) for folder in folders]
+    summary = summarise(results, there[0].configuration())
+    differing = _differing([folder.fingerprints() for folder in there])
+    return {**summary, "against": against(summary), "differing": differing}
+
+
+def _differing(parts: Sequence[Fingerprints]) -> list[Row]:
+    """Splits of data sets that are not the same in all folders that tell."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for part in parts:
+        for dataset, splits in part.items():
+            for split, fingerprint in splits.items():
+                found.setdefault((dataset, split), set()).add(fingerprint)
+    pairs = [pair for pair, fingerprints in found.items() if len(fingerprints) > 1]
+    return [{"dataset": dataset, "split": split} for dataset, split in pairs]
 
 
 def against(summary: dict[str, Any]) -> list[Row]:

@@ -15,7 +15,7 @@ from typing import Any
 from gnnseg.compare.cells import Cell, list_cells
 from gnnseg.compare.config import CompareConfig
 from gnnseg.compare.folder import Folder
-from gnnseg.compare.sources import open_set
+from gnnseg.compare.sources import fingerprints, open_set
 from gnnseg.compare.summary import Results, summarise
 from gnnseg.compare.trainers import check_machine, check_options, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
@@ -48,7 +48,7 @@ def compare(
     retry : bool
         Also repeat what failed, ran out of memory or was killed.
     overwrite : bool
-        Replace results of the same names that have other settings.
+        Replace results of the same names that have other settings or images.
     execute : callable, optional
         Carries out one cell and returns an exit code; by default in a fresh process.
 
@@ -63,18 +63,19 @@ def compare(
     UsageError, InputError
         A setting or a data set cannot be used, before any work starts.
     StateError
-        The folder holds something else, or results of other settings, or another process is at
-        it.
+        The folder holds something else, or results of other settings or images, or another
+        process is at it.
     """
     execute = execute or run_process
     check(config)
-    folder, cells = Folder(Path(out)), list_cells(config)
+    data = fingerprints(config)
+    folder, cells = Folder(Path(out)), list_cells(config, data)
     folder.claim()
     lock = lock_folder(folder.path)
     try:
         if not overwrite:
             folder.check(cells)
-        folder.keep(config.model_dump())
+        folder.keep(config.model_dump(), data)
         with progress_bar("cells", len(cells)) as bar:
             for cell in cells:
                 bar.advance(0, cell.name)
@@ -112,10 +113,12 @@ def plan(
 ) -> list[dict[str, Any]]:
     """The cells of a comparison and whether each is done; nothing is changed.
 
-    Raises `StateError` where `compare` would, for the folder or for results of other settings.
+    Raises `StateError` where `compare` would, for the folder or for results of other settings or
+    images; these are read where there may be results.
     """
-    folder, cells = Folder(Path(out)), list_cells(config)
+    folder = Folder(Path(out))
     folder.check_free()
+    cells = list_cells(config, fingerprints(config) if folder.path.exists() else None)
     if not overwrite:
         folder.check(cells)
     return [{"cell": cell.name, "kind": cell.kind, "done": folder.is_done(cell)} for cell in cells]
@@ -164,7 +167,7 @@ def _carry_out(cell: Cell, folder: Folder, execute: Callable[[Cell, Folder], int
 
 def _broken(cell: Cell, folder: Folder, code: int) -> dict[str, Any]:
     """The record of a process that ended without one."""
-    about = {"kind": cell.kind, "configuration": cell.configuration, "machine": machine_record()}
+    about = {**cell.about(), "machine": machine_record()}
     if code < 0:
         name = signal.Signals(-code).name
         often = ", as the system does when memory runs out" if name == "SIGKILL" else ""

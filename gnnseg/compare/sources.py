@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from gnnseg.blocks import Window
+from gnnseg.compare.config import CompareConfig
 from gnnseg.datasets import open_dataset
 from gnnseg.datasets.base import Dataset
 from gnnseg.datasets.item import Item
 from gnnseg.datasets.mosaic import Mosaic, write_mosaic, write_square
+from gnnseg.datasets.splits import SPLITS
 from gnnseg.datasets.synthetic import SyntheticSource, synthetic_dataset
 from gnnseg.errors import UsageError
+from gnnseg.progress import progress_bar
+from gnnseg.training.identity import dataset_identity
 
 _TEST_SEED = 1000
 _LARGE_SEED = 2000
@@ -33,6 +37,23 @@ def open_set(about: dict[str, Any]) -> Dataset:
         classes=known.classes,
         items={**splits, "test": tuple(map(_renamed, test.split("train")))},
     )
+
+
+def fingerprints(config: CompareConfig) -> dict[str, dict[str, str]]:
+    """What the images and labels of each data set are, split by split, wherever they lie.
+
+    A synthetic one is what its settings are, and has none. Raises `InputError` where a label
+    cannot be read.
+    """
+    splits = dict.fromkeys((*SPLITS[:2], config.split))
+    found = {}
+    with progress_bar("looking at data sets", len(config.datasets)) as bar:
+        for about in config.datasets:
+            if about.synthetic is None:
+                data = open_set(about.model_dump())
+                found[about.name] = {split: dataset_identity(data, (split,)) for split in splits}
+            bar.advance(1, about.name)
+    return found
 
 
 def _renamed(item: Item) -> Item:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from gnnseg.memory import format_size, parse_size
-from gnnseg.report.theme import COLORS, MARKERS, Picture, ink, picture
+from gnnseg.report.theme import COLORS, MARKERS, Picture, ink, legend, picture
 
 Row = dict[str, Any]
 _MIB = 2**20
@@ -38,6 +38,7 @@ def _draw_accuracy(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -
     axis = figure.subplots()
     for row in rows:
         number = models.index(row["model"])
+        label = row["model"] + ("" if row["converged"] else " *")
         y, spread = 100 * row["miou"], 100 * (row["miou_spread"] or 0)
         style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
         peaks = row["peak_above_bytes"], row["training_peak_above_bytes"]
@@ -45,16 +46,14 @@ def _draw_accuracy(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -
         axis.plot(ends, [y, y], color=style["color"], linewidth=1, alpha=0.6)
         axis.plot(ends[:1], [y], **style, markersize=6, fillstyle="none", linestyle="none")
         bar = {"yerr": spread, "capsize": 3} if spread else {}
-        axis.errorbar(ends[1:], [y], **bar, **style, markersize=7, linestyle="none")
-        note = row["model"] + ("" if row["converged"] else " *")
-        axis.annotate(
-            note, (ends[1], y), (0, 7), textcoords="offset points", ha="center", fontsize=8
-        )
+        axis.errorbar(ends[1:], [y], **bar, **style, markersize=7, linestyle="none", label=label)
     axis.set_xscale("log", base=4)
     axis.xaxis.set_major_formatter(_sizes)
-    axis.margins(x=0.18, y=0.2)
+    axis.margins(x=0.1, y=0.12)
     axis.set_xlabel("peak memory above imports")
     axis.set_ylabel("mIoU in %")
+    # Names beside the points would cover each other where models are alike.
+    legend(figure, *axis.get_legend_handles_labels())
 
 
 def _sizes(value: float, _position: int) -> str:
@@ -80,14 +79,13 @@ def _draw_curves(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
         named.add(row["model"])
         color = COLORS[number % len(COLORS)]
         values = [float("nan") if value is None else 100 * value for value in row["val_miou"]]
-        axis.plot(minutes, values, color=color, linewidth=1.3, label=label)
-        full = {"markerfacecolor": color if row["flattened"] else "none"}
-        marker = MARKERS[number % len(MARKERS)]
-        axis.plot(minutes[-1:], values[-1:], marker, color=color, markersize=6, **full)
+        full = {"markerfacecolor": color if row["flattened"] else "none", "markevery": [-1]}
+        end = {"marker": MARKERS[number % len(MARKERS)], "markersize": 6, **full}
+        axis.plot(minutes, values, color=color, linewidth=1.3, label=label, **end)
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("val mIoU in %")
     axis.set_ylim(bottom=0)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    legend(figure, *axis.get_legend_handles_labels())
 
 
 def epoch_ends(row: Row) -> list[float]:
@@ -115,24 +113,15 @@ def _draw_memory(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
     budgets = list(dict.fromkeys(row["memory"] for row in rows))
     sides = sorted({row["size"] for row in rows})
     for number, budget in enumerate(budgets):
-        axis.axhline(
-            parse_size(budget) / _MIB,
-            color=ink(),
-            linewidth=0.8,
-            alpha=0.6,
-            linestyle=_DASHES[number % len(_DASHES)],
-        )
-        axis.annotate(
-            f"--memory {budget}",
-            (sides[0], parse_size(budget) / _MIB),
-            (0, 3),
-            textcoords="offset points",
-            fontsize=7,
-        )
-    for index, model in enumerate(models):
-        for number, budget in enumerate(budgets):
+        unfit = {row["model"] for row in rows if row["memory"] == budget and not _fits(row)}
+        aside = [model for model in models if model in unfit]
+        for index, model in enumerate(models):
             own = [r for r in rows if r["model"] == model and r["memory"] == budget]
-            _draw_line(axis, own, index, number)
+            _draw_line(axis, own, index, number, aside=aside.index(model) if model in aside else 0)
+    for number, budget in enumerate(budgets):
+        dash = {"linestyle": _DASHES[number % len(_DASHES)], "linewidth": 0.8, "alpha": 0.6}
+        place = parse_size(budget) / _MIB
+        axis.axhline(place, color=ink(), zorder=1, label=f"may take {budget}", **dash)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log", base=2)
     axis.set_xticks(sides, [f"{side:,}²" for side in sides], minor=False)
@@ -144,7 +133,11 @@ def _draw_memory(figure: Any, *, rows: Sequence[Row], models: Sequence[str]) -> 
     axis.yaxis.set_major_formatter(_sizes)
     axis.set_xlabel("image, in pixels")
     axis.set_ylabel("peak resident memory")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    legend(figure, *axis.get_legend_handles_labels())
+
+
+def _fits(row: Row) -> bool:
+    return bool(row["status"] == "done")
 
 
 def _edges(rows: Sequence[Row]) -> tuple[int, int]:
@@ -154,21 +147,20 @@ def _edges(rows: Sequence[Row]) -> tuple[int, int]:
     return min(drawn), max(drawn)
 
 
-def _draw_line(axis: Any, rows: Sequence[Row], index: int, number: int) -> None:
-    """One model within one memory: its peaks, and a cross where there is none."""
+def _draw_line(axis: Any, rows: Sequence[Row], index: int, number: int, *, aside: int) -> None:
+    """One model within one memory: its peaks, and a cross, moved aside, where there is none."""
     color, dash = COLORS[index % len(COLORS)], _DASHES[number % len(_DASHES)]
     marker = MARKERS[index % len(MARKERS)]
-    good = [row for row in rows if row["status"] == "done"]
+    good = [row for row in rows if _fits(row)]
     label = rows[0]["model"] if rows and number == 0 else None
     axis.plot(
         [row["size"] for row in good],
         [row["peak_rss_bytes"] / _MIB for row in good],
         marker=marker, markersize=4.5, linestyle=dash, color=color, linewidth=1.4, label=label,
     )  # fmt: skip
-    bad = [row for row in rows if row["status"] != "done"]
-    # Side by side where several did not fit the same.
+    bad = [row for row in rows if not _fits(row)]
     axis.plot(
-        [row["size"] * 1.07**index for row in bad],
+        [row["size"] * 1.12**aside for row in bad],
         [parse_size(row["memory"]) / _MIB for row in bad],
         "x", color=color, markersize=8, markeredgewidth=2.2,
     )  # fmt: skip

@@ -88,6 +88,7 @@ def content(summary: dict[str, Any]) -> dict[str, Any]:
         "dagger": stages.dagger,
         "ratio": ratio,
         "against": summary.get("against", []),
+        "differing": summary.get("differing", []),
         "models": _models(summary),
         "configuration": json.dumps(summary["configuration"], indent=1, ensure_ascii=False),
         "sampler": summary["samplers"],
@@ -128,7 +129,7 @@ def _part(summary: dict[str, Any], dataset: str, machine: str) -> Part:
         frontier=_frontier(own[2]),
         staged=staged,
         pictures=pictures,
-        classes=summary["classes"].get(dataset, []),
+        classes=_legend(summary["classes"].get(dataset, [])),
         figures=[figures.accuracy_against_memory(own[0], models, dataset)] if own[0] else [],
         trained=trained,
         training_figures=_training_figures(own[1], trained, models, dataset),
@@ -180,6 +181,12 @@ def _large_figures(
     sized = [row for row in rows if row["status"] in ("done", *figures.TOO_LARGE)]
     found = [figures.memory_against_size(sized, models, dataset)] if sized else []
     return found + ([stages.stage_bars(staged, models, dataset)] if staged else [])
+
+
+def _legend(classes: Sequence[Row]) -> list[Row]:
+    """Classes and, unless one of them is black, what black stands for in pictures of labels."""
+    taken = not classes or any(not any(item["color"]) for item in classes)
+    return [*classes] if taken else [*classes, {"name": "no label", "color": [0, 0, 0]}]
 
 
 def _inlined(file: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gnnseg.report.theme import COLORS, Picture, ink, picture
+from gnnseg.report.theme import COLORS, SMALL, Picture, ink, legend, picture
 
 Row = dict[str, Any]
 REST, REST_STYLE = "between stages", {"color": "#8c8c8c", "alpha": 0.35, "linewidth": 0.4}
@@ -30,7 +30,9 @@ def stage_bars(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Pict
     first = rows[0]
     kinds = [[r for r in rows if ("regions" in r["stages"]) == kind] for kind in (True, False)]
     title = f"{dataset}: stages on {first['size']:,}² pixels within {first['memory']}"
-    return _stage_picture(kinds, models, title, _SECONDS)  # one kind may take far longer
+    scales = ". Networks on regions and on pixels have a scale each" if all(kinds) else ""
+    # One kind may take far longer.
+    return _stage_picture(kinds, models, title + scales, _SECONDS)
 
 
 def training_bars(rows: Sequence[Row], models: Sequence[str], dataset: str) -> Picture:
@@ -68,7 +70,7 @@ def _draw_stages(figure: Any, *, groups: Sequence[Sequence[Row]], unit: _Unit) -
     }
     labels = [name for name in (*names, REST) if name in found]
     handles = [found[name] for name in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    legend(figure, handles, labels)
 
 
 def _draw_bars(axis: Any, rows: Sequence[Row], names: Sequence[str], unit: _Unit) -> None:
@@ -81,7 +83,7 @@ def _draw_bars(axis: Any, rows: Sequence[Row], names: Sequence[str], unit: _Unit
             width, label = seconds / unit.seconds, row["model"] + dagger(row)
             axis.barh([label], [width], left=end, height=0.62, label=name, **styles[name])
             end += width
-        note = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        note = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": SMALL}
         axis.annotate(_total(row, unit), (end, y), **note)
     axis.grid(visible=False, axis="y")
     axis.margins(x=0.18)

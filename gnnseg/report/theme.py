@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ COLORS = (
 MARKERS = "osD^vPX*<>"
 WIDTH = 4.3
 """Inches: the figures stand in one column on a phone and in two beside each other on a desk."""
+
+SMALL = 9
+"""Points: what stands in bars and legends; a phone shows a point as a pixel."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,23 @@ def _svg(draw: Callable[[Any], None], theme: Theme, height: float) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings: Any = {
+    with mpl.rc_context(settings(theme)):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure)
+        content = io.BytesIO()
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    return data_uri(content.getvalue(), "image/svg+xml")
+
+
+def settings(theme: Theme) -> Any:
+    """How matplotlib draws on a ground."""
+    return {
         "svg.hashsalt": "gnnseg",
-        "font.size": 9.5,
+        "font.size": 10,
+        "legend.fontsize": SMALL,
+        "legend.handlelength": 1.5,
+        "legend.columnspacing": 1.2,
         "text.parse_math": False,  # names are no formulas
         "text.color": theme.ink,
         "axes.labelcolor": theme.ink,
@@ -67,13 +84,15 @@ def _svg(draw: Callable[[Any], None], theme: Theme, height: float) -> str:
         "axes.spines.right": False,
         "legend.frameon": False,
     }
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure)
-        content = io.BytesIO()
-        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
-    return data_uri(content.getvalue(), "image/svg+xml")
+
+
+def legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend below the axes, in as many columns as its longest names leave room for."""
+    letter, mark = 0.55 * SMALL, 3.6 * SMALL  # points, of most names and with the gap
+    longest = sorted(map(len, labels), reverse=True)
+    rooms = [sum(longest[:number]) * letter + number * mark for number in (1, 2, 3)]
+    columns = max(1, sum(room <= 72 * WIDTH for room in rooms))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def ink() -> str:

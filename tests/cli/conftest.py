@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,20 @@ def gnnseg_json(gnnseg):
         return json.loads(gnnseg(*arguments, "--json", **more).stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def wait_for():
+    """`wait_for(path.exists, process)`: until that is so, while the process runs."""
+
+    def wait(happened, process, seconds=120):
+        end = time.monotonic() + seconds
+        while not happened():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    return wait
 
 
 def write_dataset(folder, num_images=6, height=204, width=272):

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import psutil
 import pytest
@@ -24,17 +23,9 @@ def config(tmp_path):
     return path
 
 
-def wait_for(path, process, seconds=120):
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_the_same_command_goes_on(gnnseg, program, dataset, config, tmp_path, number):
+def test_the_same_command_goes_on(gnnseg, program, dataset, config, tmp_path, wait_for, number):
     command, env = program
     out = tmp_path / "m.safetensors"
     checkpoint = tmp_path / "m.safetensors.checkpoint"
@@ -43,7 +34,7 @@ def test_the_same_command_goes_on(gnnseg, program, dataset, config, tmp_path, nu
         [*command, *map(str, arguments)], env=env, cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    wait_for(checkpoint, process)
+    wait_for(checkpoint.exists, process)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     if number == signal.SIGINT:
@@ -62,7 +53,7 @@ def test_the_same_command_goes_on(gnnseg, program, dataset, config, tmp_path, nu
 
 
 @pytest.mark.slow
-def test_ctrl_c_at_a_terminal_ends_all_processes(program, dataset, config, tmp_path):
+def test_ctrl_c_at_a_terminal_ends_all_processes(program, dataset, config, tmp_path, wait_for):
     command, env = program
     out, checkpoint = tmp_path / "m.safetensors", tmp_path / "m.safetensors.checkpoint"
     arguments = ["train", dataset, "-o", out, "--config", config, "--devices", 2, "--device", "cpu"]
@@ -70,7 +61,7 @@ def test_ctrl_c_at_a_terminal_ends_all_processes(program, dataset, config, tmp_p
         [*command, *map(str, arguments)], env=env, cwd=tmp_path, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    wait_for(checkpoint, process)
+    wait_for(checkpoint.exists, process)
     children = psutil.Process(process.pid).children()
     assert len(children) >= 2
     os.killpg(process.pid, signal.SIGINT)

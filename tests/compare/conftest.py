@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 from gnnseg.compare import compare, make_config
 from gnnseg.compare.cell import run_cell
 
 SIZE, MEMORY, TOO_LITTLE = 128, "3GiB", "64MiB"
+NAMES = [
+    "train-made-perceptron-0", "evaluate-made-perceptron-0",
+    "train-made-published-0", "evaluate-made-published-0",
+    "image-made-128",
+    "segment-made-perceptron-128-64MiB", "segment-made-published-128-64MiB",
+    "segment-made-perceptron-128-3GiB", "segment-made-published-128-3GiB",
+]  # fmt: skip
 
 
 def _settings(**changes):
@@ -58,3 +68,25 @@ def finished(tmp_path_factory):
     folder, execute = tmp_path_factory.mktemp("compare") / "all", InProcess()
     summary = compare(make_config(_settings()), folder, execute=execute)
     return folder, summary, execute.names
+
+
+@pytest.fixture(scope="session")
+def names():
+    """Names of the cells of the small comparison, in order."""
+    return NAMES
+
+
+@pytest.fixture
+def again(finished, tmp_path):
+    """A copy of the folder of the finished comparison."""
+    return shutil.copytree(finished[0], tmp_path / "again")
+
+
+@pytest.fixture(scope="session")
+def record():
+    """`record(folder, name)`: the result of a cell."""
+
+    def read(folder, name):
+        return json.loads((folder / "cells" / f"{name}.json").read_text())
+
+    return read

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 import pytest
 
 from gnnseg.report import theme, write_report
-from gnnseg.report.figures import epoch_ends
 from gnnseg.report.page import count, percent
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "rect", "source"}
@@ -145,6 +144,15 @@ def test_pictures_of_all_models_are_in_the_page(summary, whole):
     assert len(pictures) == len(summary["pictures"]) * (2 + len(summary["accuracy"]))
 
 
+def test_black_pixels_of_pictures_are_in_the_legend(summary, page_of):
+    colors = [item["color"] for item in summary["classes"]["made"]]
+    assert [0, 0, 0] not in map(list, colors)
+    assert "class_3 no label" in page_of(summary).text
+    summary["classes"]["made"][0]["color"] = [0, 0, 0]
+    assert "no label" not in page_of(summary).text
+    assert f"--columns: {2 + len(summary['accuracy'])}" in page_of(summary).source
+
+
 def test_figures_stand_for_both_grounds(whole):
     figures = re.findall(r"<figure>.*?</figure>", whole, re.DOTALL)
     assert len(figures) == 5
@@ -152,16 +160,6 @@ def test_figures_stand_for_both_grounds(whole):
         dark, light = re.findall(r'"(data:image/svg[^"]+)"', figure)
         assert dark != light
         assert re.search(r'alt="[^"]+"', figure)
-
-
-def test_epochs_end_when_they_did_and_not_evenly():
-    """What came before the first one, superpixels for example, is not spread over all."""
-    curve = {"minutes": 3.0, "val_miou": [0.1, 0.2, 0.3]}
-    assert epoch_ends({**curve, "epoch_seconds": [30.0, 10.0, 20.0]}) == pytest.approx(
-        [2.5, 2 + 2 / 3, 3.0]
-    )
-    assert epoch_ends({**curve, "epoch_seconds": None}) == pytest.approx([1.0, 2.0, 3.0])
-    assert epoch_ends({"minutes": 3.0, "val_miou": []}) == []
 
 
 def test_a_training_tells_the_seconds_of_its_epochs(summary):
