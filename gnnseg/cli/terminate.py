@@ -31,6 +31,8 @@ def termination_as_interrupt() -> Iterator[Termination]:
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         termination.came = True
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a script starts with &
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGTERM, interrupt)

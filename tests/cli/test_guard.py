@@ -67,6 +67,16 @@ def test_sigterm_interrupts_and_has_its_own_code(capsys):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_sigterm_interrupts_where_ctrl_c_is_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            guarded(lambda: signal.raise_signal(signal.SIGTERM))()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stop.value.code == 143
+
+
 def test_a_caller_that_handles_sigterm_keeps_it():
     caught = []
     before = signal.signal(signal.SIGTERM, lambda *_: caught.append(True))
