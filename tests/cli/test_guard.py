@@ -67,6 +67,17 @@ def test_sigterm_interrupts_and_has_its_own_code(capsys):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_sigterm_ends_what_a_script_runs_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells start it
+    try:
+        with pytest.raises(SystemExit) as stop:
+            guarded(lambda: signal.raise_signal(signal.SIGTERM))()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stop.value.code == 143
+
+
 def test_a_caller_that_handles_sigterm_keeps_it():
     caught = []
     before = signal.signal(signal.SIGTERM, lambda *_: caught.append(True))
