@@ -26,6 +26,8 @@ from gnnseg.progress import SHOW
 
 def main() -> None:
     """Do what stdin asks for."""
+    # Whoever asked for it interrupts it; in the background of a script that would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_when_alone, daemon=True).start()
     SHOW.set("bars or lines")

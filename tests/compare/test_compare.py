@@ -433,12 +433,14 @@ def test_a_cell_runs_in_a_process_of_its_own(settings, tmp_path):
 
 
 def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
+    """Even where Ctrl-C is ignored, as in what a script starts in the background."""
     changed = settings()
     changed["models"][0]["training"] |= {"epochs": 100_000, "patience": 100_000}
     cell = list_cells(make_config(changed))[0]
     folder = Folder(tmp_path / "out")
     folder.claim()
-    command = [sys.executable, "-m", "gnnseg.compare.cell"]
+    module = ["-m", "gnnseg.compare.cell"]
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, *module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         task = plain({"cell": asdict(cell), "folder": str(folder.path)})
         child.stdin.write(f"{json.dumps(task)}\n".encode())
