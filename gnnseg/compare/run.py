@@ -67,8 +67,8 @@ def compare(
         it.
     """
     execute = execute or run_process
-    check(config)
     folder, cells = Folder(Path(out)), list_cells(config)
+    check(config, lambda cell: not folder.is_done(cell, retry=retry))
     folder.claim()
     lock = lock_folder(folder.path)
     try:
@@ -87,8 +87,11 @@ def compare(
     return summarise([Results.of(folder, cells)], config.model_dump())
 
 
-def check(config: CompareConfig) -> None:
-    """Raise `UsageError` or `InputError` for whatever would stop every cell of a data set."""
+def check(config: CompareConfig, is_left: Callable[[Cell], bool] = lambda _cell: True) -> None:
+    """Raise `UsageError` or `InputError` for whatever would stop every cell of a data set.
+
+    A machine need not have what only cells asked for that are done: they are not `is_left`.
+    """
     for dataset in config.datasets:
         if not open_set(dataset.model_dump()).split(config.split):
             raise UsageError(
@@ -99,7 +102,9 @@ def check(config: CompareConfig) -> None:
         if cell.kind == "train":
             name = cell.configuration["model"]["name"]
             try:
-                check_machine(settings_of(cell.configuration))
+                found = settings_of(cell.configuration)
+                if is_left(cell):
+                    check_machine(found)
                 if name not in checked:
                     check_options(cell.configuration)
             except UsageError as error:
@@ -112,9 +117,10 @@ def plan(
 ) -> list[dict[str, Any]]:
     """The cells of a comparison and whether each is done; nothing is changed.
 
-    Raises `StateError` where `compare` would, for the folder or for results of other settings.
+    Raises what `compare` would before any work starts.
     """
     folder, cells = Folder(Path(out)), list_cells(config)
+    check(config, lambda cell: not folder.is_done(cell))
     folder.check_free()
     if not overwrite:
         folder.check(cells)

@@ -153,6 +153,18 @@ def test_the_same_comparison_again_does_nothing(again, settings, execute):
     assert all(cell["done"] for cell in plan(make_config(settings()), again))
 
 
+def test_what_is_done_needs_no_machine_that_can_do_it(again, settings, execute, monkeypatch):
+    def refuse(_settings):
+        raise UsageError("this PyTorch sees no GPU")
+
+    monkeypatch.setattr("gnnseg.compare.run.check_machine", refuse)
+    compare(make_config(settings()), again, execute=execute)
+    assert not execute.names
+    (again / "cells" / f"{NAMES[2]}.json").unlink()
+    with pytest.raises(UsageError, match="model published: this PyTorch sees no GPU"):
+        compare(make_config(settings()), again, execute=execute)
+
+
 def test_what_is_lost_or_cut_off_is_done_again(again, settings, execute):
     (again / "cells" / f"{NAMES[1]}.json").unlink()
     (again / "cells" / f"{NAMES[7]}.json").write_text('{"format_version": 1}')
