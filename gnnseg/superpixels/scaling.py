@@ -69,13 +69,16 @@ class Scaling:
         """The constants for one image: these, or its own where every image has some.
 
         Its 2nd and 98th percentiles, from a sample that depends on its size alone, lie at 8 and
-        92 % of the scale; colours share theirs, so that hues stay.
+        92 % of the scale; colours share theirs, so that hues stay. An image of whose sample nothing
+        is finite has the common ones.
         """
         if not self.by_image:
             return self
         self.check(image)
         sample, common = _sample(image, self.num_channels), np.array([self.low, self.high]).T
         is_empty = np.isnan(sample).all(axis=1)
+        if is_empty.all():
+            return replace(self, by_image=False)
         sample[is_empty] = common[is_empty].mean(axis=1, keepdims=True)
         found = np.nanpercentile(sample, _OWN_PERCENTILES, axis=1).T
         if self.rgb:
@@ -148,7 +151,11 @@ def fit_scaling(images: Iterable[ImageSource], *, by_image: bool = False) -> Sca
     num_channels = RGB if rgb else counts.pop()
     if all(image.dtype == np.uint8 for image in sources):
         return Scaling((0.0,) * num_channels, (255.0,) * num_channels, rgb, by_image)
-    sample = np.concatenate([_sample(image, num_channels) for image in sources], axis=1)
+    samples = [_sample(image, num_channels) for image in sources]
+    for image, found in zip(sources, samples, strict=True):
+        if np.isnan(found).all():
+            raise InputError(f"{image.name} has no finite pixel in the sample")
+    sample = np.concatenate(samples, axis=1)
     sample[np.isnan(sample).all(axis=1)] = 0
     low, high = np.nanpercentile(sample, [0.1, 99.9], axis=1)
     if rgb:
@@ -164,10 +171,7 @@ def _sample(image: ImageSource, num_channels: int) -> np.ndarray:
             pixels = image.read(window, plane).astype(np.float64).reshape(image.num_channels, -1)
             parts.append(np.broadcast_to(pixels, (num_channels, pixels.shape[1])))
     sample = np.concatenate(parts, axis=1)
-    sample = np.where(np.isfinite(sample), sample, np.nan)
-    if np.isnan(sample).all():
-        raise InputError(f"{image.name} has no finite pixel in the sample")
-    return sample
+    return np.where(np.isfinite(sample), sample, np.nan)
 
 
 def _sample_windows(height: int, width: int) -> list[Window]:

@@ -95,6 +95,13 @@ def test_a_channel_without_a_finite_pixel_keeps_the_common_ends_in_the_middle():
     assert own.low[1] < (scaling.low[1] + scaling.high[1]) / 2 < own.high[1]
 
 
+def test_an_image_without_a_finite_sample_has_the_common_ends():
+    image = np.random.default_rng(0).random((20, 20))
+    scaling = fit_scaling([open_image(image)], by_image=True)
+    own = scaling.of(open_image(np.full((20, 20), np.nan)))
+    assert own == fit_scaling([open_image(image)])
+
+
 def test_a_flat_image_does_not_divide_by_zero():
     scaling = fit_scaling([open_image(np.full((9, 9), 5.0))])
     work, valid = scaling.apply(np.full((1, 2, 2), 5.0))
