@@ -9,35 +9,26 @@ that was interrupted goes on from its checkpoint in MODELS.
 
 from __future__ import annotations
 
-import json
 import sys
-import tomllib
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from machine import machine_record
+from series import Row, measure, read_config, write_missing
 
-from gnnseg.baselines import load_pixel_model, make_cnn_config, save_pixel_model, train
+from gnnseg.baselines import make_cnn_config, save_pixel_model, train
 from gnnseg.datasets import find
-from gnnseg.memory import peak_rss
-from gnnseg.pipeline import evaluate
-from gnnseg.training.plot import save_plot
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main(config_path: str, models: Path) -> None:
     """Carry out the runs of a configuration, one after the other."""
-    config = tomllib.loads(Path(config_path).read_text(encoding="utf-8"))
+    config = read_config(config_path)
     models.mkdir(parents=True, exist_ok=True)
     for row in config["runs"]:
-        result_path = RESULTS / f"network_{row['dataset']}_{row['name']}.json"
-        if not result_path.exists():
-            result = carry_out(row, config["shared"], models)
-            result_path.write_text(json.dumps(result, indent=1) + "\n")
+        work = partial(carry_out, row, config["shared"], models)
+        write_missing(f"network_{row['dataset']}_{row['name']}", work)
 
 
-def carry_out(row: dict[str, Any], shared: dict[str, Any], models: Path) -> dict[str, Any]:
+def carry_out(row: Row, shared: Row, models: Path) -> Row:
     """Train (unless the model is there), keep the model and its plot, and evaluate on test."""
     dataset, path = find(row["dataset"]), models / f"{row['dataset']}_{row['name']}.safetensors"
     if not path.exists():
@@ -45,18 +36,7 @@ def carry_out(row: dict[str, Any], shared: dict[str, Any], models: Path) -> dict
         checkpoint = path.with_suffix(".checkpoint")
         save_pixel_model(train(dataset, config=config, checkpoint=checkpoint), path)
         checkpoint.unlink()
-    model = load_pixel_model(path)
-    save_plot(model, path.with_suffix(".png"))
-    figures = evaluate(dataset, model, split="test")
-    print(f"{row['dataset']} {row['name']}: test mIoU {figures['miou']:.4f}", file=sys.stderr)
-    return {
-        "run": row,
-        "machine": machine_record(),
-        "parameters": model.num_parameters,
-        "training": {**model.training, "dataset": row["dataset"]},
-        "test": figures,
-        "peak_rss_bytes": peak_rss(),
-    }
+    return measure(row, dataset, path)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ The text between the two `<!-- results -->` marks of either is replaced.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,54 +38,9 @@ def main() -> None:
         of_accuracy.ablation(results.get("ablation")),
         of_accuracy.networks(results),
         of_accuracy.crossval(results.get("crossval")),
-        of_compare.accuracy(
-            results.get("compare_main"),
-            "Region models beside a U-Net",
-            "Every training, measurement and segmentation in a process of its own, {machine} "
-            "(`experiments/configs/compare_main.toml`); `default-refined` is the same training "
-            "with `--refine`. Peaks are those above imports; a training whose curve had not "
-            "flattened is a lower bound:",
-        ),
-        of_compare.accuracy(
-            results.get("equal_compute"),
-            "Equal minutes",
-            "The same minutes of training for both kinds, {machine} "
-            "(`experiments/configs/equal_compute.toml`). Only points that have flattened say what "
-            "a model can reach:",
-        ),
-        of_compare.accuracy(
-            results.get("camvid_segnet"),
-            "SegNet's recipe",
-            "A SegNet of an eighth of the width, with the optimiser, rate, class weights and "
-            "batches of its paper (`experiments/configs/camvid_segnet.toml`) for four minutes, "
-            "which are too few, beside the default preset; {machine}:",
-        ),
-        of_compare.accuracy(
-            results.get("jain_table"),
-            "A claim",
-            "Jain et al. 2023 found graphs of superpixels 10 to 1000 times cheaper than a U-Net "
-            "for -2 to +0.3 points of accuracy. Here, on {machine} "
-            "(`experiments/configs/jain_table.toml`; what holds of it is in "
-            "[comparison.md](design/comparison.md)):",
-        ),
-        of_compare.large_images(
-            results.get("jain_table"),
-            "Large images",
-            "Seconds, and the peak of the whole process, of the models of the claim:",
-        ),
+        *comparisons(results),
         of_volumes.volume_models(results.get("volume_model")),
-        of_compare.large_images(
-            results.get("memory_frontier"),
-            "What fits",
-            "The largest image for a given memory (`experiments/configs/memory_frontier.toml`): "
-            "networks that see an image in one piece (*whole*), in blended tiles, and on "
-            "superpixels. Seconds, and the peak of the whole process, imports included:",
-        ),
-        of_compare.large_images(
-            results.get("memory_gigapixels"),
-            "Gigapixels",
-            "The same up to a gigapixel (`experiments/configs/memory_gigapixels.toml`):",
-        ),
+        *frontiers(results),
         of_accuracy.refinement(results.get("refine")),
         of_accuracy.calibration(results.get("calibration")),
         of_kernels.stages(results.get("bench_kernels")),
@@ -92,6 +48,61 @@ def main() -> None:
         of_kernels.thin_structures(results.get("superpixel_quality")),
         of_kernels.volumes(results.get("volume")),
         of_kernels.first_calls(results.get("first_call")),
+    )
+
+
+def comparisons(results: dict[str, Any]) -> Iterator[str]:
+    """Regions beside pixels, a table for each question."""
+    yield of_compare.accuracy(
+        results.get("compare_main"),
+        "Region models beside a U-Net",
+        "Every training, measurement and segmentation in a process of its own, {machine} "
+        "(`experiments/configs/compare_main.toml`); `default-refined` is the same training "
+        "with `--refine`. Peaks are those above imports; a training whose curve had not "
+        "flattened is a lower bound:",
+    )
+    yield of_compare.accuracy(
+        results.get("equal_compute"),
+        "Equal minutes",
+        "The same minutes of training for both kinds, {machine} "
+        "(`experiments/configs/equal_compute.toml`). Only points that have flattened say what "
+        "a model can reach:",
+    )
+    yield of_compare.accuracy(
+        results.get("camvid_segnet"),
+        "SegNet's recipe",
+        "A SegNet of an eighth of the width, with the optimiser, rate, class weights and "
+        "batches of its paper (`experiments/configs/camvid_segnet.toml`) for four minutes, "
+        "which are too few, beside the default preset; {machine}:",
+    )
+    yield of_compare.accuracy(
+        results.get("jain_table"),
+        "A claim",
+        "Jain et al. 2023 found graphs of superpixels 10 to 1000 times cheaper than a U-Net "
+        "for -2 to +0.3 points of accuracy. Here, on {machine} "
+        "(`experiments/configs/jain_table.toml`; what holds of it is in "
+        "[comparison.md](design/comparison.md)):",
+    )
+    yield of_compare.large_images(
+        results.get("jain_table"),
+        "Large images",
+        "Seconds, and the peak of the whole process, of the models of the claim:",
+    )
+
+
+def frontiers(results: dict[str, Any]) -> Iterator[str]:
+    """The largest images that fit."""
+    yield of_compare.large_images(
+        results.get("memory_frontier"),
+        "What fits",
+        "The largest image for a given memory (`experiments/configs/memory_frontier.toml`): "
+        "networks that see an image in one piece (*whole*), in blended tiles, and on "
+        "superpixels. Seconds, and the peak of the whole process, imports included:",
+    )
+    yield of_compare.large_images(
+        results.get("memory_gigapixels"),
+        "Gigapixels",
+        "The same up to a gigapixel (`experiments/configs/memory_gigapixels.toml`):",
     )
 
 

@@ -6,7 +6,7 @@ Of noise, which has the most orphans, and of noise smoothed, as Zarr of 16 x 128
 chunk. For each row the largest block of one chunk is worked on in each phase (`centres_n`: a group
 of rounds of the clustering, after which n are done; slots; tables): the resident memory beyond that
 before the block, by the voxels that it reads, beside what the plan expects (before its margin of
-1.4). Expected: 3 to 6 bytes a voxel for centres, 8 to 11 for slots; for tables 2.5 kB a cell and
+1.4). Expected: 2 to 6 bytes a voxel for centres, 7 to 11 for slots; for tables 2.5 kB a cell and
 more where cells are large, which is much for each voxel where they are small.
 Writes `experiments/results/volume_memory.json`.
 """

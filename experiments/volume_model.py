@@ -27,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,6 +37,7 @@ import torch
 from machine import machine_record
 from torch import nn
 from volume_graphs import GraphMaker, Piece, Stack, read_stack
+from volume_loop import CPU, PartLoop
 from volume_unet import CropTrainer, make_unet
 
 from gnnseg.baselines import make_cnn_config
@@ -57,7 +59,6 @@ from gnnseg.training.state import State
 RESULT = Path(__file__).parent / "results" / "volume_model.json"
 TURNS = 4
 """Each column is trained on in all its quarter turns, one of them an epoch."""
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ ROWS = [
 ]
 
 
-class GraphTrainer(Loop):
+class GraphTrainer(PartLoop):
     """Trains a network of regions on columns, one of the turns of each in an epoch."""
 
     config: TrainConfig
@@ -107,20 +108,11 @@ class GraphTrainer(Loop):
         for n, column in enumerate(order):
             self._begin_update(place.epoch + n / len(order), asked)
             piece = self.train[column][turns[n]]
-            targets = piece.counts.float()
-            mass = float(self.loss.mass(targets))
-            network.zero_grad()
-            loss = self.loss.total(logits(network, piece), targets)
-            (loss / mass).backward()
-            self._update()
-            place.loss, place.mass = place.loss + float(loss.detach()), place.mass + mass
+            self._learn(partial(logits, network, piece), piece.counts.float())
 
     def _validate(self) -> float:
         found = count_regions(self.labels(self.val), self.val.counts.numpy())
         return ConfusionMatrix(found).miou
-
-    def _finish(self) -> None:
-        """Nothing is left to decide."""
 
     def labels(self, piece: Piece) -> np.ndarray:
         """The class that the averaged weights give each region, (N,) uint8."""

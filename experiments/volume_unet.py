@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,15 @@ from monai.networks.nets import DynUNet
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from volume_graphs import Stack
+from volume_loop import CPU, PartLoop
 
 from gnnseg.baselines.config import CnnConfig
 from gnnseg.baselines.loss import PixelLoss
 from gnnseg.metrics import ConfusionMatrix
-from gnnseg.training.loop import Loop
 from gnnseg.training.precision import half_pays
 from gnnseg.training.state import State
 
 WIDTHS = (8, 16, 32, 64)
-CPU = torch.device("cpu")
 
 
 def make_unet(num_classes: int, *, volume: bool) -> nn.Module:
@@ -47,7 +47,7 @@ def half() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=half_pays(CPU))
 
 
-class CropTrainer(Loop):
+class CropTrainer(PartLoop):
     """Trains a network of voxels on slabs of `depth` sections, `crop` pixels on a side.
 
     An epoch has as many as cover the stack once; each lies anywhere, is turned, and maybe mirrored.
@@ -73,20 +73,14 @@ class CropTrainer(Loop):
             self._begin_update(place.epoch + n / number, asked)
             crop = self._crop()
             labels = torch.from_numpy(crop.labels.astype(np.int64))[None]
-            mass = float(self.loss.mass(labels))
-            network.zero_grad()
-            with half():
-                logits = network(self.input(crop))
-            loss = self.loss.total(logits.float(), labels)
-            (loss / mass).backward()
-            self._update()
-            place.loss, place.mass = place.loss + float(loss.detach()), place.mass + mass
+            self._learn(partial(self._logits, crop), labels)
 
     def _validate(self) -> float:
         return self.measure(self.val).miou
 
-    def _finish(self) -> None:
-        """Nothing is left to decide."""
+    def _logits(self, crop: Stack) -> torch.Tensor:
+        with half():
+            return self.state.network(self.input(crop)).float()
 
     def measure(self, stack: Stack) -> ConfusionMatrix:
         """How well the averaged weights label a stack, slab by slab."""

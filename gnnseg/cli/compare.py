@@ -59,13 +59,12 @@ def compare(
         return
     from gnnseg.compare import compare as run
     from gnnseg.compare import make_config
-    from gnnseg.compare.run import check, plan
+    from gnnseg.compare.run import plan
     from gnnseg.report import write_report
 
     settings = make_config(config) if config is not None else None
     assert settings is not None
     if dry_run:
-        check(settings)
         _show_plan(plan(settings, out, overwrite=overwrite), as_json=as_json)
         return
     summary = run(settings, out, retry=retry, overwrite=overwrite)

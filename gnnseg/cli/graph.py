@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gnnseg.cli.options import AsJson, ImagePath, OutPath
-from gnnseg.cli.output import cell_row, emit, seconds
+from gnnseg.cli.output import cell_row, cost_rows, emit
 
 
 def graph(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **options: Any) -> None:
     """Write the graph of touching superpixels of an image, with their features."""
-    from gnnseg.memory import format_size
     from gnnseg.pipeline import write_graph
 
     result = write_graph(image, out, **options)
@@ -19,7 +18,6 @@ def graph(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **options:
         cell_row(result),
         ("superpixels", f"{result['num_superpixels']:,}"),
         ("edges", f"{result['num_edges']:,}"),
-        ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
-        ("peak memory", format_size(result["peak_rss_bytes"])),
+        *cost_rows(result),
     ]
     emit(result, rows, as_json=as_json)

@@ -24,7 +24,7 @@ from gnnseg.errors import GnnsegError
 from gnnseg.log import LOGGER
 from gnnseg.memory import format_size, is_out_of_memory, peak_rss
 
-BUG, USAGE, MEMORY, DISK, INTERRUPTED = 1, 2, 5, 6, 130
+BUG, MEMORY, DISK, INTERRUPTED = 1, 5, 6, 130
 BROKEN_PIPE, TERMINATED = 128 + 13, 128 + 15
 """What a shell shows for a program that SIGPIPE or SIGTERM ended."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)

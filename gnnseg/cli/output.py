@@ -41,6 +41,21 @@ def cell_row(result: Mapping[str, Any]) -> tuple[str, str]:
     return "cell", " x ".join(map(str, result.get("cell", ())))
 
 
+def cost_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a run took: time, of its last part if it was interrupted, and memory.
+
+    >>> cost_rows({"seconds": 2.34, "resumed": True, "peak_rss_bytes": 2**29})
+    [('time', '2.3 s (resumed)'), ('peak memory', '512.0 MiB')]
+    """
+    from gnnseg.memory import format_size
+
+    resumed = " (resumed)" if result.get("resumed") else ""
+    return [
+        ("time", f"{seconds(result['seconds'])}{resumed}"),
+        ("peak memory", format_size(result["peak_rss_bytes"])),
+    ]
+
+
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Rows in columns: the first to the left, the others to the right.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gnnseg.cli.options import AsJson, Memory, OutPath, Overwrite, Workers
-from gnnseg.cli.output import emit, seconds
+from gnnseg.cli.output import cost_rows, emit
 
 
 def paint(
@@ -30,14 +30,12 @@ def paint(
     as_json: AsJson = False,
 ) -> None:
     """Give every pixel the value of its superpixel."""
-    from gnnseg.memory import format_size
     from gnnseg.pipeline import paint_file
 
     result = paint_file(slots, values, out, memory=memory, workers=workers, overwrite=overwrite)
     rows = [
         ("output", result["output"]),
         ("pixels", f"{result['pixels']:,}"),
-        ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
-        ("peak memory", format_size(result["peak_rss_bytes"])),
+        *cost_rows(result),
     ]
     emit(result, rows, as_json=as_json)

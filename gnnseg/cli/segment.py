@@ -24,7 +24,7 @@ from gnnseg.cli.options import (
     Workers,
     whole,
 )
-from gnnseg.cli.output import emit, ledger_table, percent, say, seconds
+from gnnseg.cli.output import cost_rows, emit, ledger_table, percent, say
 from gnnseg.errors import StateError, UsageError
 
 _ROI = re.compile(r"(\d+):(\d+),(\d+):(\d+)", re.ASCII)
@@ -184,8 +184,6 @@ def _move_scratch(out: Path, keep: Path) -> str:
 
 
 def _print(result: dict[str, Any], *, as_json: bool) -> None:
-    from gnnseg.memory import format_size
-
     if is_verbose():
         say(ledger_table(result["stages"]))
     shares = "\n".join(
@@ -198,8 +196,7 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
         ("pixels", f"{result['pixels']:,}"),
         ("superpixels", f"{result['nodes']:,}" if "nodes" in result else ""),
         ("classes", shares),
-        ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
-        ("peak memory", format_size(result["peak_rss_bytes"])),
+        *cost_rows(result),
         ("kept", result.get("kept", "")),
     ]
     emit(result, rows, as_json=as_json)

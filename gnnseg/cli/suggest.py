@@ -17,7 +17,7 @@ from gnnseg.cli.options import (
     Workers,
     whole,
 )
-from gnnseg.cli.output import emit, percent, seconds, table
+from gnnseg.cli.output import cost_rows, emit, percent, table
 
 
 def suggest(
@@ -59,7 +59,6 @@ def suggest(
     --memory nor on --block and --workers. Fill in its entries "class" and
     it is the clicks.json of a dataset.
     """
-    from gnnseg.memory import format_size
     from gnnseg.pipeline import suggest as rank
 
     result = rank(
@@ -79,8 +78,7 @@ def suggest(
         ("suggestions", _table(result["suggestions"]) if result["suggestions"] else "none"),
         ("superpixels", f"{result['regions']:,} in {result['num_images']} image(s)"),
         ("picture", result["overlay"] or ""),
-        ("time", seconds(result["seconds"])),
-        ("peak memory", format_size(result["peak_rss_bytes"])),
+        *cost_rows(result),
     ]
     emit(result, rows, as_json=as_json)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gnnseg.cli.options import AsJson, ImagePath, OutPath
-from gnnseg.cli.output import cell_row, emit, seconds
+from gnnseg.cli.output import cell_row, cost_rows, emit
 
 
 def superpixels(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **options: Any) -> None:
     """Divide an image into superpixels and write their slot map, a byte a pixel."""
-    from gnnseg.memory import format_size
     from gnnseg.pipeline import write_superpixels
 
     result = write_superpixels(image, out, **options)
@@ -19,7 +18,6 @@ def superpixels(image: ImagePath, *, out: OutPath, as_json: AsJson = False, **op
         cell_row(result),
         ("superpixels", f"{result['num_superpixels']:,}"),
         ("leftover pixels", f"{result['leftover_pixels']:,}"),
-        ("time", seconds(result["seconds"]) + (" (resumed)" if result["resumed"] else "")),
-        ("peak memory", format_size(result["peak_rss_bytes"])),
+        *cost_rows(result),
     ]
     emit(result, rows, as_json=as_json)

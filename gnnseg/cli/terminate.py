@@ -21,6 +21,7 @@ class Termination:
 def termination_as_interrupt() -> Iterator[Termination]:
     """Let SIGTERM be what Ctrl-C is in the body, so that work cleans up, or leaves a checkpoint.
 
+    Where Ctrl-C is ignored, as in what a script starts in the background, SIGTERM still interrupts.
     In a thread, or where the caller handles the signal, nothing changes.
     """
     termination = Termination()
@@ -29,11 +30,12 @@ def termination_as_interrupt() -> Iterator[Termination]:
         yield termination
         return
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(_number: int, frame: FrameType | None) -> None:
         termination.came = True
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a script starts with &
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):
             raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
+        handler(signal.SIGINT, frame)
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -26,8 +26,10 @@ from gnnseg.progress import SHOW
 
 def main() -> None:
     """Do what stdin asks for."""
-    # What a script starts with & ignores Ctrl-C, and so would this: nothing else stops a cell.
+    # Whoever asked for it interrupts it; in the background of a script that would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Schedulers send this to all processes at once: the one that asked leaves time to stop.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_when_alone, daemon=True).start()
     SHOW.set("bars or lines")

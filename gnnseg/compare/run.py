@@ -67,9 +67,10 @@ def compare(
         process is at it.
     """
     execute = execute or run_process
-    check(config)
+    folder = Folder(Path(out))
+    check(config, lambda cell: not folder.is_done(cell, retry=retry))
     data = fingerprints(config)
-    folder, cells = Folder(Path(out)), list_cells(config, data)
+    cells = list_cells(config, data)
     folder.claim()
     lock = lock_folder(folder.path)
     try:
@@ -88,8 +89,11 @@ def compare(
     return summarise([Results.of(folder, cells)], config.model_dump())
 
 
-def check(config: CompareConfig) -> None:
-    """Raise `UsageError` or `InputError` for whatever would stop every cell of a data set."""
+def check(config: CompareConfig, is_left: Callable[[Cell], bool] = lambda _cell: True) -> None:
+    """Raise `UsageError` or `InputError` for whatever would stop every cell of a data set.
+
+    A machine need not have what only cells asked for that are done: they are not `is_left`.
+    """
     for dataset in config.datasets:
         if not open_set(dataset.model_dump()).split(config.split):
             raise UsageError(
@@ -100,7 +104,9 @@ def check(config: CompareConfig) -> None:
         if cell.kind == "train":
             name = cell.configuration["model"]["name"]
             try:
-                check_machine(settings_of(cell.configuration))
+                found = settings_of(cell.configuration)
+                if is_left(cell):
+                    check_machine(found)
                 if name not in checked:
                     check_options(cell.configuration)
             except UsageError as error:
@@ -117,6 +123,7 @@ def plan(
     images; these are read where there may be results.
     """
     folder = Folder(Path(out))
+    check(config, lambda cell: not folder.is_done(cell))
     folder.check_free()
     cells = list_cells(config, fingerprints(config) if folder.path.exists() else None)
     if not overwrite:

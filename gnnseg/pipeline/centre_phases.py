@@ -45,8 +45,12 @@ def stream_centres(grid: VolumeGrid, plan: VolumePlan, run: Run, ledger: Ledger)
     import zarr
 
     root: Any = zarr.open_group(run.scratch, mode="r+")
-    done = (n for n in range(plan.centres[-1] + 1) if _name(n) in root and run.is_done(_name(n)))
-    for group in groups_until(plan.centres, before=max(done, default=None)):
+    found = [n for n in range(plan.centres[-1] + 1) if _name(n) in root]
+    before = max((n for n in found if run.is_done(_name(n))), default=None)
+    groups = groups_until(plan.centres, before=before)
+    for left in {*found} - {before, *(group.after for group in groups)}:
+        run.discard(_name(left))  # by a kill, or by another plan
+    for group in groups:
         name = _name(group.after)
         if name not in root:
             run.discard(name)

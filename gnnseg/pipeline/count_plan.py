@@ -83,8 +83,9 @@ def open_large(
 def _sizes(model: Model | PixelModel, options: SegmentOptions) -> Callable[[ImageSource], int]:
     """What tells the bytes that measuring an image in memory takes on one thread."""
     if isinstance(model, Model):
+        scaling = replace(model.scaling, by_image=False)  # no image is read for its own
         return lambda image: region_image_bytes(
-            PixelReader(image, model.scaling, model.settings), model, refine=options.refine
+            PixelReader(image, scaling, model.settings), model, refine=options.refine
         )
     from gnnseg.baselines.cost import activation_bytes
     from gnnseg.pipeline.pixel_plan import band_bytes

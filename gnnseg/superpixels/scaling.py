@@ -25,6 +25,8 @@ _SAMPLE_SIDE = 256
 _SAMPLES_PER_AXIS = 4
 _LEAST_TOP = 10
 RGB = 3
+_PERCENTILES = 0.1, 99.9
+"""Of all images together, but for those of 8 bits: the ends of the scale."""
 _OWN_PERCENTILES = 2, 98
 _OWN_ENDS = 0.08, 0.92
 """Where on the scale an image's own percentiles lie: what is brighter still has room."""
@@ -69,15 +71,16 @@ class Scaling:
         """The constants for one image: these, or its own where every image has some.
 
         Its 2nd and 98th percentiles, from a sample that depends on its size alone, lie at 8 and
-        92 % of the scale; colours share theirs, so that hues stay.
+        92 % of the scale; colours share theirs, so that hues stay. An image of whose sample nothing
+        is finite has the common ones.
         """
         if not self.by_image:
             return self
         self.check(image)
         sample, common = _sample(image, self.num_channels), np.array([self.low, self.high]).T
-        is_empty = np.isnan(sample).all(axis=1)
-        sample[is_empty] = common[is_empty].mean(axis=1, keepdims=True)
-        found = np.nanpercentile(sample, _OWN_PERCENTILES, axis=1).T
+        if not np.isfinite(sample).any():
+            return replace(self, by_image=False)
+        found = _percentiles(sample, _OWN_PERCENTILES, common.mean(axis=1))
         if self.rgb:
             found[:] = found[:, 0].min(), found[:, 1].max()
         first, last = _OWN_ENDS
@@ -148,26 +151,43 @@ def fit_scaling(images: Iterable[ImageSource], *, by_image: bool = False) -> Sca
     num_channels = RGB if rgb else counts.pop()
     if all(image.dtype == np.uint8 for image in sources):
         return Scaling((0.0,) * num_channels, (255.0,) * num_channels, rgb, by_image)
-    sample = np.concatenate([_sample(image, num_channels) for image in sources], axis=1)
-    sample[np.isnan(sample).all(axis=1)] = 0
-    low, high = np.nanpercentile(sample, [0.1, 99.9], axis=1)
+    samples = [_sample(image, num_channels) for image in sources]
+    for image, found in zip(sources, samples, strict=True):
+        if not np.isfinite(found).any():
+            raise InputError(f"{image.name} has no finite pixel in the sample")
+    sample = np.concatenate(samples, axis=1)
+    low, high = _percentiles(sample, _PERCENTILES, np.zeros(num_channels)).T
     if rgb:
         low, high = np.full(RGB, low.min()), np.full(RGB, high.max())
     return Scaling(tuple(low.tolist()), tuple(high.tolist()), rgb, by_image)
 
 
 def _sample(image: ImageSource, num_channels: int) -> np.ndarray:
-    """(C, n) float64 pixels from windows spread evenly over the image; NaN where not finite."""
-    parts = []
-    for plane in sorted({0, image.num_planes // 2}):
-        for window in _sample_windows(image.height, image.width):
-            pixels = image.read(window, plane).astype(np.float64).reshape(image.num_channels, -1)
-            parts.append(np.broadcast_to(pixels, (num_channels, pixels.shape[1])))
-    sample = np.concatenate(parts, axis=1)
-    sample = np.where(np.isfinite(sample), sample, np.nan)
-    if np.isnan(sample).all():
-        raise InputError(f"{image.name} has no finite pixel in the sample")
-    return sample
+    """(C, n) pixels, as they are stored, from windows spread evenly over the image."""
+    sample = np.concatenate(
+        [
+            image.read(window, plane).reshape(image.num_channels, -1)
+            for plane in sorted({0, image.num_planes // 2})
+            for window in _sample_windows(image.height, image.width)
+        ],
+        axis=1,
+    )
+    return np.broadcast_to(sample, (num_channels, sample.shape[1]))
+
+
+def _percentiles(
+    sample: np.ndarray, shares: tuple[float, float], otherwise: np.ndarray
+) -> np.ndarray:
+    """(C, 2) float64 of the finite pixels of each channel; `otherwise` (C,) where there are none.
+
+    A channel after the other: together they would take eight bytes a value, and copies.
+    """
+    found = np.stack([otherwise, otherwise], axis=1)
+    for channel, values in enumerate(sample):
+        finite = values[np.isfinite(values)].astype(np.float64)
+        if finite.size:
+            found[channel] = np.percentile(finite, shares, overwrite_input=True)
+    return found
 
 
 def _sample_windows(height: int, width: int) -> list[Window]:

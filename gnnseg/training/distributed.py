@@ -117,9 +117,7 @@ class _Process:
             self.link.close()
 
     def end(self) -> None:
-        """Let it end, now."""
-        self.handle.terminate()
-        self.handle.join(_GRACE)
+        """End it, now."""
         self.handle.kill()
         self.handle.join()
 
@@ -176,15 +174,20 @@ def _started(job: _Job) -> Iterator[tuple[list[_Process], Any]]:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that start in the body inherit that they ignore Ctrl-C: this one tells them."""
+    """Processes that start in the body inherit that they ignore Ctrl-C: this one tells them.
+
+    And SIGTERM, which schedulers send to all processes at once.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _supervise(

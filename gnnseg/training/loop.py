@@ -132,6 +132,7 @@ class Loop(ABC):
 
     def _goes_on(self) -> bool:
         """Whether there is another epoch, or the rest of one."""
+        self._tick()  # checkpoints and plots take time, too
         place, history = self.state.place, self.state.history
         if place.epoch >= self.config.epochs:
             return False
@@ -156,7 +157,8 @@ class Loop(ABC):
     def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
         """Before each update, after `position` epochs: the checkpoint, and the learning rate.
 
-        False if the minutes are over: the epoch ends here. The first of a run is never cut short.
+        False if the minutes are over: the epoch ends here. The first of a run is never cut short,
+        and none before its first update, without which it would have no loss.
         """
         self._tick()
         self._keep(asked)
@@ -164,7 +166,7 @@ class Loop(ABC):
         if self._seconds is not None:
             used = self.state.place.seconds / max(self._seconds - (self._validation or 0), 1e-9)
             (used,) = self.ranks.agree([used])
-            if used >= 1 and self._validation is not None:
+            if used >= 1 and self._validation is not None and self.state.place.step > 0:
                 return False
             done = max(done, used)
         for group in self.state.optimiser.param_groups:

@@ -189,6 +189,17 @@ def test_a_file_holds_the_whole_model(model, tmp_path):
         load_model(path)
 
 
+def test_a_file_of_the_format_before_comes_back(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_pixel_model(model, path)
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["gnnseg"])
+    header["format_version"] = 1
+    del header["scaling"]["by_image"]
+    save_file(load_file(path), path, {"gnnseg": json.dumps(header)})
+    assert load_pixel_model(path).scaling == model.scaling
+
+
 def test_a_file_of_regions_is_no_network(tmp_path):
     path = tmp_path / "m.safetensors"
     save_file({"a": torch.zeros(1)}, path, {"gnnseg": json.dumps({"format_version": 3})})

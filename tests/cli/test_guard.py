@@ -67,11 +67,12 @@ def test_sigterm_interrupts_and_has_its_own_code(capsys):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_sigterm_interrupts_where_ctrl_c_is_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_sigterm_ends_what_a_script_runs_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells start it
     try:
         with pytest.raises(SystemExit) as stop:
             guarded(lambda: signal.raise_signal(signal.SIGTERM))()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
     assert stop.value.code == 143

@@ -72,7 +72,10 @@ def test_a_cell_runs_in_a_process_of_its_own(settings, tmp_path, record):
 
 
 def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
-    """Even where it was started by a script with &, and so with Ctrl-C ignored."""
+    """Even where it was started by a script with &, and so with Ctrl-C ignored.
+
+    And only then: what a scheduler sends to all processes is for the one that waits.
+    """
     changed = settings()
     changed["models"][0]["training"] |= {"epochs": 100_000, "patience": 100_000}
     cell = list_cells(make_config(changed))[0]
@@ -87,6 +90,7 @@ def test_a_cell_stops_when_nobody_waits_for_it(settings, tmp_path):
         end = time.monotonic() + 200
         while not folder.checkpoint(cell).exists() and time.monotonic() < end:
             time.sleep(0.1)
+        child.terminate()
         child.stdin.close()
         assert child.wait(60) == 128 + signal.SIGINT
     assert folder.checkpoint(cell).exists()

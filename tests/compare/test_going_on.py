@@ -7,7 +7,7 @@ import pytest
 from gnnseg.compare import compare, make_config
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.run import plan
-from gnnseg.errors import StateError
+from gnnseg.errors import StateError, UsageError
 
 
 def test_the_same_comparison_again_does_nothing(again, settings, execute):
@@ -15,6 +15,20 @@ def test_the_same_comparison_again_does_nothing(again, settings, execute):
     assert execute.names == []
     assert len(summary["accuracy"]) == 2
     assert all(cell["done"] for cell in plan(make_config(settings()), again))
+
+
+def test_what_is_done_needs_no_machine_that_can_do_it(
+    again, settings, execute, names, monkeypatch
+):
+    def refuse(_settings):
+        raise UsageError("this PyTorch sees no GPU")
+
+    monkeypatch.setattr("gnnseg.compare.run.check_machine", refuse)
+    compare(make_config(settings()), again, execute=execute)
+    assert not execute.names
+    (again / "cells" / f"{names[2]}.json").unlink()
+    with pytest.raises(UsageError, match="model published: this PyTorch sees no GPU"):
+        compare(make_config(settings()), again, execute=execute)
 
 
 def test_what_is_lost_or_cut_off_is_done_again(again, settings, execute, names):

@@ -113,13 +113,21 @@ def test_another_format_is_refused(saved, version):
         load_model(saved)
 
 
-def test_a_model_of_the_format_before_has_the_temperature_one(saved):
+@pytest.mark.parametrize("version", [2, 3])
+def test_models_of_earlier_formats_come_back(saved, version):
+    """All images have one scale then; and in the second, the temperature is one."""
+    model = load_model(saved)
+
     def older(header, _):
-        header.update(format_version=2)
-        del header["temperature"]
+        header.update(format_version=version, temperature=0.5)
+        del header["scaling"]["by_image"]
+        if version == 2:
+            del header["temperature"]
 
     rewrite(saved, older)
-    assert load_model(saved).temperature == 1.0
+    found = load_model(saved)
+    assert found.scaling == model.scaling
+    assert found.temperature == {2: 1.0, 3: 0.5}[version]
 
 
 @pytest.mark.parametrize("options", [{}, {"stem": {}, "dropout": 0.1}])

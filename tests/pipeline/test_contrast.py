@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import zarr
@@ -83,3 +85,11 @@ def test_val_is_measured_alike_while_training_and_after(exposed, model):
     assert model.training["config"]["contrast"] == "image"
     found = evaluate(exposed, model, split="val")["miou"]
     assert found == pytest.approx(model.training["val_miou"], abs=1e-6)
+
+
+def test_an_image_is_sampled_once(exposed, model, monkeypatch):
+    scaling, sampled = sys.modules["gnnseg.superpixels.scaling"], []
+    sample = scaling._sample
+    monkeypatch.setattr(scaling, "_sample", lambda *args: sampled.append(args) or sample(*args))
+    found = evaluate(exposed, model, split="val", workers=1)
+    assert len(sampled) == found["num_images"] > 0

@@ -259,6 +259,28 @@ def test_a_run_goes_on_in_other_groups(image, tmp_path, monkeypatch, before, the
     assert files_of(out) == files_of(tmp_path / "whole.zarr")
 
 
+def test_what_a_kill_left_of_centres_is_deleted(image, tmp_path, monkeypatch):
+    """Of those that nobody reads any more, and of those that another plan would not make."""
+    small_chunks(monkeypatch)
+    monkeypatch.setattr(volume_stage.VolumeStage, "load_loops", lambda _self: None)
+    made, out = {**MADE, "n_iter": 4}, tmp_path / "out.zarr"
+
+    def stopped(groups, name, work):
+        with monkeypatch.context() as patch:
+            patch.setattr(volume_grid.VolumeGrid, "groups", lambda *_: groups_until(groups))
+            patch.setattr(*name, work)
+            if name == centres:
+                patch.setattr(Run, "discard", lambda *_: None)
+            with pytest.raises(StoppedError):
+                write_superpixels(image, out, **made)
+        return {path.name for path in out.with_name("out.zarr.gnnseg").glob("scratch.zarr/ce*")}
+
+    centres, slots = (names_of(write_superpixels)[name] for name in ("centres", "slots"))
+    first = stopped((0, 1, 3), centres, after(35, centre_phases.write_centres)[0])
+    assert first == {"centres_0", "centres_1", "centres_3"}
+    assert stopped((2, 4), slots, stop) == {"centres_4"}
+
+
 def test_centres_that_are_gone_are_missed(image, tmp_path, monkeypatch):
     small_chunks(monkeypatch)
     out = tmp_path / "out.zarr"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,25 @@ def test_a_channel_without_a_finite_pixel_keeps_the_common_ends_in_the_middle():
     own = scaling.of(open_image(image, axes="CYX"))
     assert np.isfinite([own.low, own.high]).all()
     assert own.low[1] < (scaling.low[1] + scaling.high[1]) / 2 < own.high[1]
+
+
+def test_the_scale_of_an_image_takes_less_memory_than_what_it_is_for():
+    """The sample of 16 x 256 x 256 colours as it is stored, twice; a channel at a time as float."""
+    image = open_image(np.random.default_rng(0).integers(0, 256, (520, 520, 3), np.uint8))
+    scaling = Scaling((0.0,) * 3, (255.0,) * 3, rgb=True, by_image=True)
+    scaling.of(image)
+    tracemalloc.start()
+    scaling.of(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20 * (2 * 3 + 2 * 8)
+
+
+def test_an_image_without_a_finite_sample_has_the_common_ends():
+    image = np.random.default_rng(0).random((20, 20))
+    scaling = fit_scaling([open_image(image)], by_image=True)
+    own = scaling.of(open_image(np.full((20, 20), np.nan)))
+    assert own == fit_scaling([open_image(image)])
 
 
 def test_a_flat_image_does_not_divide_by_zero():

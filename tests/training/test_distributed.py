@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -178,6 +180,16 @@ def test_ctrl_c_without_a_checkpoint_ends_all_at_once(parts):
         run(parts, press, config=config)
     assert running() == []
     assert time.monotonic() - started[0] < 30
+
+
+def test_processes_are_stopped_by_the_one_that_waits_and_by_no_signal():
+    """Schedulers send SIGTERM to all; the one that waits lets them leave a checkpoint."""
+    ask = "from signal import *; print(*(getsignal(n) == SIG_IGN for n in (SIGINT, SIGTERM)))"
+    before = signal.getsignal(signal.SIGTERM)
+    with distributed._deaf():
+        told = subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True)
+    assert told.stdout.split() == [b"True", b"True"]
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 class Ended:

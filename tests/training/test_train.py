@@ -232,18 +232,28 @@ def test_minutes_that_end_within_an_epoch_are_used_and_the_learning_rate_has_fal
 ):
     clock = count(0, 3600)
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    # An hour before each of four updates, one after them, one for validation: the third epoch
-    # has room for one update.
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 14.9, learning_rate=1.0)
+    # An hour before each epoch and each of its four updates, one after them, one for validation:
+    # the third epoch has room for one update.
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 17.9, learning_rate=1.0)
     _, before, last = model.training["history"]["learning_rate"]
     assert before > 0.1
     assert 0 < last < 0.02
 
 
+def test_an_epoch_that_is_begun_has_an_update_even_if_minutes_are_over_by_then(
+    dataset, monkeypatch
+):
+    clock = count(0, 3600)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 16.75, learning_rate=1.0)
+    assert model.training["epochs"] == 3
+    assert min(model.training["history"]["loss"]) > 0
+
+
 def test_an_epoch_is_not_begun_for_less_than_a_tenth_of_it(dataset, monkeypatch):
     clock = count(0, 3600)
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 13.5, learning_rate=1.0)
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 16.5, learning_rate=1.0)
     assert model.training["epochs"] == 2
 
 
