@@ -17,9 +17,7 @@ def test_the_same_comparison_again_does_nothing(again, settings, execute):
     assert all(cell["done"] for cell in plan(make_config(settings()), again))
 
 
-def test_what_is_done_needs_no_machine_that_can_do_it(
-    again, settings, execute, names, monkeypatch
-):
+def test_what_is_done_needs_no_machine_that_can_do_it(again, settings, execute, names, monkeypatch):
     def refuse(_settings):
         raise UsageError("this PyTorch sees no GPU")
 
