@@ -58,8 +58,7 @@ class RawArray:
     def __getitem__(self, window: tuple[int, slice, slice]) -> np.ndarray:
         """What was written at (plane, rows, columns), zeros elsewhere; DiskError if it is lost."""
         plane, rows, columns = window
-        size = rows.stop - rows.start, columns.stop - columns.start
-        out, path = np.empty((*size, *self.shape[3:]), self.dtype), self._file(plane)
+        out, path = np.empty(self._size(rows, columns), self.dtype), self._file(plane)
         try:
             with path.open("rb", buffering=0) as file:
                 for part in self._parts(file, rows, columns, out):
@@ -72,10 +71,15 @@ class RawArray:
     def __setitem__(self, window: tuple[int, slice, slice], values: np.ndarray) -> None:
         plane, rows, columns = window
         data = np.ascontiguousarray(values, self.dtype)
+        if data.shape != self._size(rows, columns):
+            raise ValueError(f"a window of {self._size(rows, columns)} got values of {data.shape}")
         with open(self._file(plane), "r+b", buffering=0, opener=_existing_or_new) as file:
             file.truncate(self._cell * self.shape[1] * self.shape[2])
             for part in self._parts(file, rows, columns, data):
                 _write(file, part)
+
+    def _size(self, rows: slice, columns: slice) -> tuple[int, ...]:
+        return rows.stop - rows.start, columns.stop - columns.start, *self.shape[3:]
 
     def _file(self, plane: int) -> Path:
         """Where zarr looks for the one chunk of a plane."""

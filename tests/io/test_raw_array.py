@@ -66,3 +66,9 @@ def test_what_is_not_there_is_told(tmp_path):
 def test_a_missing_array_is_a_key_error(tmp_path):
     with pytest.raises(KeyError):
         RawArray.open(zarr.open_group(tmp_path / "group.zarr", mode="w"), "a")
+
+
+def test_values_of_another_size_are_not_written(tmp_path):
+    array = make(tmp_path / "group.zarr", (1, 3, 4), np.int32)
+    with pytest.raises(ValueError, match=r"\(2, 4\) got values of \(2, 3\)"):
+        array[0, slice(0, 2), slice(0, 4)] = np.ones((2, 3), np.int32)
