@@ -4,8 +4,8 @@
 
 Expected on one core: about three minutes a row. The same number of epochs for all, so that the
 machine's load changes no figure but the seconds; region graphs come from the cache. Val only:
-nothing is chosen on test. Rows that `experiments/results/ablation.json` has are skipped; a second
-process may begin at the other end.
+nothing is chosen on test. Rows that `experiments/results/<name of the configuration>.json` has are
+skipped; a second process may begin at the other end.
 """
 
 from __future__ import annotations
@@ -31,27 +31,28 @@ from gnnseg.pipeline import evaluate
 from gnnseg.training import make_config, train
 from gnnseg.training.loss import Loss
 
-RESULTS = Path(__file__).parent / "results" / "ablation.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main(config_path: str, cache: Path, *order: str) -> None:
     """Carry out the rows of a configuration, one after the other."""
     given = tomllib.loads(Path(config_path).read_text(encoding="utf-8"))
+    path = RESULTS / f"{Path(config_path).stem}.json"
     rows = given["runs"][::-1] if order else given["runs"]
     for row in rows:
-        if row["name"] not in {done["name"] for done in _results(given)["runs"]}:
+        if row["name"] not in {done["name"] for done in _results(path, given)["runs"]}:
             result = carry_out(given["dataset"], given["shared"], row, cache)
-            found = _results(given)
+            found = _results(path, given)
             found["runs"].append(result)
             names = [wanted["name"] for wanted in given["runs"]]
             found["runs"].sort(key=lambda done: names.index(done["name"]))
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _results(given: dict[str, Any]) -> dict[str, Any]:
+def _results(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """What other processes and this one have found so far."""
-    if RESULTS.exists():
-        return json.loads(RESULTS.read_text(encoding="utf-8"))
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
     about = {"dataset": given["dataset"], "shared": given["shared"]}
     return {"machine": machine_record(), **about, "runs": []}
 

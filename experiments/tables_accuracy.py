@@ -123,7 +123,7 @@ def ablation(result: dict[str, Any] | None) -> str:
     seeds = [row["val_miou"] for row in rows if row["name"].startswith("reference")]
     base = statistics.fmean(seeds)
     return section(
-        "What brings accuracy",
+        f"What brings accuracy on {result['dataset']}",
         f"One change at a time against the default preset with cells of {shared['step']} pixels, "
         f"{shared['epochs']} epochs, val of {result['dataset']} (`experiments/ablation.py`). "
         f"{len(seeds)} seeds of the reference span {100 * (max(seeds) - min(seeds)):.1f} points "
