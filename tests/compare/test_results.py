@@ -49,7 +49,9 @@ def test_figures_are_those_of_the_models(finished, names, record):
         assert row["per_class_iou"] == plain(expected["per_class_iou"])
         assert row["parameters"] == model.num_parameters
         assert row["miou_spread"] is None
-        assert row["training_peak_above_bytes"] > 0
+        # In this process memory may be there from before: how large a peak is, is told elsewhere.
+        trained = record(folder, f"train-made-{row['model']}-0")["stages"]["train"]
+        assert row["training_peak_above_bytes"] == trained["peak_above_bytes"] >= 0
         assert not row["converged"]
         stage = record(folder, f"evaluate-made-{row['model']}-0")["stages"]["evaluate"]
         assert (stage["pixels"], stage["parameters"]) == (2 * 64 * 96, model.num_parameters)
