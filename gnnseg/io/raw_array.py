@@ -48,11 +48,11 @@ class RawArray:
 
     @classmethod
     def open(cls, group: Any, name: str) -> Any:
-        """An array of a group; KeyError if it is missing. Of a group in memory, zeros in memory."""
+        """An array of a group; KeyError if it is missing. Of a group in memory, a numpy copy."""
         array = group[name]
         root = getattr(array.store, "root", None)
         if root is None:
-            return np.zeros(array.shape, array.dtype)
+            return array[:]
         return cls(Path(root) / array.path, array.shape, array.dtype)
 
     def __getitem__(self, window: tuple[int, slice, slice]) -> np.ndarray:

@@ -68,6 +68,16 @@ def test_a_missing_array_is_a_key_error(tmp_path):
         RawArray.open(zarr.open_group(tmp_path / "group.zarr", mode="w"), "a")
 
 
+def test_of_a_group_in_memory_there_is_a_copy():
+    group = zarr.open_group({}, mode="w")
+    RawArray.create(group, "a", (2, 3, 4), np.int32)
+    group["a"][1, 2] = 7
+    found = RawArray.open(group, "a")
+    np.testing.assert_array_equal(found, group["a"][:])
+    found[(0, slice(0, 1), slice(0, 4))] = 5
+    assert group["a"][:].sum() == 28
+
+
 def test_values_of_another_size_are_not_written(tmp_path):
     array = make(tmp_path / "group.zarr", (1, 3, 4), np.int32)
     with pytest.raises(ValueError, match=r"\(2, 4\) got values of \(2, 3\)"):
