@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from gnnseg.compare.convergence import flattened
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.pictures import draw_pictures
 from gnnseg.compare.sources import open_set, write_large
-from gnnseg.compare.trainers import settings_of, train_model
+from gnnseg.compare.trainers import check_options, settings_of, train_model
 from gnnseg.io import ImageSource, open_image
 from gnnseg.ledger import Ledger
 from gnnseg.memory import parse_size
@@ -43,8 +43,9 @@ def do_cell(cell: Cell, folder: Folder) -> Done:
 
 
 def _train(cell: Cell, folder: Folder) -> Done:
-    # First: what is resident from imports is no cost of the work.
+    # First: what imports take, those of a network included, is no cost of the work.
     settings = settings_of(cell.configuration)
+    check_options(cell.configuration)
     dataset = open_set(cell.configuration["dataset"])
     path, checkpoint = folder.model(cell), folder.checkpoint(cell)
     resumed = checkpoint.exists()
@@ -83,37 +84,49 @@ def _evaluate(cell: Cell, folder: Folder) -> Done:
     with ledger.stage("evaluate"):
         figures = evaluate(dataset, model, **options)
     items = dataset.split(about["split"])
-    operations = _operations_per_pixel(model, items[0])
-    pixels = sum(image.height * image.width for image in (item.open_image() for item in items))
-    counts = {"pixels": pixels, "operations": round(operations * pixels)}
-    ledger.add("evaluate", parameters=model.num_parameters, **counts)
+    pixels, operations = _operations(model, items)
+    counts = {"parameters": model.num_parameters, "pixels": pixels, "operations": operations}
+    ledger.add("evaluate", **counts)
     result = {
         **figures,
         "parameters": model.num_parameters,
-        "operations_per_pixel": operations,
+        "operations_per_pixel": operations / pixels,
         "classes": dataset.classes.to_dict()["classes"],
         "pictures": draw_pictures(cell, folder, model, items),
     }
     return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, _identity(path))
 
 
-def _operations_per_pixel(model: Any, item: Any) -> float:
-    """Floating-point operations of the network on a whole image of the data set."""
+def _operations(model: Any, items: Sequence[Any]) -> tuple[int, int]:
+    """Pixels, and floating-point operations of the network, of all images.
+
+    Counted on the first image of each size.
+    """
+    pixels, operations, by_size = 0, 0, {}
+    for item in items:
+        image = item.open_image()
+        size = (image.height, image.width)
+        if size not in by_size:
+            by_size[size] = _image_operations(model, item)
+        pixels += image.height * image.width
+        operations += by_size[size]
+    return pixels, operations
+
+
+def _image_operations(model: Any, item: Any) -> int:
     from gnnseg.models import Model
 
-    image, labels = item.load()
+    _, labels = item.load()
     if isinstance(model, Model):
         from gnnseg.models.operations import counted_operations
         from gnnseg.pipeline import evaluate
 
         with counted_operations() as counted:
             evaluate([item.image], model, [labels], workers=1)
-        operations = counted.total
-    else:
-        from gnnseg.baselines.cost import plane_operations
+        return counted.total
+    from gnnseg.baselines.cost import plane_operations
 
-        operations = plane_operations(model, labels.shape)
-    return operations / (image.height * image.width)
+    return plane_operations(model, labels.shape)
 
 
 def _image(cell: Cell, folder: Folder) -> Done:
