@@ -66,7 +66,6 @@ class Loop(ABC):
         self.ledger: Ledger | None = None
         self._asked = asked
         self._seconds = None if minutes is None else 60 * minutes
-        self._validation: float | None = None
         self._ticked = time.monotonic()
 
     @abstractmethod
@@ -138,35 +137,35 @@ class Loop(ABC):
             return False
         if place.epoch - history.best_epoch > self.config.patience:
             return False
-        if self._seconds is None or not history.seconds:
+        if self._seconds is None or not history.seconds or place.step > 0:
             return True
-        needed = max(history.seconds) - place.epoch_seconds
-        if self._validation is not None:
-            needed = LEAST_EPOCH * max(history.seconds) + self._validation
+        needed = LEAST_EPOCH * max(history.seconds) + (place.validation or 0)
         return bool(self.ranks.agree([place.seconds + needed <= self._seconds])[0])
 
     def _timed_validation(self) -> float:
         """The val mIoU; what it takes is kept free at the end of the last epoch."""
         self._tick()
-        before = self.state.place.seconds
+        place = self.state.place
+        before = place.seconds
         miou = self._validate()
         self._tick()
-        self._validation = self.state.place.seconds - before
+        place.validation = place.seconds - before
         return miou
 
     def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
         """Before each update, after `position` epochs: the checkpoint, and the learning rate.
 
-        False if the minutes are over: the epoch ends here. The first of a run is never cut short,
-        and none before its first update, without which it would have no loss.
+        False if the minutes are over: the epoch ends here, unless it has had no update yet,
+        without which it would have no loss.
         """
         self._tick()
         self._keep(asked)
         done = position / self.config.epochs
         if self._seconds is not None:
-            used = self.state.place.seconds / max(self._seconds - (self._validation or 0), 1e-9)
+            place = self.state.place
+            used = place.seconds / max(self._seconds - (place.validation or 0), 1e-9)
             (used,) = self.ranks.agree([used])
-            if used >= 1 and self._validation is not None and self.state.place.step > 0:
+            if used >= 1 and place.step > 0:
                 return False
             done = max(done, used)
         for group in self.state.optimiser.param_groups:
@@ -187,8 +186,17 @@ class Loop(ABC):
             raise KeyboardInterrupt
 
     def _update(self) -> None:
-        """Let the optimiser follow the gradients, whose norm is bounded."""
-        torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
+        """Let the optimiser follow the gradients, whose norm is bounded.
+
+        Raises `UsageError` where it is not finite: all weights would be lost.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
+        if not norm.isfinite():
+            raise UsageError(
+                f"the training diverges: its gradients are not finite after "
+                f"{self.state.place.updates} updates; use a learning_rate below "
+                f"{self.config.learning_rate:g}"
+            )
         self.state.update()
         self.state.place.step += 1
 

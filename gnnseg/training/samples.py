@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
+from gnnseg.blocks import Window
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.models.stem_window import cut_input
 from gnnseg.progress import progress_bar
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
     from gnnseg.graph import RegionTable
     from gnnseg.models.stem import Stem, StemInput
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from gnnseg.training.config import TrainConfig
 
 Kept = TypeVar("Kept")
+
+_ALIGNED = 16
+"""Pieces begin at multiples of so many cells, where cells of the coarsest level do."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,14 @@ def make_samples(
     *,
     num_classes: int,
     keep: Callable[[Sample], Kept],
+    tile: int,
     stem: Stem | None = None,
     augment: bool = False,
-) -> list[list[Kept]]:
-    """Samples of labelled images, in order: for each piece of an image, its variants.
+) -> list[list[list[Kept]]]:
+    """Samples of labelled images, in order: for each image its variants, for each its pieces.
 
-    Without `augment`, or where an image is cut into several pieces, each list holds one sample.
-    What `keep` makes of each is held.
+    Pieces have at most `tile` cells on a side. Without `augment` an image is its only variant.
+    What `keep` makes of a piece is held.
     """
     made: dict[tuple[int, int], list[Kept]] = {}
     tasks = [
@@ -64,30 +69,25 @@ def make_samples(
 
         def work(task: tuple[int, int, Item, Variant]) -> list[Sample]:
             _, _, item, variant = task
-            return _pieces(regions(item, variant), stem, config.tile)
+            return _pieces(regions(item, variant), stem, tile)
 
         def done(task: tuple[int, int, Item, Variant], samples: list[Sample]) -> None:
             made[task[:2]] = [keep(sample) for sample in samples]
             bar.advance()
 
         run_tasks(work, tasks, workers=default_workers(), done=done)
-    return [group for number in range(len(items)) for group in _groups(made, number)]
+    found: list[list[list[Kept]]] = [[] for _ in items]
+    for number, index in sorted(made):
+        found[number].append(made[number, index])
+    return found
 
 
 def _variants(item: Item, scaling: Scaling, config: TrainConfig, *, augment: bool) -> list[Variant]:
     return draw_variants(item.stem, scaling.num_channels, config) if augment else [Variant()]
 
 
-def _groups(made: dict[tuple[int, int], list[Kept]], number: int) -> list[list[Kept]]:
-    """The variants of one image as one list, or each of its pieces by itself."""
-    variants = [made[key] for key in sorted(made) if key[0] == number]
-    if all(len(pieces) == 1 for pieces in variants):
-        return [[pieces[0] for pieces in variants]]
-    return [[piece] for pieces in variants for piece in pieces]
-
-
 def _pieces(regions: LabelledRegions, stem: Stem | None, tile: int) -> list[Sample]:
-    """A labelled image in pieces of at most `tile` cells on a side."""
+    """A labelled image in pieces of about one size, of at most `tile` cells on a side."""
     table, counts, pixels = regions.table, regions.counts, regions.pixels
 
     def piece(window: Window) -> Sample:
@@ -97,4 +97,21 @@ def _pieces(regions: LabelledRegions, stem: Stem | None, tile: int) -> list[Samp
         seen = counts[window.slices].reshape(window.size, -1)
         return Sample(table.crop(window), seen, image)
 
-    return [piece(window) for window in table.window.split(tile)]
+    rows, columns = (_cuts(cells, tile) for cells in table.window.shape)
+    windows = (Window(*row, *column) for row in pairwise(rows) for column in pairwise(columns))
+    return [piece(window) for window in windows]
+
+
+def _cuts(cells: int, tile: int) -> list[int]:
+    """Where a side is cut into few parts of about one size, of at most `tile` cells.
+
+    >>> _cuts(130, 128), _cuts(40, 128)
+    ([0, 64, 130], [0, 40])
+    """
+    number = -(-cells // tile)
+    while True:
+        inner = [round(n * cells / number / _ALIGNED) * _ALIGNED for n in range(number)]
+        cuts = [*inner, cells]
+        if max(stop - start for start, stop in pairwise(cuts)) <= tile:
+            return cuts
+        number += 1

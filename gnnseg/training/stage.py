@@ -38,6 +38,10 @@ FIXED_VIEW_IMAGES = 100
 """From this many images of one size on, the position in the image is taken to mean something."""
 
 
+VAL_TILE = 128
+"""Cells on a side of the pieces that validate, at least: their borders have less around them."""
+
+
 @reused_memory()
 def train(
     images: Any,
@@ -139,8 +143,11 @@ def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Datase
 
 def _samples(
     dataset: Dataset, model: Model, config: TrainConfig, val: float, shelf: Shelf
-) -> tuple[list[list[Kept]], list[Kept]]:
-    """Variants of each piece that trains, and the pieces that validate; those with labels only."""
+) -> tuple[list[list[list[Kept]]], list[Kept]]:
+    """Pieces of each variant of each image that trains, and those that validate.
+
+    Those with labels only. Where no image validates, pieces do, and images are not varied.
+    """
     make = partial(
         make_samples,
         scaling=model.scaling,
@@ -151,32 +158,46 @@ def _samples(
     )
     train_items, val_items = dataset.split("train"), dataset.split("val")
     if val_items:
-        samples, val_samples = make(train_items, augment=True), make(val_items)
-    else:
-        samples, val_samples = _hold_out(make(train_items), val)
-    samples = _labelled(samples, dataset.name, "training")
-    return samples, [group[0] for group in _labelled(val_samples, dataset.name, "val")]
+        made = make(train_items, tile=config.tile, augment=True)
+        seen = make(val_items, tile=max(config.tile, VAL_TILE))
+        varied = _labelled(made, dataset.name, "training")
+        return varied, _pieces(_labelled(seen, dataset.name, "val"))
+    made = make(train_items, tile=config.tile)
+    pieces = _pieces(_labelled(made, dataset.name, "training"))
+    train, held = _hold_out(pieces, val)
+    return [[[piece]] for piece in train], held
 
 
-def _hold_out(samples: list[list[Kept]], val: float) -> tuple[list[list[Kept]], list[list[Kept]]]:
-    """Let every n-th labelled piece validate where no image does; a single one validates itself."""
-    labelled = [index for index, group in enumerate(samples) if group[0].labelled]
-    if len(labelled) <= 1:
-        return samples, [samples[index] for index in labelled]
-    every = max(2, round(1 / max(val, 0.01)))
-    held = labelled[every - 1 :: every] or labelled[-1:]
-    kept = [group for index, group in enumerate(samples) if index not in held]
-    return kept, [samples[index] for index in held]
+def _labelled(images: list[list[list[Kept]]], name: str, split: str) -> list[list[list[Kept]]]:
+    """What has a labelled pixel: the rest has nothing to teach, and nothing to measure.
 
-
-def _labelled(samples: list[list[Kept]], name: str, split: str) -> list[list[Kept]]:
-    """Those with a labelled pixel: the others have nothing to teach, and nothing to measure."""
-    kept = [group for group in samples if group[0].labelled]
+    Images count by what they are, not varied.
+    """
+    kept = []
+    for variants in images:
+        if any(piece.labelled for piece in variants[0]):
+            seen = [[piece for piece in pieces if piece.labelled] for pieces in variants]
+            kept.append([pieces for pieces in seen if pieces])
     if not kept:
         raise InputError(
             f"{name}: no pixel of the {split} images has a label (255 means none): label some"
         )
     return kept
+
+
+def _pieces(images: list[list[list[Kept]]]) -> list[Kept]:
+    """All pieces of images that are not varied."""
+    return [piece for [pieces] in images for piece in pieces]
+
+
+def _hold_out(pieces: list[Kept], val: float) -> tuple[list[Kept], list[Kept]]:
+    """Let every n-th piece validate where no image does; a single one validates itself."""
+    if len(pieces) == 1:
+        return pieces, pieces
+    every = max(2, round(1 / max(val, 0.01)))
+    held = range(len(pieces))[every - 1 :: every] or [len(pieces) - 1]
+    kept = [piece for index, piece in enumerate(pieces) if index not in held]
+    return kept, [pieces[index] for index in held]
 
 
 def _new_model(
@@ -204,8 +225,8 @@ def _new_model(
     )
 
 
-def _set_statistics(model: Model, samples: Sequence[Sequence[Kept]]) -> None:
-    loaded = (kept.load() for group in samples for kept in group)
+def _set_statistics(model: Model, samples: Sequence[Sequence[Sequence[Kept]]]) -> None:
+    loaded = (kept.load() for variants in samples for pieces in variants for kept in pieces)
     mean, std = _statistics(loaded, model.columns)
     object.__setattr__(model, "mean", mean.astype(np.float32))
     object.__setattr__(model, "std", np.where(std > 1e-6, std, 1).astype(np.float32))

@@ -21,7 +21,10 @@ AVERAGE_START = 9, 10
 
 @dataclass
 class Place:
-    """How far a training is: the epoch, and the updates done in it with their loss and mass."""
+    """How far a training is: the epoch, and the updates done in it with their loss and mass.
+
+    `validation` are the seconds of the last one.
+    """
 
     epoch: int = 0
     step: int = 0
@@ -30,6 +33,7 @@ class Place:
     updates: int = 0
     epoch_seconds: float = 0.0
     seconds: float = 0.0
+    validation: float | None = None
 
     def begin_epoch(self) -> None:
         """Go on to the next epoch."""

@@ -59,7 +59,7 @@ class Trainer(Loop):
     def __init__(
         self,
         model: Model,
-        train: Sequence[Sequence[Kept]],
+        train: Sequence[Sequence[Sequence[Kept]]],
         val: Sequence[Kept],
         config: TrainConfig,
         *,
@@ -96,7 +96,7 @@ class Trainer(Loop):
         for replica in self.replicas:
             replica.train()
         self.state.shuffle.set_state(self.state.order)
-        samples = [self._pick(group) for group in self.train_samples]
+        samples = [piece for image in self.train_samples for piece in self._pick(image)]
         nodes = sum(sample.num_nodes for sample in samples)
         seen = 0
         limit = self.config.batch * ranks.size
@@ -110,9 +110,9 @@ class Trainer(Loop):
                     self._step([batch.to(self.device) for batch in batches])
             seen += sum(sample.num_nodes for sample in chosen)
 
-    def _pick(self, group: Sequence[Kept]) -> Kept:
-        """One of the variants of an image."""
-        return group[int(torch.randint(len(group), (1,), generator=self.state.shuffle))]
+    def _pick(self, image: Sequence[Sequence[Kept]]) -> Sequence[Kept]:
+        """The pieces of one of the variants of an image."""
+        return image[int(torch.randint(len(image), (1,), generator=self.state.shuffle))]
 
     def _batches(self, parts: Sequence[Sequence[Kept]]) -> list[Batch]:
         """Each part as one graph."""
@@ -224,11 +224,11 @@ class Trainer(Loop):
         self.state.history.temperature = fit_temperature([found[n] for n in sorted(found)])
 
 
-def _totals(train: Sequence[Sequence[Kept]]) -> tuple[np.ndarray, np.ndarray]:
+def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, np.ndarray]:
     """Pixels, float64, and regions by class, (classes,) each, of images that are not varied."""
     pixels, regions = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    for group in train:
-        counts = group[0].load().counts
+    for piece in (piece for variants in train for piece in variants[0]):
+        counts = piece.load().counts
         pixels = pixels + counts.sum(axis=0, dtype=np.int64)
         regions = regions + regions_by_class(torch.from_numpy(counts))
     return pixels.astype(np.float64), regions

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gnnseg
 from gnnseg.datasets.base import Dataset
@@ -27,7 +29,7 @@ from gnnseg.superpixels import PixelReader, fit_scaling
 from gnnseg.training import loop, make_config, train, trainer
 from gnnseg.training.batches import make_batch, shards, shuffled
 from gnnseg.training.packing import Stored, num_bytes
-from gnnseg.training.samples import make_samples
+from gnnseg.training.samples import _cuts, make_samples
 from gnnseg.training.shelf import Shelf
 from gnnseg.training.stage import _statistics
 from gnnseg.training.temperature import fit_temperature
@@ -68,10 +70,11 @@ def test_features_are_standardised_by_all_regions(dataset):
     config = make_config(step=8, n_iter=1)
     items = dataset.split("train")
     scaling = fit_scaling([item.open_image() for item in items])
-    groups = make_samples(items, scaling, config, num_classes=3, keep=itself)
-    tables = [sample.table for group in groups for sample in group]
+    images = make_samples(items, scaling, config, num_classes=3, keep=itself, tile=64)
+    samples = [sample for [pieces] in images for sample in pieces]
+    tables = [sample.table for sample in samples]
     x = np.concatenate([table.x[table.area > 0] for table in tables]).astype(np.float64)
-    mean, std = _statistics([s for group in groups for s in group], [3, 0])
+    mean, std = _statistics(samples, [3, 0])
     np.testing.assert_allclose(mean, x[:, [3, 0]].mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(std, x[:, [3, 0]].std(axis=0), rtol=1e-12)
 
@@ -123,14 +126,14 @@ def test_totals_hold_one_sample_at_a_time():
             alive.append(weakref.ref(counts))
             return SimpleNamespace(counts=counts)
 
-    pixels, regions = trainer._totals([[Lazy()] for _ in range(5)])
+    pixels, regions = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
     np.testing.assert_array_equal(pixels, [15, 15])
     np.testing.assert_array_equal(regions, [5, 5])
 
 
 def test_what_comes_after_the_first_that_does_not_fit_lies_in_the_file(samples, tmp_path):
     """A piece in memory holds on to its whole image, so none slips into what is left."""
-    sample = samples[1][0][0]
+    sample = samples[1][0][0][0]
     whole, small = num_bytes(sample), replace(sample, counts=sample.counts[:1])
     shelf = Shelf(2 * whole - 1, tmp_path / "samples")
     places = [shelf.keep(given).place for given in (sample, sample, small, sample)]
@@ -257,6 +260,20 @@ def test_an_epoch_is_not_begun_for_less_than_a_tenth_of_it(dataset, monkeypatch)
     assert model.training["epochs"] == 2
 
 
+def test_the_first_epoch_ends_with_the_minutes_too(dataset, monkeypatch):
+    clock = count(0, 3600)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    # Four updates an epoch: before the second, three of two and a half hours are over.
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 2.5, learning_rate=1.0)
+    assert model.training["history"]["learning_rate"] > [0.05]
+
+
+@pytest.mark.parametrize("rate", [1e30, 1e38])
+def test_a_training_that_diverges_is_refused(dataset, rate):
+    with pytest.raises(UsageError, match=r"diverges.*learning_rate below 1e\+3"):
+        trained(dataset, "mlp", optimiser="sgd", learning_rate=rate, epochs=20)
+
+
 def test_the_network_ends_in_eval_mode_on_the_cpu(dataset):
     before = torch.get_num_threads()
     network = trained(dataset, "mlp").network
@@ -294,26 +311,27 @@ def itself(sample):
 def samples(dataset):
     items = dataset.split("train")
     scaling = fit_scaling(item.open_image() for item in items)
-    config = make_config(step=8, n_iter=1, tile=32, variants=2)
-    return items, make_samples(items, scaling, config, num_classes=3, keep=itself, augment=True)
+    config = make_config(step=8, n_iter=1, variants=2)
+    given = {"num_classes": 3, "keep": itself, "tile": 32}
+    return items, make_samples(items, scaling, config, augment=True, **given)
 
 
 def test_each_image_has_its_variants(samples):
     items, found = samples
-    assert [len(group) for group in found] == [4] * len(items)
-    for group in found:
-        plain, mirror, *others = group
+    assert [len(variants) for variants in found] == [4] * len(items)
+    for [plain], [mirror], *others in found:
         np.testing.assert_array_equal(plain.counts.sum(axis=0), mirror.counts.sum(axis=0))
-        assert any(other.table.window != plain.table.window for other in others)
+        assert any(other.table.window != plain.table.window for [other] in others)
 
 
 def test_pieces_hold_every_labelled_pixel_once(dataset):
     items = dataset.split("train")
     scaling = fit_scaling(item.open_image() for item in items)
-    config = make_config(step=2, n_iter=0, tile=32, variants=0)
-    groups = make_samples(items, scaling, config, num_classes=3, keep=itself, augment=True)
-    assert all(len(group) == 1 for group in groups)
-    found = [group[0] for group in groups]
+    config = make_config(step=2, n_iter=0, variants=0)
+    given = {"num_classes": 3, "keep": itself, "tile": 32}
+    images = make_samples(items, scaling, config, augment=True, **given)
+    assert [[len(pieces) for pieces in variants] for variants in images] == [[4, 4]] * len(items)
+    found = [sample for variants in images for pieces in variants for sample in pieces]
     expected = sum(np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items)
     total = sum(sample.counts.sum(axis=0) for sample in found)
     np.testing.assert_array_equal(total, 2 * expected)
@@ -323,12 +341,41 @@ def test_pieces_hold_every_labelled_pixel_once(dataset):
         assert (sample.counts.sum(axis=1) <= sample.table.area.ravel()).all()
 
 
+@given(st.integers(1, 2000), st.sampled_from([32, 64, 100, 128]))
+def test_pieces_are_as_few_and_as_alike_as_may_be(cells, tile):
+    sizes = np.diff(_cuts(cells, tile))
+    assert sizes.sum() == cells
+    assert sizes.max() <= tile
+    assert sizes.max() - sizes.min() <= 24
+    assert len(sizes) <= -(-cells // (tile - 16))
+    assert not (sizes[:-1] % 16).any()
+
+
+def test_an_epoch_sees_all_pieces_of_one_variant_of_each_image(dataset, monkeypatch):
+    epochs, shuffled = [], trainer.shuffled
+
+    def seen(pieces, limit, generator):
+        epochs.append(pieces)
+        return shuffled(pieces, limit, generator)
+
+    monkeypatch.setattr(trainer, "shuffled", seen)
+    config = {"step": 2, "n_iter": 0, "tile": 32, "variants": 0, "preset": "mlp", "epochs": 5}
+    train(dataset, **config)
+    number, images = 2 * 2, len(dataset.split("train"))
+    assert [len(pieces) for pieces in epochs] == [number * images] * 5
+    drawn = {tuple(map(id, pieces)) for pieces in epochs}
+    assert len(drawn) > 1  # each image is itself or mirrored
+    for image in range(images):
+        own = slice(number * image, number * (image + 1))
+        assert len({tuple(map(id, pieces[own])) for pieces in epochs}) <= 2
+
+
 def test_the_mirror_image_is_that_of_the_mirrored_array(dataset):
     item = dataset.split("train")[0]
     scaling = fit_scaling([item.open_image()])
     config = make_config(step=8, n_iter=1, variants=0)
-    settings = {"num_classes": 3, "keep": itself, "augment": True}
-    [[_, mirrored]] = make_samples([item], scaling, config, **settings)
+    settings = {"num_classes": 3, "keep": itself, "augment": True, "tile": 64}
+    [[_, [mirrored]]] = make_samples([item], scaling, config, **settings)
     image = item.open_image()
     pixels = np.moveaxis(image.read(image.bounds), 0, -1)
     _, table = whole_table(PixelReader(open_image(pixels[:, ::-1].copy()), scaling, config.slic))
@@ -338,7 +385,7 @@ def test_the_mirror_image_is_that_of_the_mirrored_array(dataset):
 
 def test_batches_hold_every_piece_once(dataset, samples):
     model = trained(dataset, "mlp", epochs=1)
-    batches = [make_batch(model, sample) for group in samples[1] for sample in group]
+    batches = [make_batch(model, sample) for image in samples[1] for [sample] in image]
     limit = 3 * batches[0].num_nodes
     seen = []
     for chosen in shuffled(batches, limit, torch.Generator().manual_seed(0)):
@@ -381,7 +428,7 @@ def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, mon
     images = [item.image for item in dataset.split("train")[:2]]
     settings = {"step": 2, "n_iter": 0, "tile": 32, "epochs": 2, "preset": "mlp"}
     model = train(images, labels, classes=3, val=0.0, **settings)
-    pieces = [group[0] for group in seen[0].train_samples] + list(seen[0].val_samples)
+    pieces = [piece for [[piece]] in seen[0].train_samples] + list(seen[0].val_samples)
     assert len(pieces) == 2
     assert sum(piece.load().counts.sum() for piece in pieces) == 2 * 4 * 35
     assert np.isfinite(model.training["val_miou"])
