@@ -33,7 +33,7 @@ def compare(
         ),
     ] = None,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Also repeat what failed or was killed.")
+        bool, typer.Option("--retry", help="Also repeat what failed, crashed or was killed.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of other settings or images.")

@@ -104,6 +104,12 @@ class Folder:
         about = {"format_version": FORMAT_VERSION, "cell": name, **record}
         write_json(self.path / "cells" / f"{name}.json", about)
 
+    def forget(self, name: str) -> None:
+        """Let there be no result of a cell."""
+        path = self.path / "cells" / f"{name}.json"
+        with disk_errors(path):
+            path.unlink(missing_ok=True)
+
     def result(self, cell: Cell) -> dict[str, Any] | None:
         """The result of these very settings, images, and model that is there; None without."""
         found = self.read(cell.name)

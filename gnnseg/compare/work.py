@@ -53,7 +53,6 @@ def _train(cell: Cell, folder: Folder) -> Done:
     with ledger.stage("train"):
         model = train_model(dataset, settings, checkpoint=checkpoint, out=path, ledger=ledger)
     ledger.add("train", parameters=model.num_parameters)
-    checkpoint.unlink(missing_ok=True)
     record = model.training
     curve = record["history"]["val_miou"]
     is_flat, why = flattened(curve, record["config"]["patience"])
