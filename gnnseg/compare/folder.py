@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gnnseg.compare.cells import Cell, Fingerprints
+from gnnseg.compare.cells import VGG16, Cell, Fingerprints
 from gnnseg.errors import InputError, StateError
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.plain import plain
@@ -157,7 +157,9 @@ def _difference(found: Mapping[str, Any], cell: Cell) -> str:
         return "settings"
     before = found.get("data", {})  # results of earlier versions do not tell
     changed = [split for split, now in cell.data.items() if before.get(split, now) != now]
-    name = cell.configuration["dataset"]["name"] if changed else ""
+    if changed == [VGG16]:
+        return "weights of VGG-16"
+    name = cell.configuration["dataset"]["name"]
     return f"images or labels ({name}: {', '.join(changed)})" if changed else ""
 
 

@@ -17,7 +17,7 @@ from gnnseg.compare.config import CompareConfig
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.sources import fingerprints, open_set
 from gnnseg.compare.summary import Results, summarise
-from gnnseg.compare.trainers import check_machine, check_options, settings_of
+from gnnseg.compare.trainers import check_options, check_start, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.log import LOGGER
 from gnnseg.machine import machine_record
@@ -106,7 +106,7 @@ def check(config: CompareConfig, is_left: Callable[[Cell], bool] = lambda _cell:
             try:
                 found = settings_of(cell.configuration)
                 if is_left(cell):
-                    check_machine(found)
+                    check_start(found)
                 if name not in checked:
                     check_options(cell.configuration)
             except UsageError as error:
