@@ -155,7 +155,7 @@ def _segment(cell: Cell, folder: Folder) -> Done:
     finally:
         shutil.rmtree(out, ignore_errors=True)
     operations = sum(stage["operations"] or 0 for stage in found["stages"].values())
-    ledger.add("segment", operations=operations)
+    ledger.add("segment", operations=operations, parameters=model.num_parameters)
     whole = ledger.as_dict()["segment"]
     result = {
         "pixels": found["pixels"],
