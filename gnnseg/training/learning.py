@@ -63,7 +63,7 @@ class LearningConfig(BaseModel):
     augmentation: Augmentation = Augmentation()
     """Single ranges, over those of `augment`."""
     patience: int = Field(20, ge=1)
-    """Epochs without a better val mIoU before training stops."""
+    """Epochs without a better val mIoU, and a tenth of the training, before it stops."""
     seed: int = Field(0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(1, ge=1, le=64)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from gnnseg.training.learning import LearningConfig
     from gnnseg.training.state import State
 
+LEAST_WAIT = 0.1
+"""Share of a training without a better epoch before patience may end it: epochs of few images are
+short, and the learning rate has hardly fallen after 20."""
 LEAST_EPOCH = 0.1
 """Share of an epoch that is still begun when minutes run out."""
 UPDATES, VALIDATION = "updates", "validation"
@@ -133,14 +136,23 @@ class Loop(ABC):
         """Whether there is another epoch, or the rest of one."""
         self._tick()  # checkpoints and plots take time, too
         place, history = self.state.place, self.state.history
-        if place.epoch >= self.config.epochs:
-            return False
-        if place.epoch - history.best_epoch > self.config.patience:
+        if place.epoch >= self.config.epochs or not self._is_patient():
             return False
         if self._seconds is None or not history.seconds or place.step > 0:
             return True
         needed = LEAST_EPOCH * max(history.seconds) + (place.validation or 0)
         return bool(self.ranks.agree([place.seconds + needed <= self._seconds])[0])
+
+    def _is_patient(self) -> bool:
+        """Whether a better epoch may still come."""
+        history = self.state.history
+        waited = self.state.place.epoch - history.best_epoch
+        if waited <= self.config.patience:
+            return True
+        share = waited / self.config.epochs
+        if self._seconds is not None:
+            share = max(share, sum(history.seconds[history.best_epoch + 1 :]) / self._seconds)
+        return bool(self.ranks.agree([share < LEAST_WAIT])[0])
 
     def _timed_validation(self) -> float:
         """The val mIoU; what it takes is kept free at the end of the last epoch."""
