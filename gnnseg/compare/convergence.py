@@ -14,8 +14,8 @@ FEWEST = 8
 def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:
     """Whether val mIoU by epoch has flattened, and why it is taken to have or not.
 
-    It has where the training ended because `patience` epochs brought nothing better, or where the
-    best of the last quarter of the epochs is less than half a point above the best before.
+    It has where the last `patience` epochs, and the last tenth of all, brought nothing better, or
+    where the best of the last quarter of the epochs is less than half a point above that before.
 
     >>> flattened([0.1, 0.3, 0.5, 0.6, 0.62, 0.62, 0.62, 0.62], patience=20)
     (True, 'the last 2 of 8 epochs gained 0.00 points')
@@ -27,7 +27,7 @@ def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:
     if number == 0:
         return False, "there is no epoch"
     waited = number - 1 - curve.index(max(curve))
-    if waited >= patience:
+    if waited >= max(patience, number / 10):
         return True, f"{waited} epochs brought nothing better"
     if number < FEWEST:
         return False, f"{number} epochs are too few to tell"
