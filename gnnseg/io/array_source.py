@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gnnseg.errors import InputError
+from gnnseg.io.chunks import all_touched
 from gnnseg.io.file_identity import file_identity
 from gnnseg.io.guard import regular_file
 
@@ -40,6 +41,9 @@ class ArrayReader:
     def resident_bytes(self) -> int:
         """Pages of a mapped file as they are read; another array is in memory already."""
         return int(self.array.nbytes) if isinstance(self.array, np.memmap) else 0
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        return 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         # A copy: what is read must not change when the caller's array does, nor be written into.
@@ -71,7 +75,12 @@ class DaskReader:
 
     @property
     def resident_bytes(self) -> int:
-        return math.prod(self.chunks) * self.dtype.itemsize
+        return 0
+
+    def read_bytes(self, sizes: tuple[int, ...]) -> int:
+        """The chunks, which are joined when all are there, and what one is made of."""
+        number = all_touched(self.shape, self.chunks, sizes) + 1
+        return number * math.prod(self.chunks) * self.dtype.itemsize
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         return np.asarray(self.array[index].compute(scheduler="synchronous"))
@@ -102,6 +111,9 @@ class RawReader:
         self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
         self.chunks = chunks or tuple(min(_CHUNK, n) for n in shape)
         self.resident_bytes = 0
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        return 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         sizes = tuple(s.stop - s.start for s in index)
@@ -153,6 +165,9 @@ class TransposedReader:
 
     @property
     def resident_bytes(self) -> int:
+        return 0
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
         return 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:

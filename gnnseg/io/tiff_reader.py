@@ -83,16 +83,19 @@ class TiffReader:
         self._grid, self._segment = _segments(self._key)
         self._check()
         self.chunks = self._stored_chunks()
-        one = math.prod(self._segment) * self.dtype.itemsize
-        self._cache = SegmentCache(max(_CACHE_BYTES, one))
+        self._cache = SegmentCache(max(_CACHE_BYTES, self._segment_bytes))
         self._files = SegmentFiles()
         listed = _LISTED_BYTES * len(self._pages) * math.prod(self._grid)
-        self.resident_bytes = self._cache.max_bytes + one + listed
+        self.resident_bytes = self._cache.max_bytes + self._segment_bytes + listed
 
     def __reduce__(self) -> tuple[Any, ...]:
         from gnnseg.io.tiff_source import reopen_reader
 
         return reopen_reader, (self.path, self._level)
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        """A strip or tile, before and after; one that is all of the file is decoded once only."""
+        return 0 if len(self._pages) * math.prod(self._grid) == 1 else 2 * self._segment_bytes
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         lead, tail = index[: self._lead], index[self._lead :]
@@ -113,6 +116,11 @@ class TiffReader:
         for number in {0, count - 1}:
             self._decode(0, number)
 
+    @property
+    def _segment_bytes(self) -> int:
+        """Of a strip or tile, once decoded."""
+        return math.prod(self._segment) * self.dtype.itemsize
+
     def _match_pages(self, num_pages: int) -> int:
         """How many leading axes of the series count pages; the rest are those of a page."""
         page = [size for size in self._key.shaped if size > 1]
@@ -129,7 +137,7 @@ class TiffReader:
 
     def _check(self) -> None:
         name = str(self.path)
-        check_chunk_bytes(name, math.prod(self._segment) * self.dtype.itemsize, "strip or tile")
+        check_chunk_bytes(name, self._segment_bytes, "strip or tile")
         need, have = math.prod(self._grid), len(self._key.dataoffsets)
         if have < need or len(self._key.databytecounts) < need:
             raise DamagedError(f"it needs {need:,} strips or tiles and lists {have:,}")

@@ -15,7 +15,7 @@ from gnnseg.blocks import Lattice
 from gnnseg.errors import InputError, MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
-from gnnseg.io.slabs import in_slabs, slab_bytes
+from gnnseg.io.slabs import in_slabs
 from gnnseg.io.values import open_values
 from gnnseg.kernels.slic_volume import OWN as VOLUME_OWN
 from gnnseg.kernels.slots import OWN
@@ -205,11 +205,11 @@ def _fitting(
         sizes = zip(_chunk_cells(slots, lattice), lattice.shape, strict=True)
         _, rows, columns = around = [min(n + 2 * PAINT_HALO, cells) for n, cells in sizes]
         pixels, homes = prod(slots.chunks), prod(around)
-        slabs = slab_bytes(table, (rows, columns))
     else:
-        pixels, homes = (side + 2 * lattice.step) ** 2, (side // lattice.step + 6) ** 2
-        slabs = 0
-    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + slabs
+        rows = columns = side // lattice.step + 6
+        pixels, homes = (side + 2 * lattice.step) ** 2, rows * columns
+    decoding = table.read_bytes((rows, columns))
+    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + decoding
     base = rss() + RUNTIME_BYTES
     need = int((each + table.resident_bytes) * SAFETY)
     if base + need > budget:
