@@ -8,6 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,51 @@ _LISTED_BYTES = 80
 
 
 class SegmentCache:
-    """The last decoded strips or tiles, up to a number of bytes; safe to share by threads."""
+    """The last decoded strips or tiles, up to a number of bytes; safe to share by threads.
+
+    Threads that want the same one at the same time wait for the first of them to decode it.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._items: OrderedDict[Any, np.ndarray] = OrderedDict()
+        self._pending: dict[Any, Future[np.ndarray]] = {}
         self._bytes = 0
 
     def get(self, key: Any, decode: Callable[[], np.ndarray]) -> np.ndarray:
+        """What is kept by `key`, or what `decode` gives; an error of it reaches all who wait."""
         with self._lock:
             if key in self._items:
                 self._items.move_to_end(key)
                 return self._items[key]
-        data = decode()
+            is_first = key not in self._pending
+            pending = self._pending.setdefault(key, Future())
+        if is_first:
+            self._decode(key, decode, pending)
+        return pending.result()
+
+    def _decode(
+        self, key: Any, decode: Callable[[], np.ndarray], pending: Future[np.ndarray]
+    ) -> None:
+        try:
+            data = decode()
+        except BaseException as error:
+            self._settle(key, None)
+            pending.set_exception(error)
+            raise
+        self._settle(key, data)
+        pending.set_result(data)
+
+    def _settle(self, key: Any, data: np.ndarray | None) -> None:
+        """Keep what was decoded, if it was, in place of the oldest; nobody waits for it now."""
         with self._lock:
-            if key not in self._items:
+            del self._pending[key]
+            if data is not None:
                 self._items[key] = data
                 self._bytes += data.nbytes
             while self._bytes > self.max_bytes and self._items:
                 self._bytes -= self._items.popitem(last=False)[1].nbytes
-        return data
 
 
 class SegmentFiles:
