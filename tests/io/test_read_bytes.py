@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 
 import dask.array
@@ -12,6 +13,7 @@ import zarr
 
 from gnnseg.blocks import Window
 from gnnseg.io import open_image, zarr_source
+from gnnseg.io.array_source import open_npy
 
 MIB = 2**20
 SIDE = 1024
@@ -88,6 +90,29 @@ def test_indices_become_numbers_of_8_bytes(tmp_path):
     told = image.read_bytes((SIDE, SIDE))
     assert told == 9 * MIB
     assert peak_of(image, image.bounds) < 2 * 3 * MIB + told
+
+
+def test_views_of_a_memory_map_count_as_mapped(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((SIDE, SIDE), np.uint8))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    views = mapped, np.asarray(mapped), np.asarray(mapped)[2:][None], mapped.view(np.ndarray)
+    for view in views:
+        assert open_image(view).resident_bytes == view.nbytes
+    assert open_image(np.array(mapped)).resident_bytes == 0
+
+
+@pytest.mark.parametrize("shape", [(50, 40, 4), (2, 50, 40, 4)])
+def test_some_samples_of_interleaved_pixels_take_a_call_a_row(tmp_path, monkeypatch, rng, shape):
+    array, calls = rng.integers(0, 256, shape, np.uint16), []
+    np.save(tmp_path / "a.npy", array)
+    reader, preadv = open_npy(tmp_path / "a.npy"), os.preadv
+    monkeypatch.setattr(os, "preadv", lambda *about: calls.append(about) or preadv(*about))
+    lead = (slice(0, 2),) * (len(shape) - 3)
+    for columns, samples in ((slice(3, 37), slice(0, 3)), (slice(0, 40), slice(1, 2))):
+        index = (*lead, slice(5, 35), columns, samples)
+        calls.clear()
+        np.testing.assert_array_equal(reader.read(index), array[index])
+        assert len(calls) == 30 * 2 ** len(lead)
 
 
 def test_what_is_read_by_position_takes_nothing_besides(tmp_path):
