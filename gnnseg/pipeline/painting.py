@@ -23,7 +23,7 @@ from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reused_memory, rss
 from gnnseg.paint import PAINT_HALO, homes_around, paint_box, paint_window
 from gnnseg.pipeline.manifest import Run
-from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY, SPREAD_BYTES
+from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY, advice
 from gnnseg.pipeline.scratch import SLOTS
 from gnnseg.pipeline.single import SLOT_KIND, VOLUME_SLOT_KIND, start_single
 from gnnseg.pipeline.tiling import BoxTask, BoxTiling, Task, chunk_tiling
@@ -215,8 +215,7 @@ def _fitting(
     if base + need > budget:
         raise MemoryBudgetError(
             f"painting chunks of {side} pixels needs about {format_size(base + need)} and the "
-            f"budget is {format_size(budget)}: use --memory "
-            f"{-(-(base + need + SPREAD_BYTES) // 2**20)}MiB or more"
+            f"budget is {format_size(budget)}: {advice(base + need)}"
         )
     return min(workers, (budget - base) // need)
 

@@ -12,7 +12,7 @@ from gnnseg.baselines.tiles import stretches
 from gnnseg.blocks import CHUNK_PIXELS, Window
 from gnnseg.errors import MemoryBudgetError
 from gnnseg.memory import format_size
-from gnnseg.pipeline.plan import KEPT, MAX_CHUNKS, RUNTIME_BYTES, SAFETY, SPREAD_BYTES
+from gnnseg.pipeline.plan import KEPT, MAX_CHUNKS, RUNTIME_BYTES, SAFETY, advice
 
 if TYPE_CHECKING:
     from gnnseg.baselines.model import PixelModel
@@ -155,8 +155,7 @@ def plan_bands(
     need = base + min(sizes.values())
     raise MemoryBudgetError(
         f"tiles of {max(shape)} pixels through {model.title} need about {format_size(need)} and "
-        f"the budget is {format_size(options.memory)}: use --memory "
-        f"{-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
+        f"the budget is {format_size(options.memory)}: {advice(need)}"
     )
 
 

@@ -306,9 +306,17 @@ def plan_blocks(
 def _too_small(need: int, budget: int, step: int, side: int) -> MemoryBudgetError:
     return MemoryBudgetError(
         f"blocks of {side} pixels at step {step} need about "
-        f"{format_size(need)} and the budget is {format_size(budget)}: "
-        f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
+        f"{format_size(need)} and the budget is {format_size(budget)}: {advice(need)}"
     )
+
+
+def advice(need: int) -> str:
+    """What to ask for where so many bytes are needed: more, since processes differ.
+
+    >>> advice(100 * 2**20)
+    'use --memory 148MiB or more'
+    """
+    return f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
 
 
 def reuse(plan: Plan, chunks: int | None, make: Callable[[int], Plan]) -> Plan:

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 def native_bytes(reader: PixelReader) -> int:
     """Bytes that a pixel takes while it is read, put in order of channels, and scaled."""
-    size = reader.image.dtype.itemsize
+    size, channels = reader.image.dtype.itemsize, reader.scaling.num_channels
     wide = 4 if reader.image.dtype == "float16" else 0
-    return reader.scaling.num_channels * max(2 * size, size + wide + 2) + 1
+    scaled = channels * max(2 * size, size + wide + 2) + 1
+    if reader.mask is None:
+        return scaled
+    # A mask is read when the pixels are there, and becomes flags of a byte.
+    return max(scaled, channels * size + 2 * reader.mask.dtype.itemsize + 1)
 
 
 def decoding_bytes(reader: PixelReader, cells: int, halo: int = 0) -> int:
