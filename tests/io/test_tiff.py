@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import time
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 
 import numpy as np
 import pytest
@@ -12,7 +9,7 @@ import tifffile
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
 from gnnseg.io import open_image
-from gnnseg.io.tiff_reader import SegmentCache, SegmentFiles
+from gnnseg.io.tiff_reader import SegmentFiles
 
 OME = (
     '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
@@ -64,43 +61,6 @@ def test_a_crop_of_a_big_file_needs_little_memory(big):
     tracemalloc.stop()
     assert peak < image.resident_bytes + 8 * 2**20
     assert image.resident_bytes < 40 * 2**20
-
-
-def test_threads_share_one_decoding_of_a_strip():
-    cache, data, entered, goes_on = SegmentCache(100), np.ones(10), Event(), Event()
-
-    def decode():
-        entered.set()
-        assert goes_on.wait(10)
-        return data
-
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(cache.get, "strip", decode)
-        assert entered.wait(10)
-        others = [pool.submit(cache.get, "strip", pytest.fail) for _ in range(2)]
-        other = cache.get("another strip", data.copy)
-        goes_on.set()
-        assert all(found.result(10) is data for found in (first, *others))
-    assert other is not data
-
-
-def test_an_error_of_a_decoding_reaches_all_who_wait_and_the_next_tries_again():
-    cache, entered, goes_on = SegmentCache(100), Event(), Event()
-
-    def fail():
-        entered.set()
-        assert goes_on.wait(10)
-        raise OSError
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(cache.get, "strip", fail)
-        assert entered.wait(10)
-        second = pool.submit(cache.get, "strip", pytest.fail)
-        time.sleep(0.05)  # it waits by now
-        goes_on.set()
-        for found in (first, second):
-            assert isinstance(found.exception(10), OSError)
-    assert cache.get("strip", np.ones(3).copy).sum() == 3
 
 
 def test_a_plain_strip_of_any_size_is_read_by_rows(tmp_path):

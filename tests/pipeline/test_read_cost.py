@@ -10,10 +10,11 @@ import zarr
 from PIL import Image
 
 from gnnseg.blocks import Window
+from gnnseg.datasets.label_source import LabelSource
 from gnnseg.errors import InputError, MemoryBudgetError
 from gnnseg.io import ClassInfo, open_image
 from gnnseg.io.raster_source import RasterReader
-from gnnseg.pipeline import job, pixel_job
+from gnnseg.pipeline import count_blocks, job, pixel_job
 from gnnseg.pipeline.options import PaintOptions, SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
 from gnnseg.pipeline.pixel_plan import band_bytes
@@ -180,3 +181,20 @@ def test_a_png_of_more_labels_than_fit_is_refused(tmp_path):
                 Outputs.at(tmp_path / name).check(found)
         else:
             Outputs.at(tmp_path / name).check(found)
+
+
+def test_labels_are_checked_on_as_many_threads_as_fit(monkeypatch):
+    found, mib = [], 2**20
+    monkeypatch.setattr(count_blocks, "rss", lambda: 50 * mib)
+    monkeypatch.setattr(count_blocks, "run_tasks", lambda *_, workers, **__: found.append(workers))
+    labels = LabelSource(
+        "labels",
+        (9000, 9000),
+        lambda window: np.zeros(window.shape, np.uint8),
+        ClassInfo(("a", "b")),
+        read_bytes=lambda shape: 100 * shape[0] * shape[1],
+    )
+    for memory in (0, 400 * mib, 2000 * mib):
+        asked = SegmentOptions(memory=RUNTIME_BYTES + memory, workers=8)
+        count_blocks.check_labels(labels, 1024, asked)
+    assert found == [1, 3, 8]
