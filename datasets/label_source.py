@@ -21,7 +21,8 @@ class LabelSource:
     """Labels of `shape` (height, width), of which windows are read; `name` is for messages.
 
     `stored` gives those of a window (h, w), of any integer type, to which `clicks` (row, column,
-    class) are added. `resident_bytes` is what they may take in memory besides.
+    class) are added. `resident_bytes` is what they may take in memory besides, and `read_bytes`
+    what reading a window of some shape takes on each thread, beside the labels.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LabelSource:
     classes: ClassInfo
     clicks: tuple[Click, ...] = ()
     resident_bytes: int = 0
+    read_bytes: Callable[[tuple[int, int]], int] = lambda _shape: 0
 
     @property
     def bounds(self) -> Window:
@@ -73,6 +75,7 @@ def of_file(path: Any, classes: ClassInfo, clicks: tuple[Click, ...] = ()) -> La
         classes,
         clicks,
         image.resident_bytes,
+        image.read_bytes,
     )
 
 
@@ -97,6 +100,7 @@ def of_array(
         classes,
         clicks,
         image.resident_bytes,
+        image.read_bytes,
     )
 
 

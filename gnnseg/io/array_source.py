@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gnnseg.errors import InputError
+from gnnseg.io.chunks import all_touched
 from gnnseg.io.file_identity import file_identity
 from gnnseg.io.guard import regular_file
 
 _CHUNK = 1024
 """The chunk told for arrays that have none."""
+_SAMPLES = 64
+"""A last axis of so many values or fewer is read whole: a system call for each part costs more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,10 @@ class ArrayReader:
     @property
     def resident_bytes(self) -> int:
         """Pages of a mapped file as they are read; another array is in memory already."""
-        return int(self.array.nbytes) if isinstance(self.array, np.memmap) else 0
+        return int(self.array.nbytes) if _is_mapped(self.array) else 0
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        return 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         # A copy: what is read must not change when the caller's array does, nor be written into.
@@ -47,6 +54,15 @@ class ArrayReader:
 
     def identity(self) -> bytes | None:
         return None
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether an array lies in a mapped file, or is a view of one that does."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return isinstance(array, mmap)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +87,12 @@ class DaskReader:
 
     @property
     def resident_bytes(self) -> int:
-        return math.prod(self.chunks) * self.dtype.itemsize
+        return 0
+
+    def read_bytes(self, sizes: tuple[int, ...]) -> int:
+        """The chunks, which are joined when all are there, and what one is made of."""
+        number = all_touched(self.shape, self.chunks, sizes) + 1
+        return number * math.prod(self.chunks) * self.dtype.itemsize
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         return np.asarray(self.array[index].compute(scheduler="synchronous"))
@@ -103,22 +124,40 @@ class RawReader:
         self.chunks = chunks or tuple(min(_CHUNK, n) for n in shape)
         self.resident_bytes = 0
 
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        return 0
+
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         sizes = tuple(s.stop - s.start for s in index)
         out = np.empty(sizes, self.dtype)
+        with self.path.open("rb", buffering=0) as file:
+            if len(sizes) > 1 and sizes[-1] < self.shape[-1] <= _SAMPLES:
+                self._read_samples(file.fileno(), index, out)
+            else:
+                self._read_runs(file.fileno(), index, out)
+        return out
+
+    def _read_samples(self, descriptor: int, index: tuple[slice, ...], out: np.ndarray) -> None:
+        """Some of the samples of each pixel: all are read, a row of pixels at a time."""
+        lead, pixels, samples = index[:-2], index[-2], index[-1]
+        row = np.empty((pixels.stop - pixels.start, self.shape[-1]), self.dtype)
+        for where in np.ndindex(*out.shape[:-2]):
+            there = (slice(s.start + i, s.start + i + 1) for s, i in zip(lead, where, strict=True))
+            self._read_runs(descriptor, (*there, pixels, slice(0, self.shape[-1])), row)
+            out[where] = row[:, samples]
+
+    def _read_runs(self, descriptor: int, index: tuple[slice, ...], out: np.ndarray) -> None:
+        """Read whole runs of neighbours into `out`, a contiguous array."""
+        sizes = tuple(s.stop - s.start for s in index)
         axis = len(sizes) - 1
         while axis > 0 and sizes[axis] == self.shape[axis]:
             axis -= 1
         strides = [math.prod(self.shape[i + 1 :]) for i in range(len(sizes))]
         base = sum(s.start * stride for s, stride in zip(index, strides, strict=True))
         runs = out.reshape(*sizes[:axis], -1)
-        with self.path.open("rb", buffering=0) as file:
-            for where in np.ndindex(*sizes[:axis]):
-                start = base + sum(
-                    i * stride for i, stride in zip(where, strides[:axis], strict=True)
-                )
-                self._fill(file.fileno(), runs[where], start)
-        return out
+        for where in np.ndindex(*sizes[:axis]):
+            start = base + sum(i * stride for i, stride in zip(where, strides[:axis], strict=True))
+            self._fill(descriptor, runs[where], start)
 
     def _fill(self, descriptor: int, run: np.ndarray, start: int) -> None:
         view = memoryview(run.data).cast("B")
@@ -153,6 +192,9 @@ class TransposedReader:
 
     @property
     def resident_bytes(self) -> int:
+        return 0
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
         return 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:

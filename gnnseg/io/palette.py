@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class PaletteReader:
     @property
     def resident_bytes(self) -> int:
         return self.inner.resident_bytes
+
+    def read_bytes(self, sizes: tuple[int, ...]) -> int:
+        """What reading the indices takes; these, and once more as numbers of 8 bytes."""
+        indices = prod(sizes[:-1]) * (self.inner.dtype.itemsize + 8)
+        return self.inner.read_bytes(sizes[:-1]) + indices
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         values = self.inner.read(index[:-1]).astype(np.int64)

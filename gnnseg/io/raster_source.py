@@ -33,6 +33,14 @@ _MODES = {
     "I": (1, np.int32),
     "F": (1, np.float32),
 }
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+"""Bytes of a pixel in an image of Pillow; 4 in those of other modes."""
+_PROGRESSIVE = 2
+"""Bytes of a pixel and band that are held of a progressive JPEG until all of it is there."""
+_DECODERS = {"JPEG2000": 18, "WEBP": 13, "TIFF": 2}
+"""Bytes of a pixel that decoders hold besides (measured in RGB; none of other formats)."""
+_BAND_PIXELS = 2**18
+"""Pixels that are converted at once."""
 
 
 class RasterReader:
@@ -43,13 +51,14 @@ class RasterReader:
         with opened_image(path, max_pixels=max_pixels) as image:
             self._mode = _target_mode(image, path, indices=indices)
             width, height = image.size
+            decoding = _decoding_bytes(image)
         channels, dtype = _MODES[self._mode]
         self.shape: tuple[int, ...] = (
             (height, width) if channels == 1 else (height, width, channels)
         )
         self.chunks = self.shape
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.resident_bytes = 2 * int(np.prod(self.shape)) * self.dtype.itemsize
+        self.resident_bytes = width * height * (decoding + channels * self.dtype.itemsize)
         self._lock = threading.Lock()
         self._pixels: np.ndarray | None = None
 
@@ -59,6 +68,9 @@ class RasterReader:
     @property
     def is_rgb(self) -> bool:
         return self._mode == "RGB"
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        return 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         with self._lock:
@@ -70,11 +82,19 @@ class RasterReader:
         return file_identity(self.path)
 
     def _decode(self) -> np.ndarray:
+        """The pixels, band by band: whole, they would be converted and copied several times."""
+        pixels = np.empty(self.shape, self.dtype)
         with opened_image(self.path, max_pixels=self._max_pixels) as image:
-            pixels = np.asarray(_converted(image, self._mode))
-        if pixels.shape[: len(self.shape)] != self.shape:
-            raise InputError(f"{self.path}: decodes to {pixels.shape}, not to {self.shape}")
-        return pixels.astype(self.dtype)
+            image.load()
+            width, height = image.size
+            if (height, width) != self.shape[:2]:
+                raise InputError(f"{self.path}: decodes to {height, width}, not {self.shape[:2]}")
+            rows = max(1, _BAND_PIXELS // width)
+            for top in range(0, height, rows):
+                bottom = min(top + rows, height)
+                band = image.crop((0, top, width, bottom))
+                pixels[top:bottom] = np.asarray(_converted(band, self._mode))
+        return pixels
 
 
 def _reopen(path: Path, max_pixels: int | None, indices: bool) -> RasterReader:
@@ -115,6 +135,12 @@ def _too_big(path: Path, what: str, limit: int) -> str:
         f"{path}: has {what} and at most {limit:,} are decoded at once; "
         "raise max_pixels, or convert it to a tiled TIFF or OME-Zarr"
     )
+
+
+def _decoding_bytes(image: Any) -> int:
+    """Bytes of a pixel while Pillow decodes an image: its own, and the decoder's."""
+    progressive = _PROGRESSIVE * len(image.getbands()) if image.info.get("progressive") else 0
+    return _STORED.get(image.mode, 4) + _DECODERS.get(image.format, 0) + progressive
 
 
 def _converted(image: Any, mode: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.io.array_source import ArrayReader, DaskReader
+from gnnseg.io.chunks import touched
 from gnnseg.io.zarr_source import ZarrReader
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 2**20
 """A slab is at most so large, and at least a plane."""
-CODED_AT_ONCE = 10
-"""Chunks that zarr works on at once (its `async.concurrency`)."""
 
 
 class SlabReader:
@@ -36,6 +35,15 @@ class SlabReader:
     def depth(self, plane_bytes: int) -> int:
         """How many planes of so many bytes are read at once."""
         return max(1, min(self.chunks[self.axis], MOST_BYTES // max(1, plane_bytes)))
+
+    def read_bytes(self, sizes: tuple[int, ...]) -> int:
+        """The slab, which is kept, and what reading it takes beside it: its pixels once more."""
+        plane = prod(sizes) * self.dtype.itemsize // sizes[self.axis]
+        depth = self.depth(plane)
+        # Slabs begin at multiples of their depth.
+        deep = 1 if self.chunks[self.axis] % depth == 0 else depth
+        slab = (*sizes[: self.axis], deep, *sizes[self.axis + 1 :])
+        return 2 * plane * depth + self.inner.read_bytes(slab)
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         """One plane of the last slab, or of a new one."""
@@ -70,22 +78,6 @@ def in_slabs(image: ImageSource) -> ImageSource:
     return replace(image, reader=SlabReader(reader, axis))
 
 
-def slab_bytes(image: ImageSource, sides: tuple[int, int]) -> int:
-    """What a slab of windows of so many pixels (y, x) takes, and what its decoder holds beside it.
-
-    That is the slab once more, and the chunks that are decoded at once, before and after.
-    """
-    reader = image.reader
-    if not isinstance(reader, SlabReader):
-        return 0
-    plane = prod(sides) * image.num_channels * image.dtype.itemsize
-    depth = reader.depth(plane)
-    straddled = 1 if reader.chunks[reader.axis] % depth == 0 else 2
-    number = straddled * _chunks_across(image, sides)
-    chunk = prod(reader.chunks) * reader.dtype.itemsize
-    return 2 * plane * depth + 2 * min(CODED_AT_ONCE, number) * chunk
-
-
 def decoded_pixels(image: ImageSource, size: tuple[int, int, int]) -> int:
     """How many pixels are decoded at most where `size` (z, y, x) are read; in memory, none."""
     layout, chunks = image.layout, image.reader.chunks
@@ -95,21 +87,3 @@ def decoded_pixels(image: ImageSource, size: tuple[int, int, int]) -> int:
     return prod(
         touched(layout.shape[a], chunks[a], n) * chunks[a] for a, n in axes if a is not None
     )
-
-
-def _chunks_across(image: ImageSource, sides: tuple[int, int]) -> int:
-    """How many chunks a window of so many pixels (y, x) touches at most, with all channels."""
-    layout, chunks = image.layout, image.reader.chunks
-    sizes = {layout.y: sides[0], layout.x: sides[1]}
-    if layout.channel is not None:
-        sizes[layout.channel] = image.num_channels
-    return prod(touched(layout.shape[a], chunks[a], size) for a, size in sizes.items())
-
-
-def touched(length: int, chunk: int, size: int) -> int:
-    """How many chunks of an axis of some length a part of some size touches at most.
-
-    >>> touched(100, 10, 11), touched(100, 10, 12), touched(100, 10, 100)
-    (2, 3, 10)
-    """
-    return min(-(-length // chunk), (size - 2) // chunk + 2)

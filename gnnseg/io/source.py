@@ -37,6 +37,10 @@ class Reader(Protocol):
     @property
     def resident_bytes(self) -> int: ...
 
+    def read_bytes(self, sizes: tuple[int, ...]) -> int:
+        """What reading a part of such sizes takes at most beside its pixels, on each thread."""
+        ...
+
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         """The part `index`, with as many axes as `shape`."""
         ...
@@ -52,7 +56,7 @@ class ImageSource:
 
     Sizes are in pixels. `pixel_size` is (y, x) and `plane_spacing` that of Z, in `unit`; `axes`
     are those of the stored array; `chunk` is the (y, x) unit that reads cheaply;
-    `resident_bytes` is what the reader itself may keep in memory.
+    `resident_bytes` is what the reader itself may keep in memory, for all threads together.
     """
 
     name: str
@@ -101,6 +105,11 @@ class ImageSource:
     @property
     def resident_bytes(self) -> int:
         return self.reader.resident_bytes
+
+    def read_bytes(self, shape: tuple[int, int]) -> int:
+        """What reading a window of `shape` takes beside its pixels, on each thread that reads."""
+        index = self.layout.index(Window(0, shape[0], 0, shape[1]), 0, self.num_channels)
+        return self.reader.read_bytes(tuple(part.stop - part.start for part in index))
 
     def read(self, window: Window, plane: int = 0) -> np.ndarray:
         """The pixels of `window` as a C-contiguous (C, h, w) array of `dtype`.

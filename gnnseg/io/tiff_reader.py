@@ -8,6 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,51 @@ _LISTED_BYTES = 80
 
 
 class SegmentCache:
-    """The last decoded strips or tiles, up to a number of bytes; safe to share by threads."""
+    """The last decoded strips or tiles, up to a number of bytes; safe to share by threads.
+
+    Threads that want the same one at the same time wait for the first of them to decode it.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._items: OrderedDict[Any, np.ndarray] = OrderedDict()
+        self._pending: dict[Any, Future[np.ndarray]] = {}
         self._bytes = 0
 
     def get(self, key: Any, decode: Callable[[], np.ndarray]) -> np.ndarray:
+        """What is kept by `key`, or what `decode` gives; an error of it reaches all who wait."""
         with self._lock:
             if key in self._items:
                 self._items.move_to_end(key)
                 return self._items[key]
-        data = decode()
+            is_first = key not in self._pending
+            pending = self._pending.setdefault(key, Future())
+        if is_first:
+            self._decode(key, decode, pending)
+        return pending.result()
+
+    def _decode(
+        self, key: Any, decode: Callable[[], np.ndarray], pending: Future[np.ndarray]
+    ) -> None:
+        try:
+            data = decode()
+        except BaseException as error:
+            self._settle(key, None)
+            pending.set_exception(error)
+            raise
+        self._settle(key, data)
+        pending.set_result(data)
+
+    def _settle(self, key: Any, data: np.ndarray | None) -> None:
+        """Keep what was decoded, if it was, in place of the oldest; nobody waits for it now."""
         with self._lock:
-            if key not in self._items:
+            del self._pending[key]
+            if data is not None:
                 self._items[key] = data
                 self._bytes += data.nbytes
             while self._bytes > self.max_bytes and self._items:
                 self._bytes -= self._items.popitem(last=False)[1].nbytes
-        return data
 
 
 class SegmentFiles:
@@ -83,16 +108,19 @@ class TiffReader:
         self._grid, self._segment = _segments(self._key)
         self._check()
         self.chunks = self._stored_chunks()
-        one = math.prod(self._segment) * self.dtype.itemsize
-        self._cache = SegmentCache(max(_CACHE_BYTES, one))
+        self._cache = SegmentCache(max(_CACHE_BYTES, self._segment_bytes))
         self._files = SegmentFiles()
         listed = _LISTED_BYTES * len(self._pages) * math.prod(self._grid)
-        self.resident_bytes = self._cache.max_bytes + one + listed
+        self.resident_bytes = self._cache.max_bytes + self._segment_bytes + listed
 
     def __reduce__(self) -> tuple[Any, ...]:
         from gnnseg.io.tiff_source import reopen_reader
 
         return reopen_reader, (self.path, self._level)
+
+    def read_bytes(self, _sizes: tuple[int, ...]) -> int:
+        """A strip or tile, before and after; one that is all of the file is decoded once only."""
+        return 0 if len(self._pages) * math.prod(self._grid) == 1 else 2 * self._segment_bytes
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         lead, tail = index[: self._lead], index[self._lead :]
@@ -113,6 +141,11 @@ class TiffReader:
         for number in {0, count - 1}:
             self._decode(0, number)
 
+    @property
+    def _segment_bytes(self) -> int:
+        """Of a strip or tile, once decoded."""
+        return math.prod(self._segment) * self.dtype.itemsize
+
     def _match_pages(self, num_pages: int) -> int:
         """How many leading axes of the series count pages; the rest are those of a page."""
         page = [size for size in self._key.shaped if size > 1]
@@ -129,7 +162,7 @@ class TiffReader:
 
     def _check(self) -> None:
         name = str(self.path)
-        check_chunk_bytes(name, math.prod(self._segment) * self.dtype.itemsize, "strip or tile")
+        check_chunk_bytes(name, self._segment_bytes, "strip or tile")
         need, have = math.prod(self._grid), len(self._key.dataoffsets)
         if have < need or len(self._key.databytecounts) < need:
             raise DamagedError(f"it needs {need:,} strips or tiles and lists {have:,}")

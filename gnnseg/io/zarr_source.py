@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from gnnseg.errors import InputError, StateError, UsageError
+from gnnseg.io.chunks import CODED_AT_ONCE, all_touched
 from gnnseg.io.guard import check_chunk_bytes, reading
 from gnnseg.io.ome import Calibration, OmeImage, ome_image
 
 _MAX_CHUNKS = 1024
+_MOST_BYTES = 64 * 2**20
+"""What large chunks that are held at once may take, on each thread; at least one is."""
 _MARKERS = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -39,30 +42,52 @@ class ZarrReader:
 
     @property
     def resident_bytes(self) -> int:
+        return 0
+
+    def read_bytes(self, sizes: tuple[int, ...]) -> int:
+        """The chunks that are decoded at once, before and after."""
+        number = min(all_touched(self.shape, self.chunks, sizes), self._most_chunks)
+        # Of a shard, all coded chunks that are wanted are fetched first.
+        at_once = number if self._is_sharded else min(number, CODED_AT_ONCE)
+        return 2 * at_once * self._chunk_bytes
+
+    @property
+    def _chunk_bytes(self) -> int:
         return math.prod(self.chunks) * self.dtype.itemsize
+
+    @property
+    def _is_sharded(self) -> bool:
+        return getattr(self.array, "shards", None) is not None
+
+    @property
+    def _most_chunks(self) -> int:
+        """How many chunks are asked for at once: zarr opens all, and holds some."""
+        fitting = max(1, _MOST_BYTES // self._chunk_bytes)
+        few = self._is_sharded or fitting < CODED_AT_ONCE
+        return min(_MAX_CHUNKS, fitting) if few else _MAX_CHUNKS
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
         out = np.empty([s.stop - s.start for s in index], self.dtype)
-        for part in self._parts(index):
+        for part in self._parts(index, self._most_chunks):
             place = (
                 slice(p.start - s.start, p.stop - s.start) for p, s in zip(part, index, strict=True)
             )
             out[tuple(place)] = self.array[part]
         return out
 
-    def _parts(self, index: tuple[slice, ...]) -> Iterator[tuple[slice, ...]]:
-        """The index, cut in two until each part touches few chunks: zarr opens all at once."""
+    def _parts(self, index: tuple[slice, ...], most: int) -> Iterator[tuple[slice, ...]]:
+        """The index, cut in two until each part touches at most so many chunks."""
         counts = [
             -(-s.stop // side) - s.start // side for s, side in zip(index, self.chunks, strict=True)
         ]
         axis = int(np.argmax(counts))
-        if math.prod(counts) <= _MAX_CHUNKS or counts[axis] < 2:
+        if math.prod(counts) <= most or counts[axis] < 2:
             yield index
             return
         start, stop, side = index[axis].start, index[axis].stop, self.chunks[axis]
         middle = (start // side + counts[axis] // 2) * side
         for part in (slice(start, middle), slice(middle, stop)):
-            yield from self._parts((*index[:axis], part, *index[axis + 1 :]))
+            yield from self._parts((*index[:axis], part, *index[axis + 1 :]), most)
 
     def identity(self) -> bytes | None:
         return None

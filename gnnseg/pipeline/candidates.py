@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Window
+from gnnseg.blocks import Window, chunk_cells
 from gnnseg.graph.table import FINE_REACH
 from gnnseg.kernels.slots import MASKED
 from gnnseg.models.group import LOGITS
@@ -83,6 +83,11 @@ def pool_bytes(model: Model, most: int, features: int) -> int:
     """About what one pool takes, and once more while it is merged."""
     each = 6 * 8 + 8 * model.classes.num_classes + 4 * features
     return 2 * most * each
+
+
+def window_shape(step: int) -> tuple[int, int]:
+    """Pixels (y, x) of the largest window of labels that is looked up at once."""
+    return BAND * step, (chunk_cells(step) + 2 * PAINT_HALO) * step
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from gnnseg.models import Model
 from gnnseg.pipeline.count_phase import load_count_loops
 from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.plan import (
+    MAX_CHUNKS,
     RUNTIME_BYTES,
     SAFETY,
     count_bytes,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 LABEL_BYTES = 8
 """A label as stored, as read, and while it is checked."""
+_WIDEST = MAX_CHUNKS * CHUNK_PIXELS
+"""Pixels on a side of the widest windows that labels are read in."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def share_out(items: Sequence[Item], model: Model | PixelModel, options: Segment
     large: list[Item] = []
     for item in items:
         image, labels = item.open_pair()
-        fits = options.block is None and size(image) + labels.resident_bytes <= share
+        held = labels.resident_bytes + labels.read_bytes(labels.shape)
+        fits = options.block is None and size(image) + held <= share
         (small if fits else large).append(item)
     if large and isinstance(model, Model):
         load_count_loops(refine=options.refine)
@@ -77,7 +81,9 @@ def open_large(
 ) -> tuple[Job | PixelJob, LabelSource]:
     """A plan for an image in blocks, and its labels."""
     image, labels = item.open_pair()
-    return prepare_any(image, model, replace(options, held=labels.resident_bytes)), labels
+    label_bytes = labels.read_bytes((_WIDEST, _WIDEST))
+    options = replace(options, held=labels.resident_bytes, label_bytes=label_bytes)
+    return prepare_any(image, model, options), labels
 
 
 def _sizes(model: Model | PixelModel, options: SegmentOptions) -> Callable[[ImageSource], int]:
@@ -97,7 +103,7 @@ def _sizes(model: Model | PixelModel, options: SegmentOptions) -> Callable[[Imag
         if shape not in known:
             known[shape] = activation_bytes(model.network, channels, *shape)
         chunks = -(-image.width // CHUNK_PIXELS)
-        band = band_bytes(image, model, options, chunks=chunks, network=known[shape])
+        band = band_bytes([image], model, options, chunks=chunks, network=known[shape])
         return band + image.height * image.width * LABEL_BYTES + image.resident_bytes
 
     return size
@@ -121,5 +127,5 @@ def region_image_bytes(reader: PixelReader, model: Model, *, refine: bool) -> in
     # Edges of all levels and the states of all groups are held at once.
     network = 2 * max(group_bytes(model, group, grid, most) for group in model.network.groups)
     counted = count_bytes(reader, grid, model.classes.num_classes, refine=refine)
-    at_once = max(regions, network, stem_bytes(model, grid), counted)
+    at_once = max(regions, network, stem_bytes(reader, model, grid), counted)
     return held + at_once + image.resident_bytes

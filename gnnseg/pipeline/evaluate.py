@@ -92,7 +92,7 @@ def evaluate(
     folder = None if scratch is None else _folder(scratch)
     shares = share_out(items, net, options)
     for item in shares.large:
-        check_labels(item.open_labels(), CHUNK_PIXELS, options.workers)
+        check_labels(item.open_labels(), CHUNK_PIXELS, options)
     total = _measure_small(shares, net, options) + _measure_large(shares, net, options, folder)
     matrix = total.prediction
     return {

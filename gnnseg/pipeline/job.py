@@ -103,17 +103,22 @@ def run_settings(job: Job | PixelJob) -> dict[str, Any]:
 
 
 def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any = None) -> Job:
-    """Check everything that can be checked, and plan; touches no output."""
+    """Check everything that can be checked, and plan; touches no output.
+
+    The image is read after the plan, which counts what decoding it takes.
+    """
     require_memory(image)
-    reader = PixelReader(
-        image, model.scaling, model.settings, None if mask is None else open_image(mask)
-    )
+    common = replace(model.scaling, by_image=False)
+    masked = None if mask is None else open_image(mask)
+    reader = PixelReader(image, common, model.settings, masked)
     grid = Grid(reader.lattice)
     check_block(options.block)
     roi = check_roi(options.roi, grid.lattice.bounds)
-    load_loops(reader, model, roi, options)
+    load_loops(reader, model, options)
     base = rss() + options.held
-    return Job(reader, model, grid, roi, options, _plan(reader, model, options, base), base)
+    plan = _plan(reader, model, options, base)
+    reader = replace(reader, scaling=model.scaling)
+    return Job(reader, model, grid, roi, options, plan, base)
 
 
 def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int) -> Plan:

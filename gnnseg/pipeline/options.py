@@ -14,7 +14,8 @@ class PaintOptions:
     """What is painted: labels, the first class as `label_offset`, and what else.
 
     With `refine`, pixels within `refine_width` of a border get labels of their own. What is
-    `measured` is not written but compared with true labels.
+    `measured` is not written but compared with true labels. `label_bytes` is what reading true
+    labels takes on each thread, beside the labels.
     """
 
     label_offset: int = 0
@@ -23,6 +24,7 @@ class PaintOptions:
     refine: bool = False
     refine_width: int = WIDTH
     measured: bool = False
+    label_bytes: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.refine_width <= WIDEST:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnnseg.errors import StateError, UsageError
+from gnnseg.errors import MemoryBudgetError, StateError, UsageError
 from gnnseg.io import (
     ZarrOutput,
     check_ours,
@@ -24,7 +24,9 @@ from gnnseg.io import (
 )
 from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.io.export import MAX_PNG_PIXELS
+from gnnseg.memory import format_size
 from gnnseg.pipeline.manifest import check_inputs, check_run, is_unfinished, remove_run
+from gnnseg.pipeline.plan import RUNTIME_BYTES, advice
 
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
@@ -77,6 +79,21 @@ class Outputs:
             raise UsageError(
                 f"{self.out}: a PNG holds one plane of at most {MAX_PNG_PIXELS:,} pixels; "
                 "name the output *.tif or *.zarr"
+            )
+        if self.kind == "png":
+            self._check_memory(job)
+
+    def _check_memory(self, job: Job | PixelJob) -> None:
+        """Raise where the budget has no room for all labels, which are a PNG's at once."""
+        sources = (job.reader.image, job.reader.mask)
+        kept = sum(source.resident_bytes for source in sources if source is not None)
+        dtype = label_dtype(job.model.classes.num_classes, job.options.label_offset)
+        need = job.base + RUNTIME_BYTES + kept + job.roi.size * dtype.itemsize
+        if need > job.options.memory:
+            raise MemoryBudgetError(
+                f"{self.out}: a PNG is written at once, which needs about {format_size(need)}, and "
+                f"the budget is {format_size(job.options.memory)}: {advice(need)}, or name the "
+                "output *.tif or *.zarr"
             )
 
     def clear(self, *, overwrite: bool) -> None:

@@ -15,7 +15,7 @@ from gnnseg.blocks import Lattice
 from gnnseg.errors import InputError, MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
-from gnnseg.io.slabs import in_slabs, slab_bytes
+from gnnseg.io.slabs import in_slabs
 from gnnseg.io.values import open_values
 from gnnseg.kernels.slic_volume import OWN as VOLUME_OWN
 from gnnseg.kernels.slots import OWN
@@ -23,7 +23,7 @@ from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reused_memory, rss
 from gnnseg.paint import PAINT_HALO, homes_around, paint_box, paint_window
 from gnnseg.pipeline.manifest import Run
-from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY, SPREAD_BYTES
+from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY, advice
 from gnnseg.pipeline.scratch import SLOTS
 from gnnseg.pipeline.single import SLOT_KIND, VOLUME_SLOT_KIND, start_single
 from gnnseg.pipeline.tiling import BoxTask, BoxTiling, Task, chunk_tiling
@@ -205,18 +205,17 @@ def _fitting(
         sizes = zip(_chunk_cells(slots, lattice), lattice.shape, strict=True)
         _, rows, columns = around = [min(n + 2 * PAINT_HALO, cells) for n, cells in sizes]
         pixels, homes = prod(slots.chunks), prod(around)
-        slabs = slab_bytes(table, (rows, columns))
     else:
-        pixels, homes = (side + 2 * lattice.step) ** 2, (side // lattice.step + 6) ** 2
-        slabs = 0
-    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + slabs
+        rows = columns = side // lattice.step + 6
+        pixels, homes = (side + 2 * lattice.step) ** 2, rows * columns
+    decoding = table.read_bytes((rows, columns))
+    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + decoding
     base = rss() + RUNTIME_BYTES
     need = int((each + table.resident_bytes) * SAFETY)
     if base + need > budget:
         raise MemoryBudgetError(
             f"painting chunks of {side} pixels needs about {format_size(base + need)} and the "
-            f"budget is {format_size(budget)}: use --memory "
-            f"{-(-(base + need + SPREAD_BYTES) // 2**20)}MiB or more"
+            f"budget is {format_size(budget)}: {advice(base + need)}"
         )
     return min(workers, (budget - base) // need)
 

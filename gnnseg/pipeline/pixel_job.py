@@ -107,8 +107,7 @@ def prepare_pixels(
     """Check everything that can be checked, and plan; touches no output."""
     require_memory(image)
     model.scaling.check(image)
-    scaling = model.scaling.of(image)
-    sources = Sources(image, scaling, None if mask is None else open_image(mask))
+    sources = Sources(image, model.scaling, None if mask is None else open_image(mask))
     check_mask(image, sources.mask)
     for wanted, name in ((options.refine, "--refine"), (options.keep, "--keep")):
         if wanted:
@@ -119,6 +118,8 @@ def prepare_pixels(
     base = rss() + options.held
     bands = _bands(image, roi, model, PixelJob.chunk)
     plan = plan_bands(sources.all, model, options, bands, base)
+    # The image is read after the plan, which counts what decoding it takes.
+    sources = replace(sources, scaling=model.scaling.of(image))
     return PixelJob(sources, model, roi, options, plan, base)
 
 

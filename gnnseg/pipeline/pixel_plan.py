@@ -12,7 +12,7 @@ from gnnseg.baselines.tiles import stretches
 from gnnseg.blocks import CHUNK_PIXELS, Window
 from gnnseg.errors import MemoryBudgetError
 from gnnseg.memory import format_size
-from gnnseg.pipeline.plan import KEPT, MAX_CHUNKS, RUNTIME_BYTES, SAFETY, SPREAD_BYTES
+from gnnseg.pipeline.plan import KEPT, MAX_CHUNKS, RUNTIME_BYTES, SAFETY, advice
 
 if TYPE_CHECKING:
     from gnnseg.baselines.model import PixelModel
@@ -92,12 +92,19 @@ class Bands:
 
 
 def band_bytes(
-    image: ImageSource, model: PixelModel, options: SegmentOptions, *, chunks: int, network: int
+    sources: Sequence[ImageSource],
+    model: PixelModel,
+    options: SegmentOptions,
+    *,
+    chunks: int,
+    network: int,
 ) -> int:
     """Peak of a band: logits of the rows that are not final, and a tile on its way to its own.
 
-    `network` are the bytes that a tile takes inside the network.
+    The first of `sources` is the image, others are read along the rows that are final. `network`
+    are the bytes that a tile takes inside the network.
     """
+    image = sources[0]
     height, width = image.height, image.width
     side, classes = min(model.tile, height), model.classes.num_classes
     across = min(chunks * CHUNK_PIXELS, width)
@@ -105,13 +112,15 @@ def band_bytes(
     maps = options.uncertainty + classes * options.probabilities
     mask = 16  # of any type, read and compared
     held = across * (rows * (4 * classes + 1) + slab * (3 + mask + maps))
+    beside = options.label_bytes + sum(source.read_bytes((slab, across)) for source in sources[1:])
     pieces = min(AT_ONCE + across, across * rows) * (16 + 40 * classes * (maps > 0))
     tile = side * min(model.tile, width)
     read = tile * model.scaling.num_channels * (2 * image.dtype.itemsize + 8)
     blended = 2 * 4 * classes * tile
     weights = 2 * 4 * model.num_parameters  # once more in the order that convolutions want
     axes = 24 * (height + width)  # the weights of all tiles
-    return held + axes + max(pieces, read + network + blended + weights)
+    on_its_way = read + max(network, image.read_bytes((side, min(model.tile, width))))
+    return held + axes + max(pieces, beside, on_its_way + blended + weights)
 
 
 def plan_bands(
@@ -132,7 +141,7 @@ def plan_bands(
     network = activation_bytes(model.network, model.scaling.num_channels, *shape)
     fixed = None if options.block is None else max(1, round(options.block / CHUNK_PIXELS))
     sizes = {
-        n: int(SAFETY * band_bytes(image, model, options, chunks=n, network=network))
+        n: int(SAFETY * band_bytes(sources, model, options, chunks=n, network=network))
         for n in ([fixed] if fixed else range(1, MAX_CHUNKS + 1))
     }
     plans = [
@@ -146,8 +155,7 @@ def plan_bands(
     need = base + min(sizes.values())
     raise MemoryBudgetError(
         f"tiles of {max(shape)} pixels through {model.title} need about {format_size(need)} and "
-        f"the budget is {format_size(options.memory)}: use --memory "
-        f"{-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
+        f"the budget is {format_size(options.memory)}: {advice(need)}"
     )
 
 

@@ -11,6 +11,7 @@ from gnnseg.features import NUM_BINS, feature_names, planes
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import format_size
 from gnnseg.models.group import stored_states
+from gnnseg.pipeline.read_cost import decoding_bytes, native_bytes
 from gnnseg.pipeline.refine import AT_ONCE
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
     held = read * area * (2 * channels + smoothed + mean + 1)  # channels, grey, slots
     tables = near * ((6 + 2 * num_planes) * 8 + NUM_BINS * 4 + 2 * 25 * 4 + 4)
     moments = (
-        read * area * native_bytes(reader),
+        read * area * native_bytes(reader) + decoding_bytes(reader, chunks * grid.chunk, halos[0]),
         # The channels once more without the filter's margin, and what makes grey of them.
         read * area * (2 * channels + 2 * smoothed + 4 * mean + 1),
         held + read * (area + thin * (2 * channels + 1) + 16 * channels + 48),
@@ -122,13 +123,6 @@ def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
 def sampled_pixels(settings: SlicSettings) -> int:
     """Pixels of a cell that the rounds look at."""
     return (-(-settings.step // settings.looked_at)) ** 2
-
-
-def native_bytes(reader: PixelReader) -> int:
-    """Bytes that a pixel takes while it is read, put in order of channels, and scaled."""
-    size = reader.image.dtype.itemsize
-    wide = 4 if reader.image.dtype == "float16" else 0
-    return reader.scaling.num_channels * max(2 * size, size + wide + 2) + 1
 
 
 def _cells(grid: Grid, side: int) -> int:
@@ -162,13 +156,16 @@ def _input_bytes(model: Model, group: Group) -> int:
     )
 
 
-def stem_bytes(model: Model, grid: Grid) -> int:
-    """Peak of a learned stem on one chunk; 0 without one."""
+def stem_bytes(reader: PixelReader, model: Model, grid: Grid) -> int:
+    """Peak of a learned stem on one chunk: while pixels are read, or maps made; 0 without one."""
     stem = model.network.stem
     if stem is None:
         return 0
     step = grid.lattice.step
-    return _cells(grid, grid.chunk + 2 * stem.margin(step)) * step**2 * stem.pixel_bytes
+    halo = stem.margin(step)
+    pixels = _cells(grid, grid.chunk + 2 * halo) * step**2
+    read = pixels * native_bytes(reader) + decoding_bytes(reader, grid.chunk, halo)
+    return max(read, pixels * stem.pixel_bytes)
 
 
 def paint_bytes(
@@ -176,7 +173,7 @@ def paint_bytes(
 ) -> int:
     """Peak of painting one chunk of the output, or of measuring what is painted there."""
     if paint is not None and paint.measured:
-        return count_bytes(reader, grid, num_classes, refine=paint.refine)
+        return count_bytes(reader, grid, num_classes, refine=paint.refine) + paint.label_bytes
     side = grid.chunk * grid.lattice.step
     nodes = (grid.chunk + 6) ** 2
     layers, each, more = 8, 40, 0
@@ -185,6 +182,7 @@ def paint_bytes(
         layers += 3 * (maps > 0)
         each += 8 * paint.uncertainty
         more = _refine_bytes(reader, grid.chunk, num_classes, maps) if paint.refine else 0
+        more += paint.label_bytes
     return int(2.3 * side**2 * layers + nodes * num_classes * each + more)
 
 
@@ -210,11 +208,13 @@ def _refine_bytes(reader: PixelReader, side: int, num_classes: int, maps: int) -
     channels, cells = scaling.num_channels, (side + 6) ** 2
     features = len(feature_names(channels, rgb=scaling.rgb))
     smoothed = 2 * channels if reader.settings.sigma > 0 else 0
-    read = native_bytes(reader) + 2 * channels + smoothed + 8  # channels, grey, slots
-    found = 4 + 2 * (10 + maps)  # flags; places, labels and maps in parts, then in one piece
+    read = native_bytes(reader) + 2 * channels + smoothed + 12  # channels, grey, slots, flags
+    found = 2 * (10 + maps)  # places, labels and maps in parts, then in one piece
     regions = 8 * features + 60 * channels + 8 * num_classes
     pixels = ((side + 2) * reader.settings.step) ** 2
-    return pixels * (read + found) + cells * regions + AT_ONCE * 40 * (num_classes + 1)
+    mixed = pixels * found + AT_ONCE * 40 * (num_classes + 1)
+    decoding = decoding_bytes(reader, side, halo=3)
+    return pixels * read + cells * regions + max(mixed, decoding)
 
 
 def make_plan(
@@ -241,7 +241,7 @@ def make_plan(
         least=lambda chunks: _least(reader, grid, model, chunks, paint),
         scratch=scratch_bytes(reader, grid, model),
         chunk=grid.chunk,
-        stem=0 if model is None else stem_bytes(model, grid),
+        stem=0 if model is None else stem_bytes(reader, model, grid),
     )
     return plan_blocks(reader, costs, budget=budget, base=base, workers=workers, block=block)
 
@@ -306,9 +306,17 @@ def plan_blocks(
 def _too_small(need: int, budget: int, step: int, side: int) -> MemoryBudgetError:
     return MemoryBudgetError(
         f"blocks of {side} pixels at step {step} need about "
-        f"{format_size(need)} and the budget is {format_size(budget)}: "
-        f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
+        f"{format_size(need)} and the budget is {format_size(budget)}: {advice(need)}"
     )
+
+
+def advice(need: int) -> str:
+    """What to ask for where so many bytes are needed: more, since processes differ.
+
+    >>> advice(100 * 2**20)
+    'use --memory 148MiB or more'
+    """
+    return f"use --memory {-(-(need + SPREAD_BYTES) // 2**20)}MiB or more"
 
 
 def reuse(plan: Plan, chunks: int | None, make: Callable[[int], Plan]) -> Plan:

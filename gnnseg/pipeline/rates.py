@@ -25,7 +25,7 @@ from gnnseg.pipeline.phases import (
     regions_phase,
 )
 from gnnseg.pipeline.refine import load_refinement
-from gnnseg.pipeline.sample import few_cells, sample
+from gnnseg.pipeline.sample import made_up
 from gnnseg.pipeline.scratch import scratch_in_memory
 from gnnseg.pipeline.tiling import Task
 from gnnseg.pipeline.windows import Grid
@@ -61,12 +61,12 @@ class Rates:
 
 
 @reused_memory()
-def load_loops(reader: PixelReader, model: Model, area: Window, options: PaintOptions) -> None:
-    """Load, or compile, every loop of a segmentation, on a few cells in the middle of `area`.
+def load_loops(reader: PixelReader, model: Model, options: PaintOptions) -> None:
+    """Load, or compile, every loop of a segmentation, on a few cells.
 
     Compiling takes memory and leaves code behind: both before the plan that counts.
     """
-    few, _ = sample(reader, area, few_cells(reader.settings.step))
+    few = made_up(reader)
     if options.refine:
         load_refinement(label_dtype(model.classes.num_classes, options.label_offset))
     with one_torch_thread():

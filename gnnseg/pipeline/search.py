@@ -13,7 +13,13 @@ from gnnseg.execution import run_tasks
 from gnnseg.features import feature_names
 from gnnseg.ledger import Ledger
 from gnnseg.memory import trim
-from gnnseg.pipeline.candidates import CandidatePhase, Pool, choose, pool_bytes
+from gnnseg.pipeline.candidates import (
+    CandidatePhase,
+    Pool,
+    choose,
+    pool_bytes,
+    window_shape,
+)
 from gnnseg.pipeline.job import SegmentOptions, prepare
 from gnnseg.pipeline.manifest import Run, check_inputs, remove_run
 from gnnseg.pipeline.outlines import Outline, outlines
@@ -81,7 +87,9 @@ class Search:
         options = self.options
         if labels is not None:
             _check_labels(labels, image)
-            options = replace(options, held=options.held + labels.resident_bytes)
+            held = options.held + labels.resident_bytes
+            shape = window_shape(self.model.settings.step)
+            options = replace(options, held=held, label_bytes=labels.read_bytes(shape))
         job = prepare(image, self.model, options)
         if self.overwrite:
             remove_run(source.folder)

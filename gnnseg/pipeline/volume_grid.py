@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from gnnseg.features import NUM_BINS, feature_names, planes
 from gnnseg.graph.stage import SUM_HALO
-from gnnseg.io.slabs import CODED_AT_ONCE, slab_bytes, touched
+from gnnseg.io.chunks import CODED_AT_ONCE, all_touched
 from gnnseg.kernels.adjacency_volume import CODES, LAYERS
 from gnnseg.kernels.region_sums import GEOMETRY
 from gnnseg.kernels.smooth import gaussian_weights
 from gnnseg.paint import PAINT_HALO
-from gnnseg.pipeline.plan import CHANNEL_BYTES, SCRATCH_BYTES, native_bytes, sampled_pixels
+from gnnseg.pipeline.plan import CHANNEL_BYTES, SCRATCH_BYTES, sampled_pixels
+from gnnseg.pipeline.read_cost import native_bytes
 from gnnseg.pipeline.tiling import BoxTiling
 from gnnseg.superpixels.groups import BlockCost, Group, Groups, best_groups, possible_groups
 from gnnseg.superpixels.reader import MARGIN
@@ -211,8 +212,8 @@ class VolumeGrid:
         read = self._sides(side, halo, margin)
         pixels = (read[0] + 2 * margin) * (read[1] + 2 * margin)
         sources = reader.image, reader.mask
-        slabs = sum(slab_bytes(source, read) for source in sources if source is not None)
-        return SCRATCH_BYTES + channels * CHANNEL_BYTES + 2 * pixels * plane + slabs
+        decoding = sum(source.read_bytes(read) for source in sources if source is not None)
+        return SCRATCH_BYTES + channels * CHANNEL_BYTES + 2 * pixels * plane + decoding
 
     def _read_bytes(self, side: int, halo: tuple[int, int]) -> int:
         """What chunks of slots take while those of a block are read."""
@@ -220,8 +221,7 @@ class VolumeGrid:
 
     def _touched(self, side: int, halo: tuple[int, int]) -> int:
         """How many chunks a block with a halo touches at most."""
-        sizes = zip(self.volume.lattice.shape, self.chunk, self._cut(side, halo), strict=True)
-        return prod(touched(*size) for size in sizes)
+        return all_touched(self.volume.lattice.shape, self.chunk, self._cut(side, halo))
 
     def _coded_bytes(self, number: int, size: int) -> int:
         """What so many chunks of a size take while they are coded, some at once."""

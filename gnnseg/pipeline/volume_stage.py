@@ -20,7 +20,7 @@ from gnnseg.kernels.homes_volume import count_homes
 from gnnseg.memory import reused_memory, rss
 from gnnseg.pipeline.centre_phases import VolumePlan, centre_bytes, stream_centres
 from gnnseg.pipeline.plan import Costs, Plan, plan_blocks
-from gnnseg.pipeline.sample import few_cells, sample
+from gnnseg.pipeline.sample import made_up
 from gnnseg.pipeline.scratch import create_slots, open_arrays, open_slots
 from gnnseg.pipeline.single import VOLUME_SLOT_KIND
 from gnnseg.pipeline.volume_grid import VolumeGrid
@@ -91,9 +91,7 @@ class VolumeStage:
 
         On two planes of a few cells, of which one is masked.
         """
-        few, _ = sample(
-            self.reader, self.reader.lattice.bounds, few_cells(self.reader.settings.step)
-        )
+        few = made_up(self.reader)
         pixels = few.image.read(few.image.bounds)
         mask = np.ones((2, *pixels.shape[1:]), np.uint8)
         mask[:, : few.settings.step, : few.settings.step] = 0

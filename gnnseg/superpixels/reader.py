@@ -16,6 +16,7 @@ from gnnseg.kernels.arrays import (
     copied,
     empty,
     full,
+    is_device_array,
     mean_of_channels,
     write_where_zero,
 )
@@ -162,7 +163,7 @@ class PixelReader:
         pixels, mask = self.image.read_there(inner, plane), None
         if self.mask is not None:
             mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
-            mask = beside(mask, pixels)
+            mask = beside(_flags(mask), pixels)
         return _Native(inner, pixels, mask)
 
     def _to_channels(self, window: Window, native: _Native, margin: int) -> tuple[Any, Any]:
@@ -193,6 +194,13 @@ class PixelReader:
 
     def _grey(self, work: Any) -> Any:
         return work[0] if self.scaling.rgb or work.shape[0] == 1 else mean_of_channels(work)
+
+
+def _flags(mask: Any) -> Any:
+    """A mask as it is on a GPU, or in memory with a byte a pixel: it is held with the channels."""
+    if is_device_array(mask) or mask.dtype.itemsize == 1:
+        return mask
+    return (mask != 0).view(np.uint8)
 
 
 def _mark_masked(valid: Any, mask: Any, slots: Any) -> None:

@@ -8,7 +8,7 @@ import zarr
 
 from gnnseg.blocks import Window
 from gnnseg.io import open_image, slabs
-from gnnseg.io.slabs import in_slabs, slab_bytes
+from gnnseg.io.slabs import in_slabs
 from gnnseg.io.zarr_source import ZarrReader
 
 
@@ -49,9 +49,9 @@ def test_a_chunk_is_read_once_for_its_planes(pixels, read_sizes):
     chunks = 2 * 3 * 2  # channels, columns and rows, of which ten are decoded at once
     assert chunks > 10
     expected = 2 * 4 * window.size * 2 * 2 + 2 * 10 * 4 * 16 * 16 * 2
-    assert slab_bytes(image, window.shape) == expected
+    assert image.read_bytes(window.shape) == expected
     expected = 2 * 4 * 5 * 2 * 2 + 2 * 4 * 4 * 16 * 16 * 2
-    assert slab_bytes(image, (1, 5)) == expected
+    assert image.read_bytes((1, 5)) == expected
 
 
 def test_a_slab_has_no_more_than_its_bytes(pixels, read_sizes, monkeypatch):
@@ -68,4 +68,3 @@ def test_a_slab_has_no_more_than_its_bytes(pixels, read_sizes, monkeypatch):
 def test_what_lies_in_memory_or_in_planes_is_left_as_it_is(pixels):
     for image in (open_image(pixels, axes="ZCYX"), stored(pixels, 1), open_image(pixels[0, 0])):
         assert in_slabs(image) is image
-        assert slab_bytes(image, (10, 10)) == 0
