@@ -11,8 +11,8 @@ import pytest
 import zarr
 
 import gnnseg
-from gnnseg.errors import StateError, UsageError
-from gnnseg.io import open_image, write_rgb_png
+from gnnseg.errors import DiskError, StateError, UsageError
+from gnnseg.io import is_complete, open_image, write_rgb_png
 from gnnseg.pipeline.job import prepare
 from gnnseg.pipeline.manifest import Run, read_manifest
 from gnnseg.pipeline.options import SegmentOptions
@@ -71,6 +71,15 @@ def test_a_run_stopped_before_its_end_goes_on(model, image, whole, tmp_path, mon
     result = gnnseg.segment(image, model, out)
     assert result["resumed"]
     np.testing.assert_array_equal(labels_of(out), whole)
+
+
+def test_a_lost_chunk_of_slots_is_not_taken_for_masked_pixels(model, image, tmp_path, monkeypatch):
+    out = tmp_path / "labels.zarr"
+    stopped_in(monkeypatch, Outputs, "open_labels", lambda: gnnseg.segment(image, model, out))
+    (tmp_path / "labels.zarr.gnnseg/scratch.zarr/slots/c.0.0.0").unlink()
+    with pytest.raises(DiskError, match="a chunk is missing; use --overwrite"):
+        gnnseg.segment(image, model, out)
+    assert not is_complete(out)
 
 
 @pytest.mark.parametrize("name", ["probabilities", "uncertainty"])
