@@ -27,7 +27,7 @@ from gnnseg.cli.options import (
 from gnnseg.cli.output import cost_rows, emit, ledger_table, percent, say
 from gnnseg.errors import StateError, UsageError
 
-_ROI = re.compile(r"(\d+):(\d+),(\d+):(\d+)", re.ASCII)
+_ROI = re.compile(r"(\d{1,18}):(\d{1,18}),(\d{1,18}):(\d{1,18})", re.ASCII)
 Roi = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -164,7 +164,9 @@ def parse_roi(text: str) -> Roi:
     """
     match = _ROI.fullmatch(text.replace(" ", ""))
     if match is None:
-        raise UsageError(f"--roi {text!r}: write Y0:Y1,X0:X1 in pixels, such as 0:1000,500:2000")
+        raise UsageError(
+            f"--roi {text[:80]!r}: write Y0:Y1,X0:X1 in pixels, such as 0:1000,500:2000"
+        )
     y0, y1, x0, x1 = map(int, match.groups())
     return (y0, y1), (x0, x1)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +25,9 @@ from gnnseg.progress import progress_bar
 
 FORMAT_VERSION = 5
 MARKS, BLOCKS = "done", "blocks.jsonl"
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""Why a lock cannot be had: another process holds it, or the file system knows none."""
 
 
 @dataclass
@@ -222,13 +227,25 @@ def lock_folder(folder: Path) -> Any:
         import fcntl
     except ImportError:
         return None
-    handle = (folder / "lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise StateError(f"{folder}: another process is working on this output") from error
+    with disk_errors(folder / "lock"):
+        handle = (folder / "lock").open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.close()
+            if error.errno in _HELD:
+                raise StateError(f"{folder}: another process is working on this output") from error
+            if error.errno not in _NO_LOCKS:
+                raise
+            _warn_of_no_locks(folder)
+            return None
     return handle
+
+
+@cache
+def _warn_of_no_locks(folder: Path) -> None:
+    """Once a folder: a run asks for its lock again and again."""
+    LOGGER.warning("%s: the file system has no locks; start no second run of this output", folder)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

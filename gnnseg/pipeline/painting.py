@@ -15,7 +15,7 @@ from gnnseg.blocks import Lattice
 from gnnseg.errors import MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
-from gnnseg.io.slabs import CODED_AT_ONCE, in_slabs, slab_bytes
+from gnnseg.io.slabs import in_slabs, slab_bytes
 from gnnseg.io.values import open_values
 from gnnseg.kernels.slic_volume import OWN as VOLUME_OWN
 from gnnseg.kernels.slots import OWN
@@ -202,11 +202,7 @@ def _load_loops(lattice: Lattice | VolumeLattice, dtype: Any) -> None:
 
 
 def _fitting(
-    slots: SlotArray,
-    table: ImageSource,
-    lattice: Lattice | VolumeLattice,
-    budget: int,
-    workers: int,
+    slots: Any, table: ImageSource, lattice: Lattice | VolumeLattice, budget: int, workers: int
 ) -> int:
     """As many threads as fit the budget."""
     side, itemsize = slots.chunks[-1], table.dtype.itemsize
@@ -214,11 +210,11 @@ def _fitting(
         sizes = zip(_chunk_cells(slots, lattice), lattice.shape, strict=True)
         _, rows, columns = around = [min(n + 2 * PAINT_HALO, cells) for n, cells in sizes]
         pixels, homes = prod(slots.chunks), prod(around)
-        decoded = slab_bytes(table, (rows, columns))
+        slabs = slab_bytes(table, (rows, columns))
     else:
         pixels, homes = (side + 2 * lattice.step) ** 2, (side // lattice.step + 6) ** 2
-        decoded = CODED_AT_ONCE * max(0, prod(slots.chunks) - side**2)
-    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + decoded
+        slabs = 0
+    each = 2.3 * pixels * (1 + itemsize) + 2 * homes * itemsize + slabs
     base = rss() + RUNTIME_BYTES
     need = int((each + table.resident_bytes) * SAFETY)
     if base + need > budget:

@@ -81,12 +81,11 @@ def open_slots(root: Any) -> SlotArray:
 
 def open_slot_map(path: Path) -> tuple[SlotArray, Lattice | VolumeLattice]:
     """A finished slot map and its lattice; InputError for anything else."""
-    import zarr
-
-    from gnnseg.io.zarr_guard import GuardedStore, guarded_array
+    from gnnseg.io.zarr_guard import guarded_array
+    from gnnseg.io.zarr_source import open_node
 
     try:
-        group = zarr.open_group(GuardedStore(path, read_only=True), mode="r")
+        group = open_node(path)
         about: Any = group.attrs["gnnseg"]
         if about.get("kind") not in (SLOT_KIND, VOLUME_SLOT_KIND) or not about.get("complete"):
             raise InputError(f"{path}: is no complete slot map; `gnnseg superpixels` makes one")
