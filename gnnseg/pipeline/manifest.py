@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,15 +17,13 @@ from gnnseg.io import drop_torn
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.log import LOGGER
 from gnnseg.memory import trim
+from gnnseg.pipeline.lock import lock_folder
 from gnnseg.pipeline.marks import SUFFIX, Marks
 from gnnseg.pipeline.tiling import Tiles, Unit
 from gnnseg.progress import progress_bar
 
 FORMAT_VERSION = 5
 MARKS, BLOCKS = "done", "blocks.jsonl"
-_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""Why a lock cannot be had: another process holds it, or the file system knows none."""
 
 
 @dataclass
@@ -221,33 +217,6 @@ def _create(folder: Path, settings: dict[str, Any]) -> None:
         raise
 
 
-def lock_folder(folder: Path) -> Any:
-    """Hold a run's folder until the process ends; None where the system has no such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    with disk_errors(folder / "lock"):
-        handle = (folder / "lock").open("w")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.close()
-            if error.errno in _HELD:
-                raise StateError(f"{folder}: another process is working on this output") from error
-            if error.errno not in _NO_LOCKS:
-                raise
-            _warn_of_no_locks(folder)
-            return None
-    return handle
-
-
-@cache
-def _warn_of_no_locks(folder: Path) -> None:
-    """Once a folder: a run asks for its lock again and again."""
-    LOGGER.warning("%s: the file system has no locks; start no second run of this output", folder)
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a run's folder tells about it."""
     try:
@@ -268,6 +237,12 @@ def check_run(folder: Path) -> None:
         handle = lock_folder(folder)
         if handle is not None:
             handle.close()
+
+
+def check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Raise StateError if a run is there that does not go on with these settings."""
+    if folder.exists():
+        _check_manifest(folder, read_manifest(folder), json.loads(json.dumps(settings)))
 
 
 def check_inputs(names: Iterable[str], outputs: Iterable[Path]) -> None:

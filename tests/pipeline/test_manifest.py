@@ -9,7 +9,8 @@ import os
 import pytest
 
 from gnnseg.errors import DiskError, StateError
-from gnnseg.pipeline.manifest import Run, lock_folder
+from gnnseg.pipeline.lock import lock_folder
+from gnnseg.pipeline.manifest import Run
 
 
 def refusing(number):
