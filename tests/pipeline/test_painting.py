@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import zarr
 
 from gnnseg.errors import InputError, MemoryBudgetError, MissingInputError, StateError, UsageError
+from gnnseg.graph.store import open_graph
 from gnnseg.io.array_source import RawReader
 from gnnseg.pipeline import paint_file, painting, write_superpixels
 from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.slot_map import open_slot_map
 from gnnseg.superpixels import superpixels
 
 STEP = 16
@@ -185,6 +189,13 @@ def test_no_two_blocks_write_one_chunk_whatever_the_chunks_of_the_slots(tmp_path
     out = zarr.open_array(tmp_path / "out.zarr", mode="r")
     assert out.chunks == (1, chunks[-1], chunks[-1])
     np.testing.assert_array_equal(out[:], zarr.open_array(tmp_path / "expected.zarr")[:])
+
+
+@pytest.mark.parametrize("open_store", [open_slot_map, open_graph])
+def test_a_pipe_in_a_store_of_others_is_refused(tmp_path, open_store):
+    os.mkfifo(tmp_path / "zarr.json")
+    with pytest.raises(InputError, match="no regular file"):
+        open_store(tmp_path)
 
 
 def test_what_cannot_be_painted_is_refused_before_anything_is_written(slots, values, tmp_path):
