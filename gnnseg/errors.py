@@ -44,6 +44,12 @@ class MemoryBudgetError(GnnsegError, MemoryError):
     exit_code = 5
 
 
+class KilledError(GnnsegError, MemoryError):
+    """A process of the work was ended by SIGKILL, as systems do for want of memory."""
+
+    exit_code = 5
+
+
 class DiskError(GnnsegError, OSError):
     """The disk is full or refuses to be written."""
 

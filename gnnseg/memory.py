@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import sys
@@ -16,6 +17,12 @@ from gnnseg.errors import UsageError
 
 _EXPONENT = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*(?:([KMGTP])(I?))?(B?)", re.IGNORECASE | re.ASCII)
+
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "CUDA out of memory", "CUDA error: out of memory"),
+    *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+)
+"""Texts of PyTorch's errors."""
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -78,15 +85,18 @@ def default_budget() -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; also PyTorch's errors, which are no MemoryError.
+    """Whether memory ran out; also the system's errors and PyTorch's, which are no MemoryError.
 
     >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     True
     """
-    texts = ("can't allocate memory", "CUDA out of memory")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
-    )
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, RuntimeError):
+        # PyTorch is not loaded for this.
+        named = type(error).__name__ == "OutOfMemoryError"
+        return named or any(text in str(error) for text in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError)
 
 
 def rss() -> int:

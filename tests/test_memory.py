@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -55,6 +56,28 @@ def test_sizes_are_written():
     assert memory.format_size(0) == "0 B"
     assert memory.format_size(1023) == "1023 B"
     assert memory.format_size(2**60) == "1024.0 PiB"
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "ran_out"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (OutOfMemoryError("HIP out of memory"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("CUDA out of memory"), False),
+    ],
+)
+def test_errors_for_want_of_memory_are_known(error, ran_out):
+    assert memory.is_out_of_memory(error) == ran_out
 
 
 def test_memory_in_use_follows_the_arrays():

@@ -7,10 +7,14 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from gnnseg.baselines.networks import VGG16, check_name, network_title
+from gnnseg.baselines.networks import REACH, VGG16, check_name, network_title
 from gnnseg.baselines.tiles import check_tiles
 from gnnseg.errors import UsageError
+from gnnseg.training.identity import file_identity
 from gnnseg.training.learning import LearningConfig, check_settings, gather_settings
+
+FAR_CROP = 512
+"""Pixels on a side of the crops of networks of a far reach: as tiles have by default."""
 
 
 class CnnConfig(LearningConfig):
@@ -22,7 +26,8 @@ class CnnConfig(LearningConfig):
     batch: int = Field(8, ge=1)
     """Crops in a batch, on each device."""
     crop: int = Field(256, ge=32, le=4096)
-    """Pixels on a side of a crop; an epoch has as many as cover the images once."""
+    """Pixels on a side of a crop; an epoch has as many as cover the images once. Networks of a far
+    reach have `FAR_CROP` by default."""
     tile: int = 512
     """Pixels on a side of the tiles that images are segmented in."""
     overlap: int = Field(96, ge=0)
@@ -43,6 +48,22 @@ class CnnConfig(LearningConfig):
             )
         return self
 
+    def check_reach(self) -> None:
+        """Raise `UsageError` where taps meet pixels in tiles and none in training."""
+        reach = REACH.get(self.model, 0)
+        if self.crop <= reach < self.tile:
+            raise UsageError(
+                f"{self.model} reaches {reach} pixels: with a crop of {self.crop} its outer taps "
+                f"learn nothing, and tiles of {self.tile} use them; choose a crop above {reach}"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """As that of any training, with what the file of weights holds."""
+        found = super().identity()
+        if self.vgg16 is not None:
+            found["vgg16_sha256"] = file_identity(self.vgg16)
+        return found
+
     @property
     def title(self) -> str:
         return network_title(self.model, self.options)
@@ -56,4 +77,5 @@ def make_cnn_config(file: str | Path | None = None, **given: Any) -> CnnConfig:
     """
     values = gather_settings(file, given)
     check_name(values.get("model", "unet"))
-    return check_settings(CnnConfig, values)
+    far = {"crop": FAR_CROP} if values.get("model") in REACH else {}
+    return check_settings(CnnConfig, {**far, **values})

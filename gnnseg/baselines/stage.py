@@ -87,6 +87,7 @@ def train(
     `if __name__ == "__main__":` around what it does then.
     """
     config = config or make_cnn_config(**settings)
+    config.check_reach()
     pick_device(config.device, size=config.devices)
     if config.tensorboard is not None:
         require_tensorboard()

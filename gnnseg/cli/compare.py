@@ -33,7 +33,7 @@ def compare(
         ),
     ] = None,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Also repeat what failed or was killed.")
+        bool, typer.Option("--retry", help="Also repeat what failed, crashed or was killed.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of other settings or images.")
@@ -122,11 +122,18 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
                 seconds(60 * row["training_minutes"]),
                 format_size(row["training_peak_above_bytes"]),
                 f"{row['parameters']:,}",
-                "" if row["converged"] else "not converged",
+                ", ".join(_marks(row)),
             )
             for row in rows
         ],
     )
+
+
+def _marks(row: dict[str, Any]) -> list[str]:
+    """What to bear in mind."""
+    seeds, missing = len(row["seeds"]), len(row["missing_seeds"])
+    found = [] if row["converged"] else ["not converged"]
+    return [*found, f"{seeds} of {seeds + missing} seeds"] if missing else found
 
 
 def _large(rows: list[dict[str, Any]]) -> str:
@@ -155,5 +162,6 @@ def _machines(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         found = [row["machines"].get(name, {}).get("seconds") for name in names]
         times = ("-" if value is None else seconds(value) for value in found)
-        lines.append((f"{row['dataset']}, {row['model']}, {row['work']}", *times))
+        other = "" if row["alike"] else " (other settings)"
+        lines.append((f"{row['dataset']}, {row['model']}, {row['work']}{other}", *times))
     return table(("work", *names), lines)

@@ -18,7 +18,7 @@ from typing import Any
 
 from gnnseg.compare.cells import Cell
 from gnnseg.compare.folder import Folder
-from gnnseg.errors import DiskError, GnnsegError, MemoryBudgetError, StateError
+from gnnseg.errors import DiskError, GnnsegError, KilledError, MemoryBudgetError, StateError
 from gnnseg.machine import machine_record
 from gnnseg.memory import is_out_of_memory
 from gnnseg.progress import SHOW
@@ -70,6 +70,8 @@ def run_cell(cell: Cell, folder: Folder) -> None:
         record = {"status": status, "reason": reason}
     took = {"process_seconds": time.monotonic() - started, "machine": machine}
     folder.write(cell.name, {**cell.about(), **record, **took})
+    if cell.kind == "train" and record["status"] == "done":
+        folder.checkpoint(cell).unlink(missing_ok=True)
 
 
 def _explain(error: Exception) -> tuple[str, str]:
@@ -77,6 +79,8 @@ def _explain(error: Exception) -> tuple[str, str]:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryBudgetError):
         return "refused", text
+    if isinstance(error, KilledError):
+        return "killed", text
     if is_out_of_memory(error):
         return "out of memory", text
     return "failed", text if isinstance(error, GnnsegError) else f"{type(error).__name__}: {text}"

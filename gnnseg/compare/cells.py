@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +13,9 @@ from gnnseg.datasets.splits import SPLITS
 from gnnseg.errors import UsageError
 
 Fingerprints = Mapping[str, Mapping[str, str]]
-"""What the images and labels of data sets are, by their names and splits."""
+"""What the images and labels of data sets are, by their names and splits; also files of weights."""
+VGG16 = "vgg16"
+"""The setting of a training that names a file of weights."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Cell:
     """One piece of work: its name, its kind, and all that decides what comes out.
 
     `needs` names the cell whose result this one uses; `data` holds the fingerprints of the splits
-    that it reads, where these are known.
+    that it reads and of its file of `VGG16` weights, where these are known.
     """
 
     name: str
@@ -50,11 +54,33 @@ def list_cells(config: CompareConfig, data: Fingerprints | None = None) -> list[
     return [replace(cell, data=_seen(cell, data or {})) for cell in cells]
 
 
+def settings_mark(configurations: Iterable[Mapping[str, Any]]) -> str:
+    """A hash of the settings of some records, in any order.
+
+    Which pictures are shown, and where a data set lies, make no other work: images have
+    fingerprints.
+    """
+    ignored = {"pictures": None}
+    texts = [
+        json.dumps({**c, **ignored, "dataset": {**c["dataset"], "path": None}}, sort_keys=True)
+        for c in configurations
+    ]
+    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:12]
+
+
 def _seen(cell: Cell, data: Fingerprints) -> dict[str, str]:
     """The fingerprints of the splits that a cell reads; those of training come with the model."""
     known = data.get(cell.configuration["dataset"]["name"], {})
-    splits = SPLITS[:2] if cell.kind == "train" else (cell.configuration["split"],)
-    return {split: known[split] for split in splits if split in known}
+    if cell.kind != "train":
+        split = cell.configuration["split"]
+        return {split: known[split]} if split in known else {}
+    names = {split: split for split in SPLITS[:2]} | {VGG16: weights_of(cell)}
+    return {name: known[key] for name, key in names.items() if key in known}
+
+
+def weights_of(cell: Cell) -> str:
+    """What the weights that a training begins with are called among the fingerprints of its set."""
+    return f"{VGG16} of {cell.configuration['model']['name']}"
 
 
 def _accuracy(config: CompareConfig) -> Iterator[Cell]:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gnnseg.compare.cells import Cell, Fingerprints
+from gnnseg.compare.cells import VGG16, Cell, Fingerprints
 from gnnseg.errors import InputError, StateError
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.plain import plain
@@ -104,6 +104,12 @@ class Folder:
         about = {"format_version": FORMAT_VERSION, "cell": name, **record}
         write_json(self.path / "cells" / f"{name}.json", about)
 
+    def forget(self, name: str) -> None:
+        """Let there be no result of a cell."""
+        path = self.path / "cells" / f"{name}.json"
+        with disk_errors(path):
+            path.unlink(missing_ok=True)
+
     def result(self, cell: Cell) -> dict[str, Any] | None:
         """The result of these very settings, images, and model that is there; None without."""
         found = self.read(cell.name)
@@ -151,7 +157,9 @@ def _difference(found: Mapping[str, Any], cell: Cell) -> str:
         return "settings"
     before = found.get("data", {})  # results of earlier versions do not tell
     changed = [split for split, now in cell.data.items() if before.get(split, now) != now]
-    name = cell.configuration["dataset"]["name"] if changed else ""
+    if changed == [VGG16]:
+        return "weights of VGG-16"
+    name = cell.configuration["dataset"]["name"]
     return f"images or labels ({name}: {', '.join(changed)})" if changed else ""
 
 

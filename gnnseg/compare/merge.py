@@ -38,7 +38,8 @@ def merge(folders: Sequence[str | Path]) -> dict[str, Any]:
     -------
     dict
         As `compare` returns, and `against`: a row for every piece of work, with the figures of
-        each machine by its label; `differing`: splits whose images differ between the folders.
+        each machine by its label, `alike` if all had the same settings; `differing`: splits whose
+        images differ between the folders.
 
     Raises
     ------
@@ -75,17 +76,23 @@ def against(summary: dict[str, Any]) -> list[Row]:
         training = 60 * row["training_minutes"], row["training_peak_above_bytes"]
         measuring = row["seconds"], row["peak_above_bytes"]
         if row["model"] == row["trained_as"]:
-            _put(rows, row, "training", _figures("done", *training))
-        _put(rows, row, f"measuring on {row['split']}", _figures("done", *measuring))
+            _put(rows, row, "training", _figures(row["training_settings"], "done", *training))
+        found = _figures(row["settings"], "done", *measuring)
+        _put(rows, row, f"measuring on {row['split']}", found)
     for row in summary["large"]:
         work = f"{row['size']} x {row['size']} within {row['memory']}"
-        found = _figures(row["status"], row.get("seconds"), row.get("peak_above_bytes"))
-        _put(rows, row, work, found)
-    return [row for row in rows.values() if len(row["machines"]) > 1]
+        cost = row.get("seconds"), row.get("peak_above_bytes")
+        _put(rows, row, work, _figures(row["settings"], row["status"], *cost))
+    return [{**row, "alike": _alike(row)} for row in rows.values() if len(row["machines"]) > 1]
 
 
-def _figures(status: str, seconds: float | None, peak: int | None) -> Row:
-    return {"status": status, "seconds": seconds, "peak_above_bytes": peak}
+def _alike(row: Row) -> bool:
+    return len({found["settings"] for found in row["machines"].values()}) == 1
+
+
+def _figures(settings: str, status: str, seconds: float | None, peak: int | None) -> Row:
+    about = {"settings": settings, "status": status}
+    return {**about, "seconds": seconds, "peak_above_bytes": peak}
 
 
 def _put(rows: dict[tuple[str, ...], Row], row: Row, work: str, figures: Row) -> None:

@@ -17,7 +17,7 @@ from gnnseg.compare.config import CompareConfig
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.sources import fingerprints, open_set
 from gnnseg.compare.summary import Results, summarise
-from gnnseg.compare.trainers import check_machine, check_options, settings_of
+from gnnseg.compare.trainers import check_options, check_start, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.log import LOGGER
 from gnnseg.machine import machine_record
@@ -46,7 +46,7 @@ def compare(
     out : path
         Folder of the results. The same call again goes on where an interrupted one stopped.
     retry : bool
-        Also repeat what failed, ran out of memory or was killed.
+        Also repeat what failed, crashed, ran out of memory or was killed.
     overwrite : bool
         Replace results of the same names that have other settings or images.
     execute : callable, optional
@@ -106,7 +106,7 @@ def check(config: CompareConfig, is_left: Callable[[Cell], bool] = lambda _cell:
             try:
                 found = settings_of(cell.configuration)
                 if is_left(cell):
-                    check_machine(found)
+                    check_start(found)
                 if name not in checked:
                     check_options(cell.configuration)
             except UsageError as error:
@@ -162,23 +162,26 @@ def _carry_out(cell: Cell, folder: Folder, execute: Callable[[Cell, Folder], int
     if cell.needs is not None and (folder.read(cell.needs) or {}).get("status") != "done":
         LOGGER.info("%s: left out, since there is no model", cell.name)
         return
+    folder.forget(cell.name)  # so that a result that is there afterwards is a new one
     code = execute(cell, folder)
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code in (DiskError.exit_code, StateError.exit_code):
         kind = DiskError if code == DiskError.exit_code else StateError
         raise kind(f"{cell.name} stopped: {_last_line(folder.log(cell))}")
-    if code:
+    if code and folder.result(cell) is None:
         folder.write(cell.name, _broken(cell, folder, code))
 
 
 def _broken(cell: Cell, folder: Folder, code: int) -> dict[str, Any]:
     """The record of a process that ended without one."""
     about = {**cell.about(), "machine": machine_record()}
+    if code == -signal.SIGKILL:
+        reason = "killed by SIGKILL, as the system does when memory runs out"
+        return {**about, "status": "killed", "reason": reason}
     if code < 0:
-        name = signal.Signals(-code).name
-        often = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-        return {**about, "status": "killed", "reason": f"killed by {name}{often}"}
+        reason = f"ended by {signal.Signals(-code).name}: {_last_line(folder.log(cell))}"
+        return {**about, "status": "crashed", "reason": reason}
     reason = f"ended with exit code {code}: {_last_line(folder.log(cell))}"
     return {**about, "status": "failed", "reason": reason}
 

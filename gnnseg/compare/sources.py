@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gnnseg.blocks import Window
+from gnnseg.compare.cells import VGG16, list_cells, weights_of
 from gnnseg.compare.config import CompareConfig
 from gnnseg.datasets import open_dataset
 from gnnseg.datasets.base import Dataset
@@ -17,7 +19,7 @@ from gnnseg.datasets.splits import SPLITS
 from gnnseg.datasets.synthetic import SyntheticSource, synthetic_dataset
 from gnnseg.errors import UsageError
 from gnnseg.progress import progress_bar
-from gnnseg.training.identity import dataset_identity
+from gnnseg.training.identity import dataset_identity, file_identity
 
 _TEST_SEED = 1000
 _LARGE_SEED = 2000
@@ -42,17 +44,24 @@ def open_set(about: dict[str, Any]) -> Dataset:
 def fingerprints(config: CompareConfig) -> dict[str, dict[str, str]]:
     """What the images and labels of each data set are, split by split, wherever they lie.
 
-    A synthetic one is what its settings are, and has none. Raises `InputError` where a label
+    A synthetic one is what its settings are, and has none. Beside the splits stand the weights that
+    trainings on the set begin with, where their file is there. Raises `InputError` where a label
     cannot be read.
     """
     splits = dict.fromkeys((*SPLITS[:2], config.split))
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     with progress_bar("looking at data sets", len(config.datasets)) as bar:
         for about in config.datasets:
             if about.synthetic is None:
                 data = open_set(about.model_dump())
                 found[about.name] = {split: dataset_identity(data, (split,)) for split in splits}
             bar.advance(1, about.name)
+    hashed = cache(file_identity)
+    for cell in list_cells(config):
+        weights = cell.configuration["model"]["training"].get(VGG16) if cell.kind == "train" else ""
+        if weights and Path(weights).is_file():
+            own = found.setdefault(cell.configuration["dataset"]["name"], {})
+            own[weights_of(cell)] = hashed(Path(weights))
     return found
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gnnseg.compare.cells import Cell
+from gnnseg.compare.cells import Cell, settings_mark
 from gnnseg.compare.folder import Folder
 from gnnseg.machine import machine_name
 
@@ -18,21 +18,26 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one folder: those that are there, by kind, in the order of the cells."""
+    """The results of one folder: those that are there, by kind, in the order of the cells.
+
+    `seeds` are those that models were to be trained with.
+    """
 
     label: str
     folder: Folder
     records: tuple[Record, ...]
+    seeds: tuple[int, ...]
 
     @classmethod
-    def of(cls, folder: Folder, cells: Iterable[Cell]) -> Results:
+    def of(cls, folder: Folder, cells: Sequence[Cell]) -> Results:
         """All that were made with these very configurations."""
         found = map(folder.result, cells)
         records = tuple(record for record in found if record is not None)
         # A folder that went on elsewhere is no single machine's.
         names = dict.fromkeys(machine_name(record["machine"]) for record in records)
         label = "; ".join(names) or folder.path.name
-        return cls(label, folder, records)
+        seeds = dict.fromkeys(c.configuration["seed"] for c in cells if c.kind == "train")
+        return cls(label, folder, records, tuple(seeds))
 
     def of_kind(self, kind: str, *, done: bool = True) -> list[Record]:
         """Results of a kind, of those only that came to an end unless `done` is false."""
@@ -65,7 +70,7 @@ def _labelled(results: list[Results]) -> list[Results]:
     labels = [part.label for part in results]
     paths = [part.folder.path.resolve() for part in results]
     return [
-        Results(f"{part.label} ({short_name(path, paths)})", part.folder, part.records)
+        replace(part, label=f"{part.label} ({short_name(path, paths)})")
         if labels.count(part.label) > 1
         else part
         for part, path in zip(results, paths, strict=True)
@@ -93,20 +98,24 @@ def accuracy_rows(part: Results) -> list[Row]:
         if _key(record) in trained:  # folders may be copied in parts
             pair = (trained[_key(record)], record)
             groups.setdefault(_shown(record), []).append(pair)
-    return [_accuracy(part.label, key, pairs) for key, pairs in groups.items()]
+    return [_accuracy(part, key, pairs) for key, pairs in groups.items()]
 
 
-def _accuracy(label: str, key: tuple[str, str], pairs: list[tuple[Record, Record]]) -> Row:
+def _accuracy(part: Results, key: tuple[str, str], pairs: list[tuple[Record, Record]]) -> Row:
     training = [train for train, _ in pairs]
     figures = [record["result"] for _, record in pairs]
     stages = [record["stages"]["evaluate"] for _, record in pairs]
     first, costs = figures[0], [record["stages"]["train"] for record in training]
+    seeds = [record["configuration"]["seed"] for _, record in pairs]
     return {
-        "machine": label,
+        "machine": part.label,
         "dataset": key[0],
         "model": key[1],
         "trained_as": _key(training[0])[1],
-        "seeds": [record["configuration"]["seed"] for _, record in pairs],
+        "training_settings": settings_mark(record["configuration"] for record in training),
+        "settings": settings_mark(record["configuration"] for _, record in pairs),
+        "seeds": seeds,
+        "missing_seeds": [seed for seed in part.seeds if seed not in seeds],
         "split": first["split"],
         "miou": mean(f["miou"] for f in figures),
         "miou_spread": spread([f["miou"] for f in figures]),
@@ -163,7 +172,7 @@ _FIGURES = (
     *("peak_device_bytes", "peak_device_reserved_bytes", "device_idle_share"),
     *("read_bytes", "written_bytes", "disk_read_bytes", "disk_written_bytes"),
     *("host_to_device_bytes", "device_to_host_bytes", "host_device_gb_per_second"),
-    *("operations", "thread_seconds"),  # results of earlier versions have none
+    *("operations", "thread_seconds", "parameters"),  # results of earlier versions have none
 )
 
 
@@ -175,6 +184,7 @@ def _large(label: str, record: Record) -> Row:
         "model": model,
         "size": about["size"],
         "memory": about["memory"],
+        "settings": settings_mark([about]),
         "status": record["status"],
         "reason": record.get("reason"),
     }
@@ -240,8 +250,12 @@ def _classes(results: list[Results]) -> dict[str, list[Row]]:
 
 
 def _samplers(results: list[Results]) -> Row:
-    """The share of a processor that the ledger's own sampling took: the median, and the most."""
-    shares = [r["sampler"]["share"] for part in results for r in part.records if is_done(r)]
+    """The share of a processor that the ledger's own sampling took: the median, and the most.
+
+    Of work that was sampled: most is not, where peaks can be reset.
+    """
+    found = (r["sampler"]["share"] for part in results for r in part.records if is_done(r))
+    shares = [share for share in found if share > 0]
     return {"median": statistics.median(shares), "most": max(shares)} if shares else {}
 
 

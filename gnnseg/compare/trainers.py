@@ -31,12 +31,14 @@ def settings_of(configuration: dict[str, Any]) -> TrainConfig | CnnConfig:
     return make(None, **given, **model["training"])
 
 
-def check_machine(settings: TrainConfig | CnnConfig) -> None:
-    """Raise `UsageError` or `InputError` where a training needs what is not here."""
+def check_start(settings: TrainConfig | CnnConfig) -> None:
+    """Raise `UsageError` or `InputError` where a training could not begin, here or at all."""
     pick_device(settings.device, size=settings.devices)
-    weights = getattr(settings, "vgg16", None)
-    if weights is not None and not weights.is_file():
-        raise MissingInputError(f"vgg16: {weights}: no such file of weights")
+    if not isinstance(settings, CnnConfig):
+        return
+    settings.check_reach()
+    if settings.vgg16 is not None and not settings.vgg16.is_file():
+        raise MissingInputError(f"vgg16: {settings.vgg16}: no such file of weights")
 
 
 def check_options(configuration: dict[str, Any]) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from gnnseg.compare.trainers import check_options, settings_of, train_model
 from gnnseg.io import ImageSource, open_image
 from gnnseg.ledger import Ledger
 from gnnseg.memory import parse_size
+from gnnseg.training.identity import file_identity
 
 _WARM = 256
 """Pixels on a side of the image that loads what the first call of all loads."""
@@ -53,7 +52,6 @@ def _train(cell: Cell, folder: Folder) -> Done:
     with ledger.stage("train"):
         model = train_model(dataset, settings, checkpoint=checkpoint, out=path, ledger=ledger)
     ledger.add("train", parameters=model.num_parameters)
-    checkpoint.unlink(missing_ok=True)
     record = model.training
     curve = record["history"]["val_miou"]
     is_flat, why = flattened(curve, record["config"]["patience"])
@@ -71,7 +69,7 @@ def _train(cell: Cell, folder: Folder) -> Done:
         "config": record["config"],
         "file_bytes": path.stat().st_size,
     }
-    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, _identity(path))
+    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, file_identity(path))
 
 
 def _evaluate(cell: Cell, folder: Folder) -> Done:
@@ -94,7 +92,7 @@ def _evaluate(cell: Cell, folder: Folder) -> Done:
         "classes": dataset.classes.to_dict()["classes"],
         "pictures": draw_pictures(cell, folder, model, items),
     }
-    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, _identity(path))
+    return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, file_identity(path))
 
 
 def _operations(model: Any, items: Sequence[Any]) -> tuple[int, int]:
@@ -157,7 +155,7 @@ def _segment(cell: Cell, folder: Folder) -> Done:
     finally:
         shutil.rmtree(out, ignore_errors=True)
     operations = sum(stage["operations"] or 0 for stage in found["stages"].values())
-    ledger.add("segment", operations=operations)
+    ledger.add("segment", operations=operations, parameters=model.num_parameters)
     whole = ledger.as_dict()["segment"]
     result = {
         "pixels": found["pixels"],
@@ -168,18 +166,13 @@ def _segment(cell: Cell, folder: Folder) -> Done:
     }
     stages = {**ledger.as_dict(), **found["stages"]}
     sampler = {key: value + found["sampler"][key] for key, value in ledger.sampler().items()}
-    return Done(result, stages, sampler, ledger.base, _identity(path))
+    return Done(result, stages, sampler, ledger.base, file_identity(path))
 
 
 def _corner(image: ImageSource) -> np.ndarray:
     """A first few pixels, (h, w, C)."""
     window = Window(0, min(_WARM, image.height), 0, min(_WARM, image.width))
     return np.ascontiguousarray(np.moveaxis(image.read(window), 0, -1))
-
-
-def _identity(path: Path) -> str:
-    """Of a model file: which one a result was made with."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 _KINDS: dict[str, Callable[[Cell, Folder], Done]] = {

@@ -200,11 +200,15 @@ def copied(row: Row) -> int | None:
 
 
 def ratio(row: Row, label: str) -> str:
-    """How much longer one machine took than the first one that has the work, in brackets."""
-    first, *_ = row["machines"].items()
-    if label == first[0] or first[1]["status"] != "done" or not first[1]["seconds"]:
+    """How much longer one machine took than the first one that has the work, in brackets.
+
+    Nothing where these did other work.
+    """
+    (name, first), *_ = row["machines"].items()
+    known = first["status"] == "done" and first["seconds"]
+    if not known or not row["alike"] or label == name:
         return ""
-    return f" ({row['machines'][label]['seconds'] / first[1]['seconds']:.2f} ×)"
+    return f" ({row['machines'][label]['seconds'] / first['seconds']:.2f} ×)"
 
 
 def percent(value: float | None) -> str:

@@ -13,7 +13,8 @@ COLORS = (
     *("#8a63d2", "#a6761d", "#66a61e", "#7f7f7f"),
 )
 """Okabe and Ito's colours for all kinds of sight, then others; all of them show on both grounds."""
-MARKERS = "osD^vPX*<>"
+MARKERS = "osD^vPX*<"
+"""One fewer than colours, so that pairs of both come again after 90 models only."""
 WIDTH = 4.3
 """Inches: the figures stand in one column on a phone and in two beside each other on a desk."""
 

@@ -22,6 +22,8 @@ FORMAT_VERSION = 1
 _KEY = "gnnseg.checkpoint"
 SECONDS, EPOCH_SECONDS = 120.0, 5.0
 """A checkpoint is written when the last one is that old, at the end of an epoch and within one."""
+_TOLD = {"data": "other images or labels", "vgg16_sha256": "other weights of VGG-16"}
+"""Settings whose values tell nobody anything."""
 ANEW = "use --overwrite to start anew"
 
 
@@ -112,8 +114,8 @@ class Checkpoint:
 
 
 def _difference(name: str, found: Any, wanted: Any) -> str:
-    if name == "data":
-        return "other images or labels"
+    if name in _TOLD:
+        return _TOLD[name]
     return f"{name} {json.dumps(found)}, now {json.dumps(wanted)}"
 
 

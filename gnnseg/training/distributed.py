@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import distributed, multiprocessing
 
-from gnnseg.errors import GnnsegError, MemoryBudgetError, UsageError
+from gnnseg.errors import GnnsegError, KilledError, UsageError
 from gnnseg.ledger import Ledger
+from gnnseg.memory import is_out_of_memory
 from gnnseg.training.interrupt import Interrupt, held_interrupt
 from gnnseg.training.loop import pick_device
 from gnnseg.training.packing import Packed, pack
@@ -80,7 +81,8 @@ class _Failure:
         if isinstance(error, (GnnsegError, MemoryError)):
             return cls(time.monotonic(), type(error), str(error), trace)
         message = f"process {rank + 1} of {size}: {type(error).__name__}: {error}"
-        return cls(time.monotonic(), RuntimeError, message, trace)
+        kind = MemoryError if is_out_of_memory(error) else RuntimeError
+        return cls(time.monotonic(), kind, message, trace)
 
     def throw(self) -> NoReturn:
         error = self.kind(self.message)
@@ -228,7 +230,7 @@ def _raise_first(processes: list[_Process], *failures: _Failure) -> NoReturn:
                 continue  # gloo may abort a process that has lost the one that failed
             if -code != signal.SIGKILL:
                 raise RuntimeError(message + signal.Signals(-code).name)
-            raise MemoryBudgetError(
+            raise KilledError(
                 f"{message}SIGKILL, as systems do for want of memory: use fewer --devices, or a "
                 "smaller batch"
             )

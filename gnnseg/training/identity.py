@@ -1,14 +1,16 @@
-"""What labelled images are, in a few bytes: whether they are those of an earlier run."""
+"""What labelled images and files are, in a few bytes: whether they are those of an earlier run."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gnnseg.datasets.splits import SPLITS
+from gnnseg.errors import MissingInputError
 from gnnseg.io.guard import reading
 
 if TYPE_CHECKING:
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
     from gnnseg.io import ImageSource
 
 _ROWS = 1024
+
+
+def file_identity(path: Path) -> str:
+    """A hash of all that a file holds; raises `MissingInputError` where there is none."""
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such file")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def item_identity(item: Item) -> str:

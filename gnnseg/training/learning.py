@@ -6,10 +6,21 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_serializer,
+    model_serializer,
+)
 
 from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.training.augmentation import Augmentation
+
+_LATER = {"gradient_norm": 1.0, "warm_up": 0.03}
+"""Defaults of settings that earlier trainings did not name: what has them is still the same."""
 
 
 class LearningConfig(BaseModel):
@@ -24,10 +35,14 @@ class LearningConfig(BaseModel):
     optimiser: Literal["adamw", "sgd"] = "adamw"
     momentum: float = Field(0.9, ge=0, lt=1)
     """Of `sgd`."""
+    gradient_norm: float = Field(_LATER["gradient_norm"], ge=0)
+    """Bound of the norm of all gradients together; 0: none."""
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
-    """How the learning rate falls after its short rise."""
+    """How the learning rate falls after its rise."""
+    warm_up: float = Field(_LATER["warm_up"], ge=0, lt=1)
+    """Share of the training over which the learning rate rises."""
     power: float = Field(0.9, gt=0, le=10)
     """Of the polynomial schedule."""
     average: float = Field(0.998, ge=0, lt=1)
@@ -59,6 +74,16 @@ class LearningConfig(BaseModel):
     @field_serializer("augmentation")
     def _only_what_is_set(self, given: Augmentation) -> dict[str, Any]:
         return given.model_dump(exclude_unset=True)
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        later = _LATER.items()
+        return {name: found[name] for name in found if (name, found[name]) not in later}
+
+    def identity(self) -> dict[str, Any]:
+        """Whatever in these settings decides how a training goes, ready for JSON."""
+        return self.model_dump(mode="json")
 
     @property
     def title(self) -> str:

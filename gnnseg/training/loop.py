@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from gnnseg.training.learning import LearningConfig
     from gnnseg.training.state import State
 
-GRADIENT_NORM = 1.0
 LEAST_EPOCH = 0.1
 """Share of an epoch that is still begun when minutes run out."""
 UPDATES, VALIDATION = "updates", "validation"
@@ -186,11 +186,12 @@ class Loop(ABC):
             raise KeyboardInterrupt
 
     def _update(self) -> None:
-        """Let the optimiser follow the gradients, whose norm is bounded.
+        """Let the optimiser follow the gradients, whose norm may be bounded.
 
         Raises `UsageError` where it is not finite: all weights would be lost.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), GRADIENT_NORM)
+        bound = self.config.gradient_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.state.network.parameters(), bound)
         if not norm.isfinite():
             raise UsageError(
                 f"the training diverges: its gradients are not finite after "

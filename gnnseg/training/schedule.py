@@ -1,4 +1,4 @@
-"""The learning rate over a training: a short rise, then a fall."""
+"""The learning rate over a training: a rise, then a fall."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gnnseg.training.learning import LearningConfig
 
-WARM_UP = 0.03
-"""Share of the training over which the learning rate rises."""
 _LEAST = 0.01
 
 
@@ -24,9 +22,9 @@ def learning_rate(done: float, config: LearningConfig) -> float:
     0.5
     """
     done = min(done, 1.0)
-    if done < WARM_UP:
-        return config.learning_rate * max(done / WARM_UP, _LEAST)
-    past, whole = done - WARM_UP, 1 - WARM_UP
+    if done < config.warm_up:
+        return config.learning_rate * max(done / config.warm_up, _LEAST)
+    past, whole = done - config.warm_up, 1 - config.warm_up
     if config.schedule == "cosine":
         scale = 0.5 * (1 + math.cos(math.pi * past / whole))
     elif config.schedule == "polynomial":

@@ -60,4 +60,4 @@ class Session:
 def _settings(dataset: Dataset, config: LearningConfig, val: float) -> dict[str, Any]:
     """Whatever decides how a training goes."""
     about = {"gnnseg": version("gnnseg"), "data": dataset_identity(dataset), "val": val}
-    return {**about, **config.model_dump(mode="json")}
+    return {**about, **config.identity()}

@@ -152,6 +152,14 @@ def test_wrong_settings_are_named(given, message):
         make_cnn_config(**given)
 
 
+def test_crops_that_teach_outer_taps_nothing_are_refused(dataset):
+    with pytest.raises(UsageError, match=r"reaches 288 pixels: .* crop of 256 .*above 288"):
+        run(dataset, model="deeplabv3plus", crop=256, tile=512, overlap=96)
+    for given in ({}, {"crop": 289}, {"crop": 256, "tile": 256}):
+        make_cnn_config(model="gated-scnn", **given).check_reach()
+    make_cnn_config(model="enet", crop=32).check_reach()
+
+
 def test_an_encoder_may_start_from_weights_in_a_file(dataset, tmp_path, monkeypatch, tiny_net):
     given = tmp_path / "vgg16.safetensors"
     loaded = []

@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from gnnseg.baselines import make_cnn_config
 from gnnseg.baselines.networks import build_network
-from gnnseg.errors import InputError, MissingInputError
+from gnnseg.errors import InputError, MissingInputError, StateError
+from gnnseg.training.checkpoint import Checkpoint, Clock
 
 # Convolutions of configuration D of the paper, by hand: channels in and out, and torchvision's
 # numbers of `features` without and with batch norm.
@@ -110,3 +112,20 @@ def test_another_width_does_not_fit(tmp_path):
         InputError, match=r"shape \(64, 3, 3, 3\), the encoder needs \(8, 3, 3, 3\)"
     ):
         build_network("segnet", 3, 2, {"width": 8}).load_vgg16(tmp_path / "vgg.safetensors")
+
+
+def test_a_training_is_of_what_the_file_holds(tmp_path):
+    path = tmp_path / "vgg16.safetensors"
+    path.write_bytes(b"one")
+    config = make_cnn_config(model="segnet", vgg16=path)
+    before = config.identity()
+    assert before == {**config.model_dump(mode="json"), "vgg16_sha256": before["vgg16_sha256"]}
+    checkpoint = Checkpoint(path.with_suffix(".checkpoint"), before, Clock())
+    path.write_bytes(b"two")
+    with pytest.raises(StateError, match=r"other settings \(other weights of VGG-16\)"):
+        checkpoint._check({"format_version": 1, "settings": config.identity()})
+    path.unlink()
+    with pytest.raises(MissingInputError, match="no such file"):
+        config.identity()
+    other = make_cnn_config(model="segnet")
+    assert other.identity() == other.model_dump(mode="json")

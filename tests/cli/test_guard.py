@@ -39,6 +39,7 @@ def _no_verbosity(monkeypatch):
         (errors.MissingInputError("x"), 3),
         (errors.StateError("x"), 4),
         (errors.MemoryBudgetError("x"), 5),
+        (errors.KilledError("x"), 5),
         (errors.DiskError("x"), 6),
         (MemoryError(), 5),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), 5),

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from gnnseg.compare import cell, make_config
 from gnnseg.compare.cells import list_cells
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.run import run_process
-from gnnseg.errors import UsageError
+from gnnseg.errors import DiskError, KilledError, MemoryBudgetError, UsageError
 from gnnseg.io import open_image, write_rgb_png
 from gnnseg.plain import plain
 
@@ -56,6 +58,46 @@ def test_the_load_of_the_machine_is_looked_at_before_the_work(monkeypatch, tmp_p
     cell.run_cell(cell.Cell("image-x-64", "image", {}), folder)
     assert order == ["machine", "work"]
     assert folder.read("image-x-64")["machine"] == {"cores": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryBudgetError("1 GiB would do"), "refused"),
+        (KilledError("process 1 of 2 was ended by SIGKILL"), "killed"),
+        (RuntimeError("CUDA error: out of memory"), "out of memory"),
+        (UsageError("no such setting"), "failed"),
+    ],
+)
+def test_the_reason_of_an_end_decides_what_counts_as_not_fitting(error, status):
+    assert cell._explain(error) == (status, str(error))
+
+
+def test_a_checkpoint_goes_when_the_result_is_on_record(settings, tmp_path, monkeypatch):
+    cell_, *_ = list_cells(make_config(settings()))
+    folder = Folder(tmp_path / "out")
+    folder.claim()
+    history = {"val_miou": [0.5]}
+    figures = dict.fromkeys(("seconds", "epochs", "best_epoch", "val_miou", "epoch_seconds"), 0)
+    training = {**figures, "history": history, "config": {"patience": 1}}
+
+    def train(*_, checkpoint, out, **_more):
+        checkpoint.touch()
+        out.touch()
+        return SimpleNamespace(num_parameters=1, training=training)
+
+    def refuse(*_):
+        raise DiskError("the disk is full")
+
+    monkeypatch.setattr("gnnseg.compare.work.train_model", train)
+    with monkeypatch.context() as full:
+        full.setattr(Folder, "write", refuse)
+        with pytest.raises(DiskError):
+            cell.run_cell(cell_, folder)
+    assert folder.checkpoint(cell_).exists()
+    cell.run_cell(cell_, folder)
+    assert not folder.checkpoint(cell_).exists()
+    assert folder.read(cell_.name)["status"] == "done"
 
 
 def test_a_cell_runs_in_a_process_of_its_own(settings, tmp_path, record):

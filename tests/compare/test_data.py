@@ -161,6 +161,33 @@ def test_a_training_does_not_go_on_from_other_images(root):
     assert set(cell.data) == {"train", "val"}
 
 
+def test_other_weights_of_the_same_name_are_noticed(settings, tmp_path):
+    weights = tmp_path / "vgg16.safetensors"
+    (plain, _), segnet = settings()["models"], {"name": "net", "model": "segnet"}
+    training = {"vgg16": str(weights)}
+    own = make_config(settings(models=[plain, {**segnet, "training": training}], segment={}))
+
+    def cells():
+        found = {cell.name: cell for cell in list_cells(own, fingerprints(own))}
+        assert found["train-made-perceptron-0"].data == {}
+        assert found["evaluate-made-net-0"].data == {}
+        return found["train-made-net-0"]
+
+    folder, absent = Folder(tmp_path / "out"), cells()
+    folder.claim()
+    weights.write_bytes(b"one")
+    first = cells()
+    record = {**first.about(), "status": "refused", "machine": {}}
+    folder.write(first.name, record)
+    weights.write_bytes(b"two")
+    assert len({folder.checkpoint(cell) for cell in (absent, first, cells())}) == 3
+    with pytest.raises(StateError, match="train-made-net-0 with other weights of VGG-16"):
+        folder.check([cells()])
+    folder.check([absent])
+    folder.write(first.name, {**record, "data": {}})  # as earlier versions did
+    folder.check([cells()])
+
+
 def test_a_synthetic_set_is_its_settings(settings, monkeypatch):
     monkeypatch.delenv("GNNSEG_DATA", raising=False)
     assert fingerprints(make_config(settings())) == {}

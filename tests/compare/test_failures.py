@@ -7,7 +7,9 @@ import signal
 import pytest
 
 from gnnseg.compare import compare, make_config
+from gnnseg.compare.folder import Folder
 from gnnseg.errors import DiskError, StateError
+from gnnseg.report.figures import TOO_LARGE
 
 
 def test_what_was_killed_is_on_record_and_the_rest_goes_on(again, settings, execute, names, record):
@@ -27,6 +29,44 @@ def test_what_was_killed_is_on_record_and_the_rest_goes_on(again, settings, exec
     assert execute.names == names[:2]
     compare(config, again, execute=execute, retry=True)
     assert execute.names == [*names[:2], names[7]]
+
+
+def test_what_is_done_stays_done_though_its_process_dies_at_the_end(
+    again, settings, execute, names, record
+):
+    (again / "cells" / f"{names[1]}.json").unlink()
+
+    def die(cell, folder):
+        execute(cell, folder)
+        return -signal.SIGSEGV
+
+    summary = compare(make_config(settings()), again, execute=die)
+    assert execute.names == [names[1]]
+    assert record(again, names[1])["status"] == "done"
+    assert len(summary["accuracy"]) == 2
+
+
+def test_an_earlier_result_is_not_taken_for_that_of_a_process_that_dies(
+    again, settings, names, record
+):
+    """Other signals than SIGKILL say nothing of memory."""
+    (again / "models" / "made-published-0.safetensors").unlink()
+    folder = Folder(again)
+    folder.write(names[1], {**record(again, names[1]), "status": "failed", "reason": "before"})
+
+    def die(cell, folder):
+        folder.log(cell).write_text("it was raining\n")
+        return -signal.SIGSEGV
+
+    summary = compare(make_config(settings()), again, execute=die, retry=True)
+    for name in (names[1], names[2]):
+        found = record(again, name)
+        assert (found["status"], found["reason"]) == (
+            "crashed",
+            "ended by SIGSEGV: it was raining",
+        )
+    assert "crashed" not in TOO_LARGE
+    assert summary["accuracy"] == []
 
 
 def test_a_training_that_fails_leaves_out_what_needs_its_model(again, settings, names, record):

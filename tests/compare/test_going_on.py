@@ -21,7 +21,7 @@ def test_what_is_done_needs_no_machine_that_can_do_it(again, settings, execute, 
     def refuse(_settings):
         raise UsageError("this PyTorch sees no GPU")
 
-    monkeypatch.setattr("gnnseg.compare.run.check_machine", refuse)
+    monkeypatch.setattr("gnnseg.compare.run.check_start", refuse)
     compare(make_config(settings()), again, execute=execute)
     assert not execute.names
     (again / "cells" / f"{names[2]}.json").unlink()

@@ -7,12 +7,15 @@ import shutil
 
 import pytest
 
+from gnnseg.cli.compare import _machines
 from gnnseg.compare import merge
+from gnnseg.compare.cells import settings_mark
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.merge import claim_merged, load
 from gnnseg.compare.summary import summarise
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.machine import machine_name
+from gnnseg.report import write_report
 
 
 def test_two_machines_stand_side_by_side(finished, again, tmp_path, names, record):
@@ -36,6 +39,34 @@ def test_two_machines_stand_side_by_side(finished, again, tmp_path, names, recor
         merge([finished[0]])
     with pytest.raises(InputError, match="no folder of a comparison"):
         merge([finished[0], tmp_path])
+
+
+def test_work_of_other_settings_is_marked(finished, again, tmp_path):
+    """Both folders are whole, each with its own configuration."""
+    for path in (again / "comparison.json", *(again / "cells").iterdir()):
+        found = json.loads(path.read_text())
+        about = found["configuration"]
+        for model in (*about.get("models", ()), about.get("model", {})):
+            if model.get("name") == "perceptron":
+                model["training"]["epochs"] = 3
+        path.write_text(json.dumps(found))
+    merged = merge([finished[0], again])
+    alike = {(row["model"], row["alike"]) for row in merged["against"]}
+    assert alike == {("perceptron", False), ("published", True)}
+    assert len(merged["against"]) == 2 * 2 + 2 * 2
+    assert "made, perceptron, training (other settings)" in _machines(merged["against"])
+    write_report(merged, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert text.count('<span class="mark">other settings</span>') == 4
+
+
+def test_where_a_set_lies_and_what_is_shown_are_no_other_settings():
+    def mark(path, pictures, seed):
+        return settings_mark(
+            [{"dataset": {"name": "own", "path": path}, "pictures": pictures, "seed": seed}]
+        )
+
+    assert mark("/a", 3, 0) == mark("/b", 0, 0) != mark("/a", 3, 1)
 
 
 def test_machines_of_one_name_are_told_apart_by_their_folders(finished, again):

@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gnnseg.cli.compare import _marks
 from gnnseg.report import theme, write_report
 from gnnseg.report.page import count, percent
+from gnnseg.report.theme import COLORS, MARKERS
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "rect", "source"}
 
@@ -112,6 +114,14 @@ def test_what_has_not_converged_is_marked(summary, page_of):
     assert before - after == len(summary["accuracy"]) + len(summary["trainings"])
 
 
+def test_seeds_without_a_result_are_told_of(summary, page_of):
+    assert "of 2 seeds" not in page_of(summary).text
+    summary["accuracy"][0]["missing_seeds"] = [1]
+    first = summary["accuracy"][0]
+    assert f"perceptron {percent(first['miou'])} 1 of 2 seeds" in page_of(summary).text
+    assert _marks(first) == ["not converged", "1 of 2 seeds"]
+
+
 def test_a_model_without_an_accuracy_has_a_row(summary, page_of):
     summary["accuracy"][0]["miou"] = None
     text = page_of(summary).text
@@ -189,6 +199,39 @@ def test_parts_of_a_stage_stand_beside_its_name(summary, page_of):
     assert "finish (read 25.0, network 75.0 %)" in page_of(summary).text
 
 
+def test_figures_of_a_device_stand_where_one_was_used(summary, page_of):
+    figures = {
+        "peak_device_bytes": 3 * 2**20,
+        "peak_device_reserved_bytes": 5 * 2**20,
+        "device_idle_share": 0.25,
+        "host_to_device_bytes": 2**20,
+        "device_to_host_bytes": 2**20,
+        "host_device_gb_per_second": 1.5,
+    }
+    unused = {**dict.fromkeys(figures, 0), "device_idle_share": None}
+    unused["host_device_gb_per_second"] = None
+    *_, row = summary["large"]
+    row["stages"] = {"finish": {**row["stages"]["finish"], **figures, "parameters": 2_345_678}}
+    row |= figures
+    (other,) = [r for r in summary["large"][:-1] if r["status"] == "done"]
+    other |= unused
+    other["stages"] = {"finish": {**other["stages"]["finish"], **unused}}
+    told = "3.0 MiB 5.0 MiB 25.0 2.0 MiB 1.50"
+    assert told not in page_of(summary).text
+    summary["machines"][0]["machine"]["gpu"] = "A GPU"
+    text = page_of(summary).text
+    assert f"2.3 M {told}" in text
+    assert f"{count(row['parameters'])} {told}" in text
+    trained = sum(len(training["stages"]) for training in summary["trainings"])
+    assert text.count("– – – – –") == trained + 2  # and of the image, in all and its stage
+    assert "above its start" not in text
+
+
+def test_colours_and_shapes_of_models_differ_together():
+    pairs = {(COLORS[n % len(COLORS)], MARKERS[n % len(MARKERS)]) for n in range(90)}
+    assert len(pairs) == 90
+
+
 def test_a_run_that_failed_is_no_image_that_did_not_fit(summary, page_of):
     def said():
         texts = re.findall(r"(\d+) runs did not fit", page_of(summary).source)
@@ -216,7 +259,7 @@ def test_several_machines_have_a_table(summary, page_of):
     figures = {"status": "done", "seconds": 12.3, "peak_above_bytes": 2**20}
     slower = {**figures, "seconds": 18.45}
     labels = [part["label"] for part in summary["machines"]]
-    row = {"dataset": "made", "model": "perceptron", "work": "training"}
+    row = {"dataset": "made", "model": "perceptron", "work": "training", "alike": True}
     pairs = ((figures, slower), (figures, {**figures, "status": "killed"}))
     machines = [dict(zip(labels, pair, strict=True)) for pair in pairs]
     summary["against"] = [{**row, "machines": found} for found in machines]
@@ -224,3 +267,5 @@ def test_several_machines_have_a_table(summary, page_of):
     assert "Machine against machine" in text
     assert "12.3 1.0 MiB 18.4 (1.50 ×) 1.0 MiB" in text
     assert "12.3 1.0 MiB killed" in text
+    summary["against"][0]["alike"] = False
+    assert "12.3 1.0 MiB 18.4 1.0 MiB" in page_of(summary).text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from gnnseg.compare import compare, make_config
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.merge import load
 from gnnseg.compare.sources import open_set
-from gnnseg.compare.summary import accuracy_rows, summarise
+from gnnseg.compare.summary import Results, _samplers, accuracy_rows, summarise
 from gnnseg.io import read_rgb
 from gnnseg.models import load_model
 from gnnseg.models.layers import LANES, ROWS
@@ -83,7 +85,7 @@ def test_trainings_have_their_stages(finished):
 
 
 def test_large_images_have_their_stages_and_the_frontier_its_refusals(finished, names):
-    _, summary, _ = finished
+    folder, summary, _ = finished
     done = [row for row in summary["large"] if row["status"] == "done"]
     refused = [row for row in summary["large"] if row["status"] == "refused"]
     assert len(done) == len(refused) == 2
@@ -96,6 +98,8 @@ def test_large_images_have_their_stages_and_the_frontier_its_refusals(finished, 
         told = {name: s["operations"] for name, s in row["stages"].items() if s["operations"]}
         assert set(told) == {name for name in row["stages"] if name.startswith("network")}
         assert row["operations"] == sum(told.values()) > 0
+        trained = load_model(folder / "models" / f"made-{row['model']}-0.safetensors")
+        assert row["parameters"] == trained.num_parameters
     assert all("64.0 MiB" in row["reason"] for row in refused)
     assert [row["cell"] for row in summary["failures"]] == names[5:7]
 
@@ -140,6 +144,7 @@ def test_a_network_on_pixels_has_the_same_figures(settings, execute, tmp_path):
     # Every pixel of a map passes at least the last convolution.
     assert row["operations_per_pixel"] > 2 * model.classes.num_classes
     assert large["pixels"] == 96 * 96
+    assert large["parameters"] == large["stages"]["network"]["parameters"] == model.num_parameters
     assert large["operations"] == large["stages"]["network"]["operations"] > 0
     assert list(large["stages"]["network"]["thread_seconds"]) == [
         "read",
@@ -188,3 +193,16 @@ def test_spreads_and_means_are_those_of_the_seeds(finished, tmp_path, names, rec
         assert row["seeds"] == [0, 1]
         assert row["miou"] == pytest.approx(before[row["model"]] + 0.01)
         assert row["miou_spread"] == pytest.approx(0.02 / np.sqrt(2))
+        assert row["missing_seeds"] == []
+    (folder.path / "cells" / f"{names[1][:-1]}1.json").unlink()
+    rows = {row["model"]: row for row in accuracy_rows(load(folder.path))}
+    assert (rows["perceptron"]["seeds"], rows["perceptron"]["missing_seeds"]) == ([0], [1])
+    assert rows["published"]["missing_seeds"] == []
+
+
+def test_the_cost_of_sampling_is_that_of_work_that_was_sampled():
+    shares = [0.0, 0.0, 0.0, 0.02, 0.04]
+    records = tuple({"status": "done", "sampler": {"share": share}} for share in shares)
+    results = Results("machine", Folder(Path()), records, (0,))
+    assert _samplers([results]) == {"median": pytest.approx(0.03), "most": 0.04}
+    assert _samplers([replace(results, records=records[:3])]) == {}

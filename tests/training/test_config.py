@@ -48,6 +48,8 @@ def test_the_file_is_below_the_arguments(tmp_path):
         ({"schedule": "step"}, "'schedule'"),
         ({"power": 0}, "'power'"),
         ({"average": 1}, "'average'"),
+        ({"gradient_norm": -1}, "'gradient_norm'"),
+        ({"warm_up": 1}, "'warm_up'"),
         ({"learning_rate": float("nan")}, "'learning_rate'"),
         ({"preset": "unet"}, "choose one of"),
         ({"preset": ["mlp"]}, "choose one of"),
@@ -57,6 +59,15 @@ def test_the_file_is_below_the_arguments(tmp_path):
 def test_wrong_settings_are_named(given, message):
     with pytest.raises(UsageError, match=message):
         _ = make_config(**given).slic
+
+
+def test_settings_that_came_later_are_told_only_where_they_are_others():
+    """A training that began before there were any goes on."""
+    before = make_config().identity()
+    assert not {"gradient_norm", "warm_up"} & set(before)
+    given = {"gradient_norm": 0.0, "warm_up": 0.1}
+    assert make_config(**given).identity() == {**before, **given}
+    assert make_config(gradient_norm=1.0, warm_up=0.03).identity() == before
 
 
 def test_an_unknown_key_of_a_file_is_named(tmp_path):

@@ -18,7 +18,7 @@ import torch
 
 from gnnseg.baselines.crops import Picture
 from gnnseg.datasets.synthetic import synthetic_dataset
-from gnnseg.errors import DiskError, MemoryBudgetError, StateError, UsageError
+from gnnseg.errors import DiskError, KilledError, StateError, UsageError
 from gnnseg.ledger import Ledger
 from gnnseg.models.level import Level
 from gnnseg.models.stem import StemInput
@@ -163,7 +163,7 @@ def test_a_process_that_is_killed_ends_the_others(parts):
     def kill_one(_history):
         running()[-1].kill()
 
-    with pytest.raises(MemoryBudgetError, match=r"process [12] of 2 was ended by SIGKILL"):
+    with pytest.raises(KilledError, match=r"process [12] of 2 was ended by SIGKILL"):
         run(parts, kill_one, config=config)
     assert running() == []
 
@@ -217,7 +217,7 @@ def test_the_first_error_is_told_and_a_kill_before_all():
     assert "DiskError" in caught.value.__notes__[0]
     with pytest.raises(RuntimeError, match="process 1 of 2: ConnectionError: peer is gone"):
         distributed._raise_first([Ended(1), Ended(1)], late)
-    with pytest.raises(MemoryBudgetError, match="process 2 of 2 was ended by SIGKILL"):
+    with pytest.raises(KilledError, match="process 2 of 2 was ended by SIGKILL"):
         distributed._raise_first([Ended(1, late), Ended(-signal.SIGKILL)])
     with pytest.raises(RuntimeError, match="process 1 of 2 was ended by SIGSEGV"):
         distributed._raise_first([Ended(-signal.SIGSEGV), Ended(1, late)])
@@ -225,6 +225,9 @@ def test_the_first_error_is_told_and_a_kill_before_all():
         distributed._raise_first([Ended(-signal.SIGABRT), Ended(1, early)])
     with pytest.raises(UsageError, match="__main__"):
         distributed._raise_first([Ended(1), Ended(1)])
+    full = failure(0.5, RuntimeError("CUDA out of memory"))
+    with pytest.raises(MemoryError, match="process 1 of 2: RuntimeError: CUDA out of memory"):
+        distributed._raise_first([Ended(1, full), Ended(1, late)])
 
 
 def test_more_gpus_than_there_are(monkeypatch):

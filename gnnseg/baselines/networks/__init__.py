@@ -20,6 +20,9 @@ NETWORKS = {
     "unet-classic": ("unet_classic", "ClassicUNet"),
 }
 """The module below this package and the class of each network."""
+REACH = {"deeplabv3plus": 288, "gated-scnn": 288}
+"""Pixels from the middle of a network's widest convolution to its outer taps, where that is far: in
+smaller inputs, these see nothing but padding."""
 VGG16 = "segnet"
 """The network whose encoder is that of VGG-16: it has a method `load_vgg16(path)`."""
 

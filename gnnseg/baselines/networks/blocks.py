@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 from gnnseg.errors import UsageError
@@ -49,8 +51,19 @@ def init_he(network: nn.Module, *, slope: float = 0.0) -> None:
 
     Normal, of variance 2 / (1 + slope^2) / fan-in: He et al., arXiv:1502.01852, section 2.2.
     """
+    gain = nn.init.calculate_gain("leaky_relu", slope)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(module.weight, a=slope)
+            nn.init.normal_(module.weight, std=gain / math.sqrt(_fan_in(module)))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _fan_in(conv: nn.Conv2d | nn.ConvTranspose2d) -> float:
+    """How many products a value of the output sums up, on average.
+
+    A transposed convolution spreads the products over `stride` times as many rows and columns.
+    (PyTorch's own figure for it is that of its backward pass.)
+    """
+    products = conv.in_channels // conv.groups * math.prod(conv.kernel_size)
+    return products / math.prod(conv.stride) if isinstance(conv, nn.ConvTranspose2d) else products

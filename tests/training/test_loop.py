@@ -1,0 +1,54 @@
+"""What all training loops do with gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gnnseg.errors import UsageError
+from gnnseg.training import make_config
+from gnnseg.training.loop import Loop
+from gnnseg.training.state import State
+
+PLAIN = {"optimiser": "sgd", "momentum": 0.0, "weight_decay": 0.0, "learning_rate": 1.0}
+
+
+class Updates(Loop):
+    """Only its updates are asked for."""
+
+    def _train_epoch(self, asked):
+        raise NotImplementedError
+
+    def _validate(self):
+        raise NotImplementedError
+
+    def _finish(self):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def moved():
+    """`moved(gradient, bound)`: how far one update moves weights whose gradients are all that."""
+
+    def update(gradient, bound):
+        network = nn.Linear(8, 2, bias=False)
+        before = network.weight.detach().clone()
+        network.weight.grad = torch.full_like(before, gradient)
+        config = make_config(**PLAIN, gradient_norm=bound)
+        Updates(State(network, config, range(1)), config)._update()
+        return (network.weight.detach() - before).norm().item()
+
+    return update
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(1.0, 1.0), (2.5, 2.5), (0.0, 40.0)])
+def test_gradients_are_bounded_as_far_as_asked(moved, bound, expected):
+    assert moved(10.0, bound) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("bound", [1.0, 0.0])
+def test_gradients_that_are_not_finite_end_it_whatever_the_bound(moved, bound):
+    for gradient in (float("inf"), float("nan")):
+        with pytest.raises(UsageError, match="diverges"):
+            moved(gradient, bound)
