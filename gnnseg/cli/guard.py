@@ -27,7 +27,9 @@ from gnnseg.memory import format_size, is_out_of_memory, peak_rss
 BUG, MEMORY, DISK, INTERRUPTED = 1, 5, 6, 130
 BROKEN_PIPE, TERMINATED = 128 + 13, 128 + 15
 """What a shell shows for a program that SIGPIPE or SIGTERM ended."""
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OUR_FAULT = (errno.EBADF, errno.EFAULT, errno.EINVAL)
+"""What the system says of a program that asks for nonsense; all else is about disks and files."""
 TRACEBACK = "GNNSEG_TRACEBACK"
 
 
@@ -135,17 +137,26 @@ def report(error: BaseException, *, resumes: bool = False) -> int:
         traceback.print_exception(error)
     code, message = _explain(error)
     say(f"error: {message}")
-    LOGGER.error("%s", message, exc_info=error if code == BUG else None)
+    LOGGER.error("%s", message, exc_info=None if isinstance(error, GnnsegError) else error)
     return code
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, GnnsegError):
         return error.exit_code, str(error)
-    if is_out_of_memory(error):
+    if is_out_of_memory(error) or _number(error) == errno.ENOMEM:
         return MEMORY, f"out of memory ({error}): use a smaller --memory or fewer --workers"
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if _number(error) in _FULL:
         return DISK, f"{error}: free some space and run the same command again"
+    if _number(error) not in (None, *_OUR_FAULT):
+        return DISK, f"the system says: {error}"
     how = "" if is_verbose() else f" (run with -v or {TRACEBACK}=1 for the traceback)"
     text = " ".join(str(error).split())
     return BUG, f"unexpected {type(error).__name__}: {text}{how}; this is a bug in gnnseg"
+
+
+def _number(error: BaseException) -> int | None:
+    """The number by which the system tells of an error of files; None for any other error."""
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        return error.errno
+    return None

@@ -45,9 +45,14 @@ def _kind(path: Path) -> Callable[[Path], dict[str, Any]]:
 
 def describe_model(path: Path) -> dict[str, Any]:
     """What a model's header tells."""
+    from gnnseg.io.guard import reading
     from gnnseg.models import read_header
 
-    header = read_header(path)
+    with reading(str(path)):
+        return _describe_header(read_header(path), path)
+
+
+def _describe_header(header: dict[str, Any], path: Path) -> dict[str, Any]:
     training = header.get("training", {})
     return {
         "kind": "model",
@@ -69,15 +74,13 @@ def describe_model(path: Path) -> dict[str, Any]:
 
 def describe_output(path: Path) -> dict[str, Any]:
     """What a Zarr output of gnnseg tells about itself, finished or not."""
-    import zarr
-
     from gnnseg.io.attributes import gnnseg_attributes
+    from gnnseg.io.guard import reading
+    from gnnseg.io.zarr_source import open_node
 
     about = dict(gnnseg_attributes(path) or {})
-    try:
-        node = zarr.open(str(path), mode="r")
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: is no readable Zarr output: {error}") from error
+    with reading(str(path)):
+        arrays = _arrays(open_node(path))
     table = about.pop("class_table", None)
     result = {"kind": about.pop("kind", None), "complete": about.pop("complete", None)}
     if table is not None:
@@ -85,7 +88,7 @@ def describe_output(path: Path) -> dict[str, Any]:
     if table is not None and result["complete"]:
         image = describe_image(path)
         result |= {key: image[key] for key in ("pixel_size", "unit")}
-    return {**result, "arrays": _arrays(node), **about}
+    return {**result, "arrays": arrays, **about}
 
 
 def describe_run(path: Path) -> dict[str, Any]:

@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
+_MOST_DIGITS = 18
+
 
 def whole(low: int, high: int | None = None) -> Callable[[str | int], int]:
     """A reader of whole numbers from `low` on, whose complaint names what it got."""
 
     def parse(given: str | int) -> int:
         text = str(given)
-        if text.isascii() and text.isdecimal() and low <= int(text) <= (high or int(text)):
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+        if is_number and low <= int(text) <= (high or int(text)):
             return int(text)
         limit = f"{low} or more" if high is None else f"{low} to {high}"
-        raise typer.BadParameter(f"got {text!r}, but it must be a whole number of {limit}")
+        raise typer.BadParameter(f"got {text[:80]!r}, but it must be a whole number of {limit}")
 
     return parse
 

@@ -11,6 +11,7 @@ from gnnseg.execution import default_workers
 from gnnseg.memory import format_size
 from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import Job
+from gnnseg.pipeline.manifest import check_settings
 from gnnseg.pipeline.options import SegmentOptions
 from gnnseg.pipeline.outputs import Outputs
 from gnnseg.pipeline.segment import prepare_any
@@ -38,7 +39,10 @@ def print_plan(
         **{**given, "workers": given["workers"] or default_workers()},
     )
     job = prepare_any(source, model, options, mask)
-    Outputs.at(out).check(job)
+    outputs = Outputs.at(out)
+    outputs.check(job)
+    if not options.overwrite:
+        check_settings(outputs.folder, job.settings())
     about, words = _regions(job) if isinstance(job, Job) else _bands(job)
     result = {
         "dry_run": True,
@@ -84,11 +88,11 @@ def _bands(job: PixelJob) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Tiles and bands of a convolutional network, likewise."""
     from gnnseg.pipeline.pixel_job import estimate_pixel_seconds, num_tiles
 
-    side, model, planes = job.plan.band_chunks * job.chunk, job.model, job.reader.image.num_planes
+    side, model = job.plan.band_chunks * job.chunk, job.model
     about = {
         "tiles": num_tiles(job),
         "block": side,
-        "blocks": -(-job.roi.shape[1] // side) * planes,
+        "blocks": job.bands.number(job.plan.band_chunks),
         "scratch_bytes": 0,
         "estimated_seconds": estimate_pixel_seconds(job),
     }

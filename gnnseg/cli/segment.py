@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,9 +24,9 @@ from gnnseg.cli.options import (
     whole,
 )
 from gnnseg.cli.output import cost_rows, emit, ledger_table, percent, say
-from gnnseg.errors import StateError, UsageError
+from gnnseg.errors import UsageError
 
-_ROI = re.compile(r"(\d+):(\d+),(\d+):(\d+)", re.ASCII)
+_ROI = re.compile(r"(\d{1,18}):(\d{1,18}),(\d{1,18}):(\d{1,18})", re.ASCII)
 Roi = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -116,13 +115,15 @@ def segment(
     }
     part = None if roi is None else parse_roi(roi)
     budget = default_budget() if memory is None else parse_size(memory)
-    _check_keep(keep)
     output_kind(out)
+    from gnnseg.cli.keep import check_keep, make_keep, move_scratch
     from gnnseg.cli.plan import print_plan
     from gnnseg.cli.scale import warn_about_scale
     from gnnseg.pipeline import load_model
     from gnnseg.pipeline import segment as segment_image
 
+    if keep is not None:
+        check_keep(keep, out)
     source, net = open_image(image), load_model(model)
     warn_about_scale(source, net)
     if dry_run:
@@ -132,10 +133,14 @@ def segment(
             "roi": part,
             "keep": keep is not None,
             "label_offset": label_offset,
+            "overwrite": overwrite,
+            "ome_version": ome_version.value,
             **painted,
         }
         print_plan(source, net, out, mask=mask, memory=budget, given=given, as_json=as_json)
         return
+    if keep is not None:
+        make_keep(keep)
     result = segment_image(
         source,
         net,
@@ -152,7 +157,7 @@ def segment(
         ome_version=ome_version.value,
     )
     if keep is not None:
-        result["kept"] = _move_scratch(out, keep)
+        result["kept"] = str(move_scratch(out, keep))
     _print(result, as_json=as_json)
 
 
@@ -164,23 +169,11 @@ def parse_roi(text: str) -> Roi:
     """
     match = _ROI.fullmatch(text.replace(" ", ""))
     if match is None:
-        raise UsageError(f"--roi {text!r}: write Y0:Y1,X0:X1 in pixels, such as 0:1000,500:2000")
+        raise UsageError(
+            f"--roi {text[:80]!r}: write Y0:Y1,X0:X1 in pixels, such as 0:1000,500:2000"
+        )
     y0, y1, x0, x1 = map(int, match.groups())
     return (y0, y1), (x0, x1)
-
-
-def _check_keep(keep: Path | None) -> None:
-    if keep is None or not keep.exists():
-        return
-    if not keep.is_dir() or any(keep.iterdir()):
-        raise StateError(f"--keep {keep}: exists and is no empty folder; choose another one")
-
-
-def _move_scratch(out: Path, keep: Path) -> str:
-    keep.mkdir(parents=True, exist_ok=True)
-    target = keep / "scratch.zarr"
-    shutil.move(out.with_name(out.name + ".gnnseg") / "scratch.zarr", target)
-    return str(target)
 
 
 def _print(result: dict[str, Any], *, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from gnnseg.compare.trainers import check_options, check_start, settings_of
 from gnnseg.errors import DiskError, StateError, UsageError
 from gnnseg.log import LOGGER
 from gnnseg.machine import machine_record
-from gnnseg.pipeline.manifest import lock_folder
+from gnnseg.pipeline.lock import lock_folder
 from gnnseg.plain import plain
 from gnnseg.progress import progress_bar
 

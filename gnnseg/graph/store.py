@@ -203,13 +203,13 @@ def _describe(
 
 def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
     """Read a graph that `gnnseg graph` or `RegionGraph.save` wrote."""
-    import zarr
+    from gnnseg.io.zarr_source import open_node
 
     path = Path(path)
     if not path.exists():
         raise MissingInputError(f"{path}: no such region graph; `gnnseg graph` makes one")
     try:
-        group = zarr.open_group(path, mode="r")
+        group = open_node(path)
         about: Any = group.attrs["gnnseg"]
         if about["kind"] not in (KIND, VOLUME_KIND):
             raise InputError(f"{path}: is a {about['kind']}, not a region graph")

@@ -46,9 +46,18 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
     """Raise StateError when the file `path` must not be written."""
     if not path.parent.is_dir():
         raise DiskError(f"{path}: the folder {path.parent} does not exist; create it first")
-    if not os.path.lexists(path):
-        return
-    if path.is_symlink() or not path.is_file():
-        raise StateError(f"{path}: exists and is no regular file; choose another name")
-    if not overwrite:
+    check_regular(path)
+    if os.path.lexists(path) and not overwrite:
         raise StateError(f"{path}: exists; choose another name or allow overwriting")
+
+
+def check_regular(path: Path) -> None:
+    """Raise StateError where a file is to be written and a link, a folder or the like lies."""
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise StateError(f"{path}: exists and is no regular file; choose another name")
+
+
+def check_leads_somewhere(path: Path) -> None:
+    """Raise StateError for a link to what does not exist: nothing can be made in its place."""
+    if os.path.lexists(path) and not path.exists():
+        raise StateError(f"{path}: is a link that leads nowhere; remove it or choose another name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,14 @@ class OmeImage:
     is_rgb: bool | None
 
 
-def ome_image(attributes: Mapping[str, Any], name: str, arrays: Sequence[str]) -> OmeImage:
-    """Read the metadata of a group; `arrays` are paths to name when it is no plain image."""
+def ome_image(
+    attributes: Mapping[str, Any], name: str, find_arrays: Callable[[], Sequence[str]]
+) -> OmeImage:
+    """Read the metadata of a group; `find_arrays` gives paths to name when it is no plain image."""
     ome = attributes.get("ome", attributes)
     scales = ome.get("multiscales") if isinstance(ome, Mapping) else None
     if not isinstance(scales, list) or not scales or not isinstance(scales[0], Mapping):
+        arrays = find_arrays()
         hint = f"; open one of its arrays, such as {name}/{arrays[0]}" if arrays else ""
         raise InputError(f"{name}: is a Zarr group without OME multiscales metadata{hint}")
     first = scales[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -14,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gnnseg.io.file_identity import file_identity
-from gnnseg.io.guard import DamagedError, check_chunk_bytes, regular_file
+from gnnseg.io.guard import DamagedError, check_chunk_bytes
+from gnnseg.io.tiff_files import SegmentFiles, check_pages, files_identity, files_of
 
 _CACHE_BYTES = 32 * 2**20
 _LISTED_BYTES = 80
@@ -70,30 +69,6 @@ class SegmentCache:
                 self._bytes -= self._items.popitem(last=False)[1].nbytes
 
 
-class SegmentFiles:
-    """Read-only descriptors, by path, read by position so that threads need no lock."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[str, tuple[int, int]] = {}
-
-    def read(self, path: str, offset: int, count: int) -> bytes:
-        with self._lock:
-            if path not in self._open:
-                size = regular_file(Path(path)).st_size
-                self._open[path] = (os.open(path, os.O_RDONLY | os.O_CLOEXEC), size)
-            descriptor, size = self._open[path]
-        if offset < 0 or offset + count > size:
-            raise DamagedError(
-                f"a strip or tile ends at byte {offset + count:,} of {size:,}: it is cut short"
-            )
-        return os.pread(descriptor, count, offset)
-
-    def __del__(self) -> None:
-        for descriptor, _ in self._open.values():
-            os.close(descriptor)
-
-
 class TiffReader:
     """One level of one series of a TIFF file."""
 
@@ -105,6 +80,7 @@ class TiffReader:
         self._lead = self._match_pages(len(series))
         # Pages are looked up while the file is open; strips and tiles are read without tifffile.
         self._pages = [series[i] for i in range(math.prod(self.shape[: self._lead]))]
+        check_pages(self._pages, series)
         self._grid, self._segment = _segments(self._key)
         self._check()
         self.chunks = self._stored_chunks()
@@ -133,7 +109,7 @@ class TiffReader:
         return out.reshape(sizes)
 
     def identity(self) -> bytes | None:
-        return file_identity(self.path)
+        return files_identity(files_of(self._pages))
 
     def probe(self) -> None:
         """Decode the first and the last strip or tile, so that a broken file fails at once."""
@@ -208,8 +184,8 @@ class TiffReader:
 
     def _decode_new(self, page: int, number: int) -> np.ndarray:
         frame = self._pages[page]
-        data = None if frame is None else self._encoded(frame, number)
-        options = {} if frame is None else {"jpegtables": frame.jpegtables}
+        data = self._encoded(frame, number)
+        options = {"jpegtables": frame.jpegtables}
         if self._key.jpegheader is not None:
             options["jpegheader"] = self._key.jpegheader
         pixels, _, shape = self._key.decode(data, number, **options)

@@ -22,6 +22,7 @@ from gnnseg.io.ome import Calibration
 from gnnseg.io.palette import PaletteReader, palette_colors
 from gnnseg.io.source import Reader, native_dtype
 from gnnseg.io.tiff_calibration import tiff_calibration
+from gnnseg.io.tiff_files import series_files
 from gnnseg.io.tiff_reader import TiffReader
 
 _MAX_PLANES = 10_000_000
@@ -110,8 +111,8 @@ def _series(tif: Any, path: Path, level: int) -> Any:
 
 
 def _reader(path: Path, level: int, series: Any) -> TiffReader | RawReader:
-    page = series.keyframe
-    if series.dataoffset is not None and page.is_memmappable:
+    page, own = series.keyframe, series_files(series) == [path.resolve()]
+    if own and series.dataoffset is not None and page.is_memmappable:
         dtype = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
         return RawReader(path, offset=series.dataoffset, shape=tuple(series.shape), dtype=dtype)
     reader = TiffReader(path, level, series)

@@ -19,6 +19,7 @@ from gnnseg.io.ome import Calibration, OmeImage, ome_image
 _MAX_CHUNKS = 1024
 _MOST_BYTES = 64 * 2**20
 """What large chunks that are held at once may take, on each thread; at least one is."""
+_MOST_METADATA = 2**20
 _MARKERS = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -117,11 +118,10 @@ def open_zarr(path: Path, *, level: int = 0) -> ZarrImage:
         )
     check_complete(path)
     with reading(name):
-        node = _open_node(path)
+        node = open_node(path)
         if not hasattr(node, "shape"):
-            return _open_image(
-                node, ome_image(node.attrs.asdict(), name, _arrays(path)), name, level
-            )
+            about = ome_image(node.attrs.asdict(), name, lambda: _arrays(path))
+            return _open_image(node, about, name, level)
         if level:
             raise UsageError(f"{name}: is one array and has no level {level}")
         return ZarrImage(_reader(node, name), dimension_axes(node), Calibration(), None)
@@ -154,7 +154,8 @@ def dimension_axes(array: Any) -> str | None:
     return letters if names and plain and len(set(letters)) == len(letters) else None
 
 
-def _open_node(path: Path) -> Any:
+def open_node(path: Path) -> Any:
+    """The Zarr array or group in a folder of unknown origin; keys lead nowhere else."""
     import zarr
     from zarr.errors import ArrayNotFoundError, GroupNotFoundError
 
@@ -216,4 +217,7 @@ def _arrays(path: Path) -> list[str]:
 
 
 def _is_array(marker: Path) -> bool:
-    return marker.name == ".zarray" or b'"array"' in marker.read_bytes()
+    if not marker.is_file() or marker.name == ".zarray":
+        return marker.is_file()
+    with marker.open("rb") as file:
+        return b'"array"' in file.read(_MOST_METADATA)

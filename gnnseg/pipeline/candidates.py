@@ -143,7 +143,7 @@ class CandidatePhase:
             pixels = lattice.pixels(cells)
             known = labels.read(pixels, plane)[0] < self.model.classes.num_classes
             y, x = np.nonzero(known)
-            slots = np.asarray(self.scratch.slots[(plane, *pixels.slices)])[y, x]
+            slots = self.scratch.slots[(plane, *pixels.slices)][y, x]
             home_y, home_x = homes_of(slots, y + pixels.y0, x + pixels.x0, lattice.step)
             inside = (slots != MASKED) & (home_y >= window.y0) & (home_y < window.y1)
             inside &= (home_x >= window.x0) & (home_x < window.x1)

@@ -107,7 +107,7 @@ class CountPhase:
         homes = window.coarsen(lattice.step)
         near = homes.grow(PAINT_HALO).clip(lattice.cells)
         covered = lattice.pixels(near)
-        slots = np.asarray(self.source.scratch.slots[(0, *covered.slices)])
+        slots = self.source.scratch.slots[(0, *covered.slices)]
         truth = self.labels(covered)
         regions = pixels_by_class(
             slots, truth, lattice.step, homes.relative_to(near), self._num_classes

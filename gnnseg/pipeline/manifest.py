@@ -17,6 +17,7 @@ from gnnseg.io import drop_torn
 from gnnseg.io.atomic import disk_errors, replacing
 from gnnseg.log import LOGGER
 from gnnseg.memory import trim
+from gnnseg.pipeline.lock import lock_folder
 from gnnseg.pipeline.marks import SUFFIX, Marks
 from gnnseg.pipeline.tiling import Tiles, Unit
 from gnnseg.progress import progress_bar
@@ -216,21 +217,6 @@ def _create(folder: Path, settings: dict[str, Any]) -> None:
         raise
 
 
-def lock_folder(folder: Path) -> Any:
-    """Hold a run's folder until the process ends; None where the system has no such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    handle = (folder / "lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise StateError(f"{folder}: another process is working on this output") from error
-    return handle
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a run's folder tells about it."""
     try:
@@ -251,6 +237,12 @@ def check_run(folder: Path) -> None:
         handle = lock_folder(folder)
         if handle is not None:
             handle.close()
+
+
+def check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Raise StateError if a run is there that does not go on with these settings."""
+    if folder.exists():
+        _check_manifest(folder, read_manifest(folder), json.loads(json.dumps(settings)))
 
 
 def check_inputs(names: Iterable[str], outputs: Iterable[Path]) -> None:

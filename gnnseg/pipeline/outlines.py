@@ -51,7 +51,7 @@ def outlines(
     for (plane, row, column), those in groups:
         chunk = Window(row, row + 1, column, column + 1).scale(grid.chunk)
         pixels = lattice.pixels(chunk.grow(PAINT_HALO).clip(lattice.cells))
-        part = np.asarray(slots[(plane, *pixels.slices)])
+        part = slots[(plane, *pixels.slices)]
         for place in those:
             found[place] = _outline(part, pixels, lattice, place, keep=keep)
     return found

@@ -22,11 +22,13 @@ from gnnseg.io import (
     output_kind,
     remove_output,
 )
+from gnnseg.io.atomic import check_leads_somewhere, check_regular
 from gnnseg.io.attributes import gnnseg_attributes
 from gnnseg.io.export import MAX_PNG_PIXELS
 from gnnseg.memory import format_size
 from gnnseg.pipeline.manifest import check_inputs, check_run, is_unfinished, remove_run
 from gnnseg.pipeline.plan import RUNTIME_BYTES, advice
+from gnnseg.pipeline.summary import table_paths
 
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
@@ -65,10 +67,11 @@ class Outputs:
         return {name: self.out.with_name(f"{self.out.name}.{name}.zarr") for name in MAPS}
 
     def check(self, job: Job | PixelJob) -> None:
-        """Raise for what this output cannot hold, or for inputs that it would replace."""
+        """Raise for what this output cannot hold or must not replace."""
         image, mask = job.reader.image, job.reader.mask
         names = [source.name for source in (image, mask) if source is not None]
         check_inputs(names, (self.out, *self.maps.values(), self.folder))
+        self._check_places(overwrite=job.options.overwrite)
         values = job.model.classes.num_classes + job.options.label_offset
         if not job.model.classes.num_classes <= values <= MAX_LABELS:
             raise UsageError(
@@ -96,21 +99,31 @@ class Outputs:
                 "output *.tif or *.zarr"
             )
 
-    def clear(self, *, overwrite: bool) -> None:
-        """Remove what an earlier run left, if allowed; raise for what cannot go on."""
-        if not overwrite:
+    def _check_places(self, *, overwrite: bool) -> None:
+        """Raise for what lies where something is going to be written."""
+        for path in (*table_paths(self.out), *(() if self.kind == "zarr" else (self.out,))):
+            check_regular(path)
+        for path in (self.out, *self.maps.values(), self.folder):
+            check_leads_somewhere(path)
+        if overwrite:
+            self._check_ours()
+        else:
             self._check_unfinished()
-            return
         check_run(self.folder)
-        if self.out.is_file() and not self.folder.exists():
-            raise StateError(f"{self.out}: exists and is no output of gnnseg; move it away")
-        for path in self.maps.values():
-            check_ours(path)
+
+    def clear(self) -> None:
+        """Remove what an earlier run left; anything else there is left alone, with a StateError."""
         if self.out.is_dir():
             remove_output(self.out)
         for path in self.maps.values():
             remove_output(path)
         remove_run(self.folder)
+
+    def _check_ours(self) -> None:
+        if self.out.is_file() and not self.folder.exists():
+            raise StateError(f"{self.out}: exists and is no output of gnnseg; move it away")
+        for path in (*self.maps.values(), *((self.out,) if self.kind == "zarr" else ())):
+            check_ours(path)
 
     def _check_unfinished(self) -> None:
         out, ours = self.out, self.folder.exists()

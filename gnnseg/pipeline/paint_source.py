@@ -70,7 +70,7 @@ class PaintSource:
             homes=homes,
             first=first,
             step=lattice.step,
-            slots=np.asarray(self.scratch.slots[(plane, *covered.slices)]),
+            slots=self.scratch.slots[(plane, *covered.slices)],
             logits=self.scratch.read_state(LOGITS, plane, homes),
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gnnseg.blocks import Lattice
-from gnnseg.errors import InputError, MemoryBudgetError
+from gnnseg.errors import MemoryBudgetError
 from gnnseg.execution import default_workers
 from gnnseg.io import ImageSource, open_image, unlabelled_value
 from gnnseg.io.slabs import in_slabs
@@ -24,8 +24,8 @@ from gnnseg.memory import default_budget, format_size, parse_size, peak_rss, reu
 from gnnseg.paint import PAINT_HALO, homes_around, paint_box, paint_window
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.plan import RUNTIME_BYTES, SAFETY, advice
-from gnnseg.pipeline.scratch import SLOTS
-from gnnseg.pipeline.single import SLOT_KIND, VOLUME_SLOT_KIND, start_single
+from gnnseg.pipeline.single import start_single
+from gnnseg.pipeline.slot_map import SlotArray, open_slot_map
 from gnnseg.pipeline.tiling import BoxTask, BoxTiling, Task, chunk_tiling
 from gnnseg.superpixels import VolumeLattice
 
@@ -72,17 +72,17 @@ def paint_file(
         The output exists.
     """
     started = time.monotonic()
-    array, lattice = _open_slots(Path(slots))
+    slot_map, lattice = open_slot_map(Path(slots))
     if isinstance(lattice, VolumeLattice):
         table = in_slabs(open_values(values, lattice.shape))
     else:
-        table = open_values(values, (array.shape[0], *lattice.shape))
+        table = open_values(values, (slot_map.shape[0], *lattice.shape))
     _load_loops(lattice, table.dtype)
     budget = default_budget() if memory is None else parse_size(memory)
-    threads = _fitting(array, table, lattice, budget, workers or default_workers())
+    threads = _fitting(slot_map, table, lattice, budget, workers or default_workers())
     settings = {
-        "slots": open_image(array, axes="ZYX").fingerprint(),
-        **_steps(array, lattice),
+        "slots": open_image(slot_map.array, axes="ZYX").fingerprint(),
+        **_steps(slot_map, lattice),
         "values": table.fingerprint(),
     }
     inputs = (str(slots), str(values))
@@ -91,14 +91,14 @@ def paint_file(
     try:
         if not Path(out).exists():
             with ledger.stage("paint"):
-                _paint(run, array, table, lattice, threads)
+                _paint(run, slot_map, table, lattice, threads)
             (run.folder / "painted.zarr").rename(out)
         run.tidy(keep=False)
     finally:
         run.close()
     return {
         "output": str(out),
-        "pixels": int(np.prod(array.shape)),
+        "pixels": prod(slot_map.shape),
         "resumed": run.resumed,
         "seconds": time.monotonic() - started,
         "peak_rss_bytes": peak_rss(),
@@ -110,7 +110,7 @@ def paint_file(
 class _Painter:
     """Paints a block; a pure function of the slots and the values around it."""
 
-    slots: Any
+    slots: SlotArray
     table: ImageSource
     lattice: Lattice
     target: Any
@@ -119,7 +119,7 @@ class _Painter:
         write = task.block.write
         cells, homes, first = homes_around(self.lattice, write)
         covered = self.lattice.pixels(cells)
-        part = np.asarray(self.slots[(task.plane, *covered.slices)])
+        part = self.slots[(task.plane, *covered.slices)]
         near = self.table.read(homes, task.plane)[0]
         painted = paint_window(part, self.lattice.step, near, first, self.target.fill_value)
         crop = write.relative_to(covered).slices
@@ -131,7 +131,7 @@ class _Painter:
 class _BoxPainter:
     """The same of a volume."""
 
-    slots: Any
+    slots: SlotArray
     table: ImageSource
     lattice: VolumeLattice
     target: Any
@@ -141,26 +141,31 @@ class _BoxPainter:
         part = self.lattice.voxels(write).slices
         near = [self.table.read(homes.window, z)[0] for z in range(homes.z0, homes.z1)]
         steps, first = self.lattice.steps[:2], write.relative_to(homes).corner
-        slots, fill = np.asarray(self.slots[part]), self.target.fill_value
+        slots, fill = self.slots[part], self.target.fill_value
         self.target[part] = paint_box(slots, steps, np.stack(near), first, fill)
         return {}
 
 
 def _paint(
-    run: Run, slots: Any, table: ImageSource, lattice: Lattice | VolumeLattice, workers: int
+    run: Run, slots: SlotArray, table: ImageSource, lattice: Lattice | VolumeLattice, workers: int
 ) -> None:
-    target = _open_target(run, slots, table.dtype)
     if isinstance(lattice, VolumeLattice):
+        target = _open_target(run, slots.shape, slots.chunks, table.dtype)
         boxes = BoxTiling(lattice, _chunk_cells(slots, lattice), (PAINT_HALO, PAINT_HALO))
         box_painter = _BoxPainter(slots, table, lattice, target)
         run.phase("paint", boxes, box_painter, workers=workers)
     else:
-        tiling = chunk_tiling(slots.shape, slots.chunks[-1], planes=slots.shape[0])
+        # Squares whatever the chunks of the slots are: two blocks must not write one chunk.
+        side = slots.chunks[-1]
+        target = _open_target(run, slots.shape, (1, side, side), table.dtype)
+        tiling = chunk_tiling(slots.shape, target.chunks[-1], planes=slots.shape[0])
         run.phase("paint", tiling, _Painter(slots, table, lattice, target), workers=workers)
     target.attrs["gnnseg"] = {**dict(target.attrs["gnnseg"]), "complete": True}
 
 
-def _open_target(run: Run, slots: Any, dtype: Any) -> Any:
+def _open_target(
+    run: Run, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype[Any]
+) -> Any:
     """The unfinished array; if it is not there, it is created and its marks are dropped."""
     import zarr
     from zarr.codecs import ZstdCodec
@@ -172,8 +177,8 @@ def _open_target(run: Run, slots: Any, dtype: Any) -> Any:
         shutil.rmtree(partial_path, ignore_errors=True)
         zarr.create_array(
             str(partial_path),
-            shape=slots.shape,
-            chunks=slots.chunks,
+            shape=shape,
+            chunks=chunks,
             dtype=dtype,
             fill_value=np.nan if dtype.kind == "f" else unlabelled_value(dtype),
             compressors=ZstdCodec(checksum=True),
@@ -220,42 +225,14 @@ def _fitting(
     return min(workers, (budget - base) // need)
 
 
-def _steps(slots: Any, lattice: Lattice | VolumeLattice) -> dict[str, Any]:
+def _steps(slots: SlotArray, lattice: Lattice | VolumeLattice) -> dict[str, Any]:
     """What a slot map tells of its cells, and the chunks that the blocks of a volume are."""
     if not isinstance(lattice, VolumeLattice):
         return {"step": lattice.step}
     return {"step": lattice.step, "step_z": lattice.step_z, "chunks": list(slots.chunks)}
 
 
-def _chunk_cells(slots: Any, lattice: VolumeLattice) -> tuple[int, int, int]:
+def _chunk_cells(slots: SlotArray, lattice: VolumeLattice) -> tuple[int, int, int]:
     """Cells (z, y, x) of a chunk of slots."""
     depth, height, width = slots.chunks
     return depth // lattice.step_z, height // lattice.step, width // lattice.step
-
-
-def _open_slots(path: Path) -> tuple[Any, Lattice | VolumeLattice]:
-    import zarr
-
-    try:
-        group = zarr.open_group(path, mode="r")
-        about: Any = group.attrs["gnnseg"]
-        if about.get("kind") not in (SLOT_KIND, VOLUME_SLOT_KIND) or not about.get("complete"):
-            raise InputError(f"{path}: is no complete slot map; `gnnseg superpixels` makes one")
-        array: Any = group[SLOTS]
-        _, height, width = array.shape
-        plane = Lattice(height, width, int(about["step"]))
-        if about["kind"] == SLOT_KIND:
-            return array, plane
-        return array, _volume_lattice(array, int(about["step_z"]), plane)
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is no readable slot map of gnnseg: {error}") from error
-
-
-def _volume_lattice(slots: Any, step_z: int, plane: Lattice) -> VolumeLattice:
-    """The lattice of a volume's slots; ValueError if their chunks do not hold whole cells."""
-    lattice = VolumeLattice(slots.shape[0], step_z, plane)
-    if min(lattice.steps) < 1 or any(np.remainder(slots.chunks, lattice.steps)):
-        raise ValueError(f"chunks of {slots.chunks} voxels and cells of {lattice.steps}")
-    return lattice

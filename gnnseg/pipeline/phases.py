@@ -76,7 +76,7 @@ class StemPhase:
             self.reader,
             plane,
             cells,
-            lambda part: np.asarray(slots[(plane, *part.slices)]),
+            lambda part: slots[(plane, *part.slices)],
         )
         area = self.scratch.tables[0].read(plane, cells, ("area",)).area
         with counted_operations() as operations:

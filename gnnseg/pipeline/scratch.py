@@ -14,8 +14,7 @@ from gnnseg.blocks import Window
 from gnnseg.features import feature_names
 from gnnseg.graph import TableStore, create_tables, describe, open_tables
 from gnnseg.io.raw_array import RawArray
-from gnnseg.io.zarr_output import FLAT_KEYS
-from gnnseg.kernels.slots import MASKED
+from gnnseg.pipeline.slot_map import create_slots, open_slots
 
 if TYPE_CHECKING:
     from gnnseg.models import Model
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from gnnseg.superpixels import Scaling
 
 Arrays = TypeVar("Arrays")
-SLOTS = "slots"
-_CONFIG = {"write_empty_chunks": True}
 
 
 @dataclass(frozen=True)
@@ -127,27 +124,6 @@ def _states(model: Model | None) -> tuple[State, ...]:
 def _create_slots(root: Any, grid: Grid, planes: int) -> None:
     lattice, side = grid.lattice, grid.chunk * grid.lattice.step
     create_slots(root, (planes, lattice.height, lattice.width), (1, side, side))
-
-
-def open_slots(root: Any) -> Any:
-    """The array of slots; empty chunks are written too. KeyError if it is missing."""
-    return root[SLOTS].with_config(_CONFIG)
-
-
-def create_slots(root: Any, shape: tuple[int, int, int], chunks: tuple[int, int, int]) -> None:
-    """Create the array of slots (Z, Y, X)."""
-    from zarr.codecs import ZstdCodec
-
-    root.create_array(
-        SLOTS,
-        shape=shape,
-        chunks=chunks,
-        dtype=np.uint8,
-        fill_value=MASKED + 1,
-        chunk_key_encoding=FLAT_KEYS,
-        compressors=ZstdCodec(level=1, checksum=True),
-        config=_CONFIG,
-    )
 
 
 def _create_tables(

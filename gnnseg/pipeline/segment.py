@@ -138,7 +138,8 @@ def run(job: Job | PixelJob, out: Path) -> dict[str, Any]:
     outputs = Outputs.at(out)
     outputs.check(job)
     settings = job.settings()  # reads the image: what is damaged fails before anything is removed
-    outputs.clear(overwrite=job.options.overwrite)
+    if job.options.overwrite:
+        outputs.clear()
     progress = Run.start(outputs.folder, settings)
     ledger = Ledger()
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.io import is_complete, remove_output
+from gnnseg.io.atomic import check_leads_somewhere
 from gnnseg.pipeline.manifest import Run, check_inputs, check_run, is_unfinished, remove_run
 
 SLOT_KIND, VOLUME_SLOT_KIND = "slot_map", "supervoxel_slot_map"
@@ -28,6 +29,8 @@ def start_single(
         raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
     folder = out.with_name(out.name + ".gnnseg")
     check_inputs(inputs, (out, folder))
+    for path in (out, folder):
+        check_leads_somewhere(path)
     if overwrite:
         check_run(folder)
         remove_output(out)

@@ -19,8 +19,9 @@ from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, r
 from gnnseg.pipeline.phases import regions_phase
 from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
 from gnnseg.pipeline.sample import load_region_loops
-from gnnseg.pipeline.scratch import SLOTS, open_scratch
+from gnnseg.pipeline.scratch import open_scratch
 from gnnseg.pipeline.single import SLOT_KIND, VOLUME_SLOT_KIND, start_single
+from gnnseg.pipeline.slot_map import SLOTS
 from gnnseg.pipeline.volume_stage import VolumeStage
 from gnnseg.pipeline.windows import Grid
 from gnnseg.superpixels import PixelReader, SlicSettings, make_reader

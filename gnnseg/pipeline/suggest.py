@@ -14,7 +14,7 @@ from gnnseg.datasets.listing import stem_of
 from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers
 from gnnseg.io import open_image
-from gnnseg.io.atomic import check_replaceable, disk_errors, replacing
+from gnnseg.io.atomic import check_regular, check_replaceable, disk_errors, replacing
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
 from gnnseg.pipeline.overlay import save_overlay
@@ -184,6 +184,7 @@ def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrit
         raise UsageError(f"{out}: the list is written as JSON; name it *.json")
     if not out.parent.is_dir():
         raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
+    check_regular(out)
     if out.exists() and not overwrite:
         raise StateError(f"{out}: exists; use --overwrite to make it anew")
     if out.exists():

@@ -37,12 +37,19 @@ def class_table(
     return rows
 
 
+def table_paths(out: Path) -> tuple[Path, Path]:
+    """Where the table of an output goes, as JSON and as CSV."""
+    json_path, csv_path = (out.with_name(f"{out.name}.classes.{kind}") for kind in ("json", "csv"))
+    return json_path, csv_path
+
+
 def write_class_table(rows: list[dict[str, Any]], out: Path) -> None:
     """Write `<out>.classes.csv` and `<out>.classes.json`."""
-    with replacing(out.with_name(out.name + ".classes.json")) as partial:
+    json_path, csv_path = table_paths(out)
+    with replacing(json_path) as partial:
         partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     with (
-        replacing(out.with_name(out.name + ".classes.csv")) as partial,
+        replacing(csv_path) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, _COLUMNS)

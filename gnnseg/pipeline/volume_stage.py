@@ -21,8 +21,9 @@ from gnnseg.memory import reused_memory, rss
 from gnnseg.pipeline.centre_phases import VolumePlan, centre_bytes, stream_centres
 from gnnseg.pipeline.plan import Costs, Plan, plan_blocks
 from gnnseg.pipeline.sample import made_up
-from gnnseg.pipeline.scratch import create_slots, open_arrays, open_slots
+from gnnseg.pipeline.scratch import open_arrays
 from gnnseg.pipeline.single import VOLUME_SLOT_KIND
+from gnnseg.pipeline.slot_map import create_slots, open_slots
 from gnnseg.pipeline.volume_grid import VolumeGrid
 from gnnseg.superpixels import BoxBlock, VolumeLattice, VolumeReader
 from gnnseg.superpixels.groups import Group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from gnnseg import ledger
 from gnnseg.baselines import inference, strips
 from gnnseg.baselines.inference import CPU, tile_logits
 from gnnseg.baselines.tiles import stretches
+from gnnseg.cli.plan import print_plan
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.io import open_image
@@ -263,6 +265,14 @@ def test_a_budget_that_is_too_small_is_refused_before_work(model, pixels, tmp_pa
 def plan_of(model, pixels, memory, workers=2):
     options = SegmentOptions(memory=memory, workers=workers)
     return prepare_any(image_of(pixels), model, options).plan
+
+
+def test_a_plan_counts_the_bands_above_each_other(model, pixels, tmp_path, capsys):
+    image, given = image_of(pixels), {"workers": 2, "block": None, "roi": None}
+    limits = {"mask": None, "memory": 4 * 2**30}
+    print_plan(image, model, tmp_path / "o.zarr", **limits, given=given, as_json=True)
+    job = prepare_any(image, model, SegmentOptions(memory=4 * 2**30, workers=2))
+    assert json.loads(capsys.readouterr().out)["blocks"] == job.tiling.count > 4
 
 
 def test_bands_are_cut_so_that_all_threads_have_work(model, pixels):

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import inspect
+import json
 import signal
+import sys
 
+import numpy as np
 import pytest
+import typer
+import zarr
 
 from gnnseg import errors
+from gnnseg.cli.doctor import examine
 from gnnseg.cli.guard import guarded, report
+from gnnseg.cli.info import describe_output
+from gnnseg.cli.options import whole
+from gnnseg.cli.segment import parse_roi
 from gnnseg.progress import SHOW
 
 
@@ -34,6 +44,14 @@ def _no_verbosity(monkeypatch):
         (MemoryError(), 5),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), 5),
         (OSError(errno.ENOSPC, "No space left on device"), 6),
+        (PermissionError(errno.EACCES, "Permission denied"), 6),
+        (OSError(errno.EIO, "Input/output error"), 6),
+        (OSError(errno.ESTALE, "Stale file handle"), 6),
+        (OSError(errno.EMFILE, "Too many open files"), 6),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 5),
+        (OSError(errno.EBADF, "Bad file descriptor"), 1),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), 1),
+        (OSError("without a number"), 1),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("division by zero"), 1),
         (SystemExit(7), 7),
@@ -49,6 +67,38 @@ def test_an_unexpected_error_is_one_line_that_tells_how_to_see_more(capsys):
     assert message.count("\n") == 1
     assert "ValueError: two lines" in message
     assert "GNNSEG_TRACEBACK" in message
+
+
+def test_what_the_system_refuses_is_told_in_its_words_and_is_no_bug(capsys):
+    report(PermissionError(errno.EACCES, "Permission denied", "out/done"))
+    message = capsys.readouterr().err
+    assert "Permission denied: 'out/done'" in message
+    assert "bug" not in message
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "0:10,0:" + "9" * 5000])
+def test_numbers_of_thousands_of_digits_are_usage_errors(text):
+    with pytest.raises((errors.UsageError, typer.BadParameter)) as error:
+        (parse_roi if ":" in text else whole(1))(text)
+    assert len(str(error.value)) < 200
+
+
+def test_a_pytorch_that_cannot_be_loaded_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    found = examine()
+    assert found["ready"] is False
+    assert "torch" in found["cuda"]["error"]
+
+
+def test_what_a_damaged_store_holds_is_an_input_error(tmp_path):
+    group = zarr.open_group(tmp_path / "o.zarr", mode="w", attributes={"gnnseg": {"kind": "x"}})
+    group.create_array("a", shape=(8, 8), chunks=(8, 8), dtype=np.uint8)
+    assert describe_output(tmp_path / "o.zarr")["arrays"]["a"]["shape"] == [8, 8]
+    about = json.loads((tmp_path / "o.zarr/a/zarr.json").read_text())
+    (tmp_path / "o.zarr/a/zarr.json").write_text(json.dumps({**about, "shape": 8}))
+    with pytest.raises(errors.InputError, match=r"o\.zarr"):
+        describe_output(tmp_path / "o.zarr")
 
 
 def test_sigterm_interrupts_and_has_its_own_code(capsys):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 
 import numpy as np
@@ -8,8 +9,8 @@ import tifffile
 
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
-from gnnseg.io import open_image
-from gnnseg.io.tiff_reader import SegmentFiles
+from gnnseg.io import open_image, tiff_files
+from gnnseg.io.tiff_files import SegmentFiles
 
 OME = (
     '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
@@ -273,21 +274,73 @@ def test_threads_share_a_reader(big):
             np.testing.assert_array_equal(pixels[0], tile)
 
 
-def test_an_image_in_two_files_of_one_folder(tmp_path, rng):
-    array = rng.integers(0, 255, (2, 20, 30), np.uint8)
+def write_planes(folder, array, **options):
+    """An OME-TIFF of a file a plane; plane 0 is in `0.ome.tif`."""
     data = "".join(
         f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1">'
         f'<UUID FileName="{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>'
-        for z in range(2)
+        for z in range(len(array))
     )
-    head, _, tail = OME.format(name="x", planes=2).partition("<TiffData")
+    head, _, tail = OME.format(name="x", planes=len(array)).partition("<TiffData")
     tail = tail.partition("</TiffData>")[2]
-    for z in range(2):
+    for z, plane in enumerate(array):
         xml = (head + data + tail).replace("<OME ", f'<OME UUID="urn:uuid:{z}" ')
-        tifffile.imwrite(
-            tmp_path / f"{z}.ome.tif", array[z], description=xml, metadata=None, compression="zlib"
-        )
-    image = open_image(tmp_path / "0.ome.tif")
+        tifffile.imwrite(folder / f"{z}.ome.tif", plane, description=xml, metadata=None, **options)
+    return folder / "0.ome.tif"
+
+
+def test_an_image_in_two_files_of_one_folder(tmp_path, rng):
+    array = rng.integers(0, 255, (2, 20, 30), np.uint8)
+    image = open_image(write_planes(tmp_path, array, compression="zlib"))
     assert image.num_planes == 2
     for z in range(2):
         np.testing.assert_array_equal(image.read(image.bounds, z)[0], array[z])
+
+
+def test_a_plane_whose_file_is_missing_is_an_error_that_names_it(tmp_path, rng):
+    path = write_planes(tmp_path, rng.integers(0, 255, (3, 20, 30), np.uint8))
+    (tmp_path / "1.ome.tif").unlink()
+    with pytest.raises(InputError, match=r"1 of 3 planes are missing.* there is no 1\.ome\.tif"):
+        open_image(path)
+
+
+def test_planes_that_would_follow_each_other_in_one_file_lie_in_two(tmp_path, rng):
+    array = rng.integers(0, 255, (2, 20, 30), np.uint8)
+    path = write_planes(tmp_path, array)
+    offsets = []
+    for z in range(2):
+        with tifffile.TiffFile(tmp_path / f"{z}.ome.tif") as tif:
+            offsets.append(tif.pages[0].dataoffsets[0])
+    data = (tmp_path / "1.ome.tif").read_bytes()
+    moved = offsets[0] + 600  # where plane 1 would begin, were it in the first file
+    tag = offsets[1].to_bytes(4, "little")
+    assert data.count(tag) == 1
+    data = data.replace(tag, moved.to_bytes(4, "little")).ljust(moved, b"\0")[:moved]
+    (tmp_path / "1.ome.tif").write_bytes(data + array[1].tobytes())
+    image = open_image(path)
+    for z in range(2):
+        np.testing.assert_array_equal(image.read(image.bounds, z)[0], array[z])
+
+
+def test_the_fingerprint_is_of_all_files(tmp_path, rng):
+    array = rng.integers(0, 255, (2, 20, 30), np.uint8)
+    path = write_planes(tmp_path, array, compression="zlib")
+    before = open_image(path).fingerprint()
+    write_planes(tmp_path, np.stack([array[0], 255 - array[1]]), compression="zlib")
+    assert open_image(path).fingerprint() != before
+    write_planes(tmp_path, array, compression="zlib")
+    assert open_image(path).fingerprint() == before
+
+
+def test_few_files_stay_open(tmp_path, rng, monkeypatch):
+    closed = []
+    close = os.close
+    monkeypatch.setattr(tiff_files, "_MOST_OPEN", 2)
+    array = rng.integers(0, 255, (4, 20, 30), np.uint8)
+    image = open_image(write_planes(tmp_path, array, compression="zlib"))
+    monkeypatch.setattr(os, "close", lambda number: closed.append(number) or close(number))
+    for _ in range(2):
+        image.reader._cache._items.clear()
+        for z in range(4):
+            np.testing.assert_array_equal(image.read(image.bounds, z)[0], array[z])
+    assert len(closed) >= 6

@@ -13,7 +13,7 @@ from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError, UsageError
-from gnnseg.io import open_image
+from gnnseg.io import open_image, zarr_source
 from gnnseg.io.zarr_guard import inflate, zstd_size
 
 BOMB = 300 * 2**20
@@ -209,6 +209,21 @@ def test_links_and_pipes_in_a_store_are_refused(tmp_path):
         image = open_image(path)
         with pytest.raises(InputError, match=r"leaves the store|no regular file"):
             image.read(image.bounds)
+
+
+def test_a_group_names_its_arrays_and_looks_into_files_alone(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("b", shape=(8, 8), chunks=(8, 8), dtype=np.uint8)
+    (tmp_path / "a.zarr/a").mkdir()
+    os.mkfifo(tmp_path / "a.zarr/a/zarr.json")
+    with pytest.raises(InputError, match=r"one of its arrays, such as .*a\.zarr/b"):
+        open_image(tmp_path / "a.zarr")
+
+
+def test_an_image_is_opened_without_a_look_at_what_lies_beside_it(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(zarr_source, "_is_array", None)
+    path = write_ome(tmp_path / "a.zarr", rng.integers(0, 9, (40, 50), np.uint8), "yx")
+    assert open_image(path).height == 40
 
 
 def test_a_linked_folder_does_not_lead_out(tmp_path):

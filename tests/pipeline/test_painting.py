@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import zarr
 
 from gnnseg.errors import InputError, MemoryBudgetError, MissingInputError, StateError, UsageError
+from gnnseg.graph.store import open_graph
 from gnnseg.io.array_source import RawReader
 from gnnseg.pipeline import paint_file, painting, write_superpixels
 from gnnseg.pipeline.manifest import Run
+from gnnseg.pipeline.slot_map import open_slot_map
 from gnnseg.superpixels import superpixels
 
 STEP = 16
@@ -154,6 +158,44 @@ def test_other_values_do_not_go_on(slots, values, tmp_path, monkeypatch):
         paint_file(slots, values, out)
     paint_file(slots, values, out, overwrite=True)
     assert zarr.open_array(out, mode="r")[:].max() == 0
+
+
+def small_slot_map(folder, planes=2):
+    """A slot map of planes of 48 x 64 pixels in cells of 8, and values of its superpixels."""
+    pixels = np.random.default_rng(1).integers(0, 256, (planes, 48, 64)).astype(np.uint8)
+    stack = zarr.array(pixels, dimension_names=["z", "y", "x"])
+    write_superpixels(stack, folder / "slots.zarr", step=8, n_iter=1)
+    np.save(folder / "values.npy", np.arange(planes * 48, dtype=np.int32))
+    return folder / "slots.zarr", folder / "values.npy"
+
+
+def test_a_lost_chunk_of_a_slot_map_is_not_taken_for_masked_pixels(tmp_path):
+    slots, values = small_slot_map(tmp_path)
+    (slots / "slots" / "c.1.0.0").unlink()
+    with pytest.raises(InputError, match=r"slots\.zarr/slots: a chunk is missing"):
+        paint_file(slots, values, tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("chunks", [(1, 48, 16), (2, 32, 32), (2, 48, 20)])
+def test_no_two_blocks_write_one_chunk_whatever_the_chunks_of_the_slots(tmp_path, chunks):
+    slots, values = small_slot_map(tmp_path)
+    paint_file(slots, values, tmp_path / "expected.zarr")
+    group = zarr.open_group(slots, mode="a")
+    pixels = group["slots"][:]
+    del group["slots"]
+    group.create_array("slots", shape=pixels.shape, chunks=chunks, dtype=np.uint8)[:] = pixels
+    paint_file(slots, values, tmp_path / "out.zarr")
+    out = zarr.open_array(tmp_path / "out.zarr", mode="r")
+    assert out.chunks == (1, chunks[-1], chunks[-1])
+    np.testing.assert_array_equal(out[:], zarr.open_array(tmp_path / "expected.zarr")[:])
+
+
+@pytest.mark.parametrize("open_store", [open_slot_map, open_graph])
+def test_a_pipe_in_a_store_of_others_is_refused(tmp_path, open_store):
+    os.mkfifo(tmp_path / "zarr.json")
+    with pytest.raises(InputError, match="no regular file"):
+        open_store(tmp_path)
 
 
 def test_what_cannot_be_painted_is_refused_before_anything_is_written(slots, values, tmp_path):

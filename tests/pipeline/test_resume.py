@@ -11,8 +11,9 @@ import pytest
 import zarr
 
 import gnnseg
-from gnnseg.errors import StateError, UsageError
-from gnnseg.io import open_image, write_rgb_png
+from gnnseg.cli.plan import print_plan
+from gnnseg.errors import DiskError, StateError, UsageError
+from gnnseg.io import is_complete, open_image, write_rgb_png
 from gnnseg.pipeline.job import prepare
 from gnnseg.pipeline.manifest import Run, read_manifest
 from gnnseg.pipeline.options import SegmentOptions
@@ -71,6 +72,15 @@ def test_a_run_stopped_before_its_end_goes_on(model, image, whole, tmp_path, mon
     result = gnnseg.segment(image, model, out)
     assert result["resumed"]
     np.testing.assert_array_equal(labels_of(out), whole)
+
+
+def test_a_lost_chunk_of_slots_is_not_taken_for_masked_pixels(model, image, tmp_path, monkeypatch):
+    out = tmp_path / "labels.zarr"
+    stopped_in(monkeypatch, Outputs, "open_labels", lambda: gnnseg.segment(image, model, out))
+    (tmp_path / "labels.zarr.gnnseg/scratch.zarr/slots/c.0.0.0").unlink()
+    with pytest.raises(DiskError, match="a chunk is missing; use --overwrite"):
+        gnnseg.segment(image, model, out)
+    assert not is_complete(out)
 
 
 @pytest.mark.parametrize("name", ["probabilities", "uncertainty"])
@@ -294,3 +304,55 @@ def test_a_plan_that_does_not_fit_is_made_anew(model):
     assert roomy.plan.group_chunks(model, group, grid, 6.0, kept=1) == 1
     best = tight.group_chunks(model, group, grid, 24.0)
     assert tight.group_chunks(model, group, grid, 24.0, kept=1000) == best
+
+
+def dangling(path):
+    path.symlink_to(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "in_the_way", "make"),
+    [
+        ("labels.zarr", "labels.zarr", dangling),
+        ("labels.tif", "labels.tif", dangling),
+        ("labels.tif", "labels.tif", Path.mkdir),
+        ("labels.zarr", "labels.zarr.classes.csv", dangling),
+        ("labels.zarr", "labels.zarr.classes.json", Path.mkdir),
+        ("labels.zarr", "labels.zarr.uncertainty.zarr", dangling),
+        ("labels.zarr", "labels.zarr.gnnseg", dangling),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_lies_in_the_way_is_found_before_any_work(
+    model, image, tmp_path, name, in_the_way, make, overwrite
+):
+    make(tmp_path / in_the_way)
+    options = SegmentOptions(memory=2**30, workers=1, uncertainty=True, overwrite=overwrite)
+    with pytest.raises(StateError, match=rf"{in_the_way}: "):
+        Outputs.at(tmp_path / name).check(prepare(image, model, options))
+    assert [path.name for path in tmp_path.iterdir()] == [in_the_way]
+
+
+def test_a_dry_run_refuses_what_the_run_would(model, image, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "labels.zarr"
+    stopped_in(monkeypatch, Outputs, "finish", lambda: gnnseg.segment(image, model, out))
+
+    def plan(**given):
+        given = {"workers": 1, "block": None, "roi": None, **given}
+        print_plan(image, model, out, mask=None, memory=2**30, given=given, as_json=True)
+
+    with pytest.raises(StateError, match="label_offset"):
+        plan(label_offset=1)
+    plan(label_offset=1, overwrite=True)
+    plan()
+    gnnseg.segment(image, model, out)
+    with pytest.raises(StateError, match="complete"):
+        plan()
+    assert capsys.readouterr().out.count('"dry_run": true') == 2
+
+
+@pytest.mark.parametrize("name", ["slots.zarr", "slots.zarr.gnnseg"])
+def test_a_stage_refuses_a_link_that_leads_nowhere(tmp_path, name):
+    dangling(tmp_path / name)
+    with pytest.raises(StateError, match="leads nowhere"):
+        gnnseg.pipeline.write_superpixels(np.zeros((20, 30), np.uint8), tmp_path / "slots.zarr")

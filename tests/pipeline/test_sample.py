@@ -25,7 +25,8 @@ assert not (_cluster.signatures or _paint.signatures)
 stages.make_plan = loaded(_cluster, _adopt, _sum_strips)
 painting._fitting = loaded(_paint)
 if {paint}:
-    painting._open_slots = lambda path: (np.zeros((1, 8, 8), np.uint8), painting.Lattice(8, 8, 4))
+    slots = np.zeros((1, 8, 8), np.uint8)
+    painting.open_slot_map = lambda path: (slots, painting.Lattice(8, 8, 4))
     np.save("values.npy", np.zeros(4, np.float32))
     painting.paint_file("slots.zarr", "values.npy", "out.zarr")
 else:

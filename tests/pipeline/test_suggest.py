@@ -17,6 +17,7 @@ from gnnseg.graph import whole_table
 from gnnseg.io import open_image, read_rgb
 from gnnseg.pipeline.candidates import FAR, Pool, choose, entropy
 from gnnseg.pipeline.probability import softmax
+from gnnseg.pipeline.suggest import _check_outputs
 from gnnseg.superpixels import PixelReader
 
 
@@ -256,3 +257,9 @@ def test_an_interrupted_search_goes_on(image, model, whole, monkeypatch, tmp_pat
     gnnseg.suggest(image, model, tmp_path / "s.json", count=30)
     assert json.loads((tmp_path / "s.json").read_text()) == whole
     assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
+
+
+def test_a_link_in_place_of_the_list_is_found_before_any_work(tmp_path):
+    (tmp_path / "next.json").symlink_to("nowhere")
+    with pytest.raises(StateError, match="no regular file"):
+        _check_outputs(tmp_path / "next.json", None, is_folder=False, overwrite=True)
