@@ -48,6 +48,9 @@ def test_a_window_is_read_as_in_the_whole_image(sigma):
     image = rng.random((90, 100)).astype(np.float32)
     image[rng.random(image.shape) < 0.4] = np.nan
     image[28:60, 33:70] = np.nan
+    image[:28, 44:51] = np.nan  # as deep in the middle as textures look, beside a window's end
+    image[60:, 52:65] = np.nan  # and as smoothing of 2 looks
+    image[60:, 65:] *= np.float32(0.1)
     valid = np.isfinite(image)
     grey = Scaling((0.0,), (1.0,), rgb=False)
     reader = PixelReader(open_image(image), grey, SlicSettings(step=4, sigma=sigma))
