@@ -240,7 +240,7 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
         raise InputError(f"{path}: is no readable region graph: {error}") from error
 
 
-def _placed(window: Window | Box, corner: Any) -> Window | Box:
+def _placed(window: Window | Box, corner: Any) -> Any:
     """A window that begins at (0, 0), or a box, where a graph of a part says that it begins."""
     if corner is None:
         return window
