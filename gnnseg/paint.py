@@ -18,6 +18,8 @@ PAINT_HALO = 2
 """Cells around a window whose regions may own its pixels."""
 _AT_ONCE = 1 << 21
 """Pixels that a thread paints at once, about."""
+_WIDEST = 8
+"""Bytes of a value."""
 
 
 def paint_window(slots: Any, step: int, values: Any, first: tuple[int, int], fill: Any) -> Any:
@@ -66,7 +68,7 @@ def paint(
         With slots, `step` says the size of a cell. If they lie on a GPU, so does the result.
     values : (num_cells,) or (cells_y, cells_x), of supervoxels (cells_z, cells_y, cells_x)
         One value a superpixel, in raster order of the home cells; in memory, or on the GPU where
-        the slots are.
+        the slots are. Truth values are painted as uint8, float16 as float32.
     fill : scalar, optional
         Value of masked pixels; default: the highest of the type, or NaN.
     out : array, optional
@@ -83,7 +85,8 @@ def paint(
     Raises
     ------
     UsageError
-        The number of values is not that of the superpixels, or `out` does not fit.
+        The number of values is not that of the superpixels, slots are no uint8, values no real
+        numbers, or `out` does not fit.
 
     Examples
     --------
@@ -98,10 +101,13 @@ def paint(
         if not isinstance(superpixels, Superpixels):
             raise UsageError("painting slots needs the step they were made with")
         step = superpixels.settings.step
+    slots = beside(slots, slots)
+    if slots.dtype != np.uint8:
+        raise UsageError(f"paint takes slots of type uint8, got {slots.dtype}: ids are no slots")
     if slots.ndim != 2:
         raise UsageError(f"paint takes one plane of slots (H, W), got shape {slots.shape}")
     height, width = slots.shape
-    lattice, values = Lattice(height, width, step), beside(values, slots)
+    lattice, values = Lattice(height, width, step), _paintable(beside(values, slots))
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} superpixels need as many values, got {values.size}")
     target = _target(slots, values, out)
@@ -150,7 +156,7 @@ def _target(slots: Any, values: Any, out: Any) -> Any:
 
 
 def _paint_volume(regions: Supervoxels, values: Any, fill: Any, out: Any) -> Any:
-    lattice, values = regions.lattice, on_host(values)
+    lattice, values = regions.lattice, _paintable(on_host(values))
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
     target = _target(regions.slots, values, out)
@@ -158,6 +164,15 @@ def _paint_volume(regions: Supervoxels, values: Any, fill: Any, out: Any) -> Any
     steps, fill = lattice.steps[:2], values.dtype.type(_fill(values, fill))
     paint_volume(regions.slots, steps, table, (0, 0, 0), fill, target)
     return target if out is None else out
+
+
+def _paintable(values: Any) -> Any:
+    """Values of a type that the loops know, where they are."""
+    dtype = np.dtype(values.dtype)
+    if dtype.kind not in "buif" or dtype.itemsize > _WIDEST:
+        raise UsageError(f"paint takes real numbers of at most 8 bytes, got values of {dtype}")
+    known = np.dtype({"?": np.uint8, "e": np.float32}.get(dtype.char, dtype.newbyteorder("=")))
+    return values if dtype == known else beside(on_host(values).astype(known), values)
 
 
 def _fill(values: Any, fill: Any) -> Any:

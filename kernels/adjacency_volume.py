@@ -14,6 +14,9 @@ CODES = (2 * REACH + 1) ** 3
 LAYERS = 6
 """Layers of homes that the voxels of a plane and of the next may have, from two before on."""
 
+MOST_CONTRAST = np.iinfo(np.int32).max
+"""Where sums of contrast stop: large faces count up to 256 times."""
+
 Tables = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -111,15 +114,18 @@ def _side(a, b, difference, weight, tables):
     contact, contrast, boundary = tables
     _, cells_y, cells_x = boundary.shape
     dz, dy, dx = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    more = np.int64(weight) * difference
     code = LAYER * (dz + REACH) + ROW * (dy + REACH) + dx + REACH
     near = abs(dz) <= REACH and abs(dy) <= REACH and abs(dx) <= REACH
     if 0 <= a[1] < cells_y and 0 <= a[2] < cells_x:
         boundary[a] += weight
         if near:
             contact[a[0], a[1], a[2], code] += weight
-            contrast[a[0], a[1], a[2], code] += weight * difference
+            at = a[0], a[1], a[2], code
+            contrast[at] = min(np.int64(contrast[at]) + more, MOST_CONTRAST)
     if 0 <= b[1] < cells_y and 0 <= b[2] < cells_x:
         boundary[b] += weight
         if near:
             contact[b[0], b[1], b[2], CODES - 1 - code] += weight
-            contrast[b[0], b[1], b[2], CODES - 1 - code] += weight * difference
+            at = b[0], b[1], b[2], CODES - 1 - code
+            contrast[at] = min(np.int64(contrast[at]) + more, MOST_CONTRAST)

@@ -100,6 +100,15 @@ def write_where_zero(flags: Any, value: int, out: Any) -> None:
     out[flags == 0] = value
 
 
+def all_set(flags: Any) -> bool:
+    """Whether all of `flags` (H, W) bool are."""
+    if is_device_array(flags):
+        from gnnseg.kernels.cuda import arrays as gpu
+
+        return gpu.all_set(flags)
+    return bool(flags.all())
+
+
 def mean_of_channels(work: Any) -> Any:
     """The mean of (C, H, W) int16 over its channels, rounded down."""
     if is_device_array(work):

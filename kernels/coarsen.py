@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from gnnseg.kernels.adjacency_volume import MOST_CONTRAST
 from gnnseg.kernels.compiled import loop
 
 
@@ -80,4 +83,5 @@ def coarsen_volume(tables, reach, cell, layers, out, out_reach):
                         row = (dz + out_reach) * out_side + dy + out_reach
                         to = parent[0], parent[1], parent[2], row * out_side + dx + out_reach
                         out_contact[to] += contact[z, y, x, code]
-                        out_contrast[to] += contrast[z, y, x, code]
+                        total = np.int64(out_contrast[to]) + contrast[z, y, x, code]
+                        out_contrast[to] = min(total, MOST_CONTRAST)

@@ -20,6 +20,8 @@ NEUTRAL = 2 * TOP
 SHIFT = 19
 _RGB = 3
 _HALF = 1 << (SHIFT - 1)
+_ROWS = 64
+"""Rows of floats that are scaled at once."""
 
 
 def scale_integers(
@@ -214,8 +216,9 @@ def scale_floats(
 ) -> None:
     """The same for any other type of numbers, in float64.
 
-    `valid` (H, W) bool is cleared where a channel is not finite. Pixels that are not valid get the
-    mean of the valid ones on their four sides, so that filters do not take them for black.
+    A scale may be shorter than 1 here; one without length counts as 1 long.
+
+    `valid` (H, W) bool is cleared where a channel is not finite, which is then written as `low`.
     """
     gain = top / np.where(high > low, high - low, 1.0)
     if is_device_array(pixels):
@@ -223,9 +226,10 @@ def scale_floats(
 
         gpu.scale_floats(pixels, low, gain, float(top), rgb, valid, out, corner)
         return
-    _scale_floats(np.ascontiguousarray(pixels), low, gain, float(top), rgb, valid, out, corner)
-    if not valid.all():
-        _fill(valid, out, corner)
+    for y in range(0, pixels.shape[1], _ROWS):  # what is copied to lie by channel stays small
+        some = np.ascontiguousarray(pixels[:, y : y + _ROWS])
+        place = corner[0] + y, corner[1]
+        _scale_floats(some, low, gain, float(top), rgb, valid[y : y + _ROWS], out, place)
 
 
 @loop
@@ -250,20 +254,3 @@ def _scale_row_of_floats(values, low, gain, top, valid, out):
         scaled = min(max(((value if finite else low) - low) * gain, 0.0), top)
         valid[x] = valid[x] and finite
         out[x] = np.int16(scaled + 0.5)
-
-
-@loop
-def _fill(valid, out, corner):
-    height, width = valid.shape
-    for y in range(height):
-        for x in range(width):
-            if valid[y, x]:
-                continue
-            for c in range(out.shape[0]):
-                count, total = 0, 0
-                for side in range(4):
-                    ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
-                    if 0 <= ny < height and 0 <= nx < width and valid[ny, nx]:
-                        count += 1
-                        total += out[c, corner[0] + ny, corner[1] + nx]
-                out[c, corner[0] + y, corner[1] + x] = total // count if count > 0 else 0

@@ -14,9 +14,8 @@ import numpy as np
 from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.pieces import root, unite
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slots import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, MASKED, REACH
 
-REACH = 2
 _ORPHAN = 125
 """Added to the slot of an orphan: above every slot, and below `MASKED`."""
 _NONE = 255

@@ -8,12 +8,8 @@ import numpy as np
 
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import inlined, loop, part
-from gnnseg.kernels.slots import LAYER, MASKED
+from gnnseg.kernels.slots import LAYER, SLOTS, VOLUME_SLOTS
 
-_SLOTS = 25
-"""Slots that are no mark."""
-_VOLUME_SLOTS = 5 * LAYER
-"""The same of a volume."""
 _STRIP = 512
 """Pixels of a row that are painted at once."""
 
@@ -39,7 +35,7 @@ def paint(
     first_y, first_x : int
         Where the window's first cell lies in `values`.
     fill : same type as `values`
-        Value of masked pixels.
+        Value of masked pixels, and of those whose slot is no slot or leads out of `values`.
     out : (H, W), same type as `values`
     """
     if is_device_array(slots):
@@ -54,7 +50,7 @@ def paint(
 def _paint(slots, step, values, first_y, first_x, fill, out):
     height, width = slots.shape
     wide = np.empty((5, (_STRIP // step + 6) * step), values.dtype)
-    near = np.empty((_SLOTS, _STRIP), values.dtype)
+    near = np.empty((SLOTS, _STRIP), values.dtype)
     for x0 in range(0, width, _STRIP):
         n, cell = min(_STRIP, width - x0), x0 // step
         for k in range(4):
@@ -62,7 +58,7 @@ def _paint(slots, step, values, first_y, first_x, fill, out):
         for cell_y in range(-(-height // step)):
             last = first_y + cell_y + 2, first_x + cell - 2
             _widen(values, last[0], last[1], step, fill, wide[(cell_y + 4) % 5])
-            for slot in range(_SLOTS):
+            for slot in range(SLOTS):
                 left = x0 - cell * step + slot % 5 * step
                 _copy(wide[(cell_y + slot // 5) % 5, left:], near[slot, :n])
             for y in range(cell_y * step, min(cell_y * step + step, height)):
@@ -96,7 +92,7 @@ def _select(slots, near, fill, out):
     """Take each pixel's value from the row of its slot: compared with all, 64 bytes at once."""
     for x in range(slots.size):
         value = fill
-        for slot in range(_SLOTS):
+        for slot in range(SLOTS):
             value = near[slot, x] if slots[x] == slot else value
         out[x] = value
 
@@ -105,7 +101,7 @@ def _select(slots, near, fill, out):
 def _gather(slots, near, fill, out):
     """The same, looked up: faster where a value is no byte."""
     for x in range(slots.size):
-        out[x] = near[slots[x], x] if slots[x] < _SLOTS else fill
+        out[x] = near[slots[x], x] if slots[x] < SLOTS else fill
 
 
 @loop
@@ -135,7 +131,7 @@ def paint_volume(slots, steps, values, first, fill, out):
                 home_z, home_y = cell_z + slot // LAYER, cell_y + slot % LAYER // 5
                 home_x = first_x[x] + slot % 5
                 inside = 0 <= home_z < layers and 0 <= home_y < rows and 0 <= home_x < columns
-                if slot < _VOLUME_SLOTS and inside:
+                if slot < VOLUME_SLOTS and inside:
                     out[z, y, x] = values[home_z, home_y, home_x]
                 else:
                     out[z, y, x] = fill
@@ -145,11 +141,14 @@ def paint_volume(slots, steps, values, first, fill, out):
 def count_labels(slots, step, labels, counts):
     """Add each pixel's label to its region's `(cells_y, cells_x, classes)` int32 histogram.
 
-    Labels of `classes` and above (unlabelled), and masked pixels, are not counted.
+    Labels of no class (unlabelled), and pixels whose slot is no slot or leads out of the table, are
+    not counted.
     """
-    height, width = slots.shape
+    (height, width), (rows, columns, classes) = slots.shape, counts.shape
     for y in range(height):
         for x in range(width):
             slot, label = np.int64(slots[y, x]), np.int64(labels[y, x])
-            if slot != MASKED and label < counts.shape[2]:
-                counts[y // step + slot // 5 - 2, x // step + slot % 5 - 2, label] += 1
+            home_y, home_x = y // step + slot // 5 - 2, x // step + slot % 5 - 2
+            inside = 0 <= home_y < rows and 0 <= home_x < columns
+            if slot < SLOTS and inside and 0 <= label < classes:
+                counts[home_y, home_x, label] += 1

@@ -12,10 +12,8 @@ import numpy as np
 from gnnseg.kernels.bits import WORD, count_bits, first_bit, pack
 from gnnseg.kernels.compiled import inlined, loop, part
 from gnnseg.kernels.runs import ROW, same_home
-from gnnseg.kernels.slots import MASKED
+from gnnseg.kernels.slots import MASKED, REACH
 
-REACH = 2
-"""Cells between a pixel's own cell and the home that it may join."""
 _ONE, _LAST = np.uint64(1), np.uint64(WORD - 1)
 
 

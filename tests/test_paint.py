@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def slots_and_values(height, width, dtype=np.uint8):
 @pytest.mark.parametrize("workers", [1, 2, 5])
 @pytest.mark.parametrize("at_once", [1, 1000, 1 << 21])
 def test_bands_and_threads_paint_what_ids_would(monkeypatch, workers, at_once):
-    monkeypatch.setattr(sys.modules["gnnseg.paint"], "_AT_ONCE", at_once)
+    monkeypatch.setattr(import_module("gnnseg.paint"), "_AT_ONCE", at_once)
     slots, values, expected = slots_and_values(70, 61)
     painted = gnnseg.paint(slots, values, step=STEP, fill=255, workers=workers)
     np.testing.assert_array_equal(painted, expected)
@@ -103,7 +103,37 @@ def test_an_out_that_does_not_fit_is_refused(what):
 def test_out_lies_where_the_slots_do(monkeypatch):
     slots, values, _ = slots_and_values(12, 9)
     out = np.zeros(slots.shape, np.uint8)
-    module = sys.modules["gnnseg.paint"]
+    module = import_module("gnnseg.paint")
     monkeypatch.setattr(module, "is_device_array", lambda array: array is out)
     with pytest.raises(UsageError, match="out must lie where the slots are"):
         gnnseg.paint(slots, values, step=STEP, out=out)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "painted"),
+    [(bool, np.uint8), (np.float16, np.float32), (">u2", np.uint16), (">f8", np.float64)],
+)
+def test_values_of_other_types_are_brought_to_one_that_is_known(dtype, painted):
+    slots, values, _ = slots_and_values(20, 17)
+    values = (values % 2).astype(dtype)
+    out = gnnseg.paint(slots, values, step=STEP)
+    assert out.dtype == painted
+    expected = gnnseg.paint(slots, values.astype(painted), step=STEP)
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(out[slots != MASKED] == 1, expected[slots != MASKED] == 1)
+    with pytest.raises(UsageError, match="and type"):
+        gnnseg.paint(slots, values, step=STEP, out=np.zeros(slots.shape, dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, object, "U1", np.longdouble])
+def test_values_that_are_no_real_numbers_are_refused(dtype):
+    slots, values, _ = slots_and_values(12, 9)
+    with pytest.raises(UsageError, match="real numbers"):
+        gnnseg.paint(slots, values.astype(dtype), step=STEP)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.float32])
+def test_ids_are_no_slots(dtype):
+    slots, values, _ = slots_and_values(12, 9)
+    with pytest.raises(UsageError, match="slots of type uint8"):
+        gnnseg.paint(slots.astype(dtype), values, step=STEP)

@@ -77,7 +77,8 @@ def derive(
     sums, histogram
         (N, 6 + 2 P) and (N, 32 + 10 D) from `gnnseg.kernels.region_sums`.
     boundary, contrast : (N,)
-        Pixel sides shared with other regions, and the grey differences summed over them.
+        Pixel sides shared with other regions, and the grey differences summed over those of them
+        that are shared with a region whose home lies within two cells.
     place : (N, 2) float64, of a volume (N, 3)
         Centroid (y, x) as a share of the image's height and width; of a volume, z comes first.
     rows : tuple of Plane
@@ -94,7 +95,8 @@ def derive(
     of colours lie between 0 and 4, at 2 without colour), `pattern_*` shares of the region's pixels;
     `area` is in cells,
     `shift_*` (from the middle of the home cell), `spread_*` and `boundary` in cell sides, `slant`
-    is the covariance of y and x in cells (`slant_zy` that of z and y). In a volume `boundary` is in
+    is the covariance of y and x in cells (`slant_zy` that of z and y). `contrast` is divided by all
+    sides, also those of regions further away. In a volume `boundary` is in
     times the four upright sides of a cell.
     """
     tenths = np.empty((len(sums), len(DECILES)))

@@ -108,7 +108,7 @@ class RegionGraph:
         return open_graph(path, plane)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the graph as a zarr group."""
+        """Write the graph as a zarr group: its features, and the table that it is made of."""
         from gnnseg.graph.store import save_graph
 
         save_graph(self, path, overwrite=overwrite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,6 +232,7 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
             ).read()
         else:
             table = store.read(plane, store.cells)
+        table = replace(table, window=_placed(table.window, about.get("corner")))
         return RegionGraph.from_table(table, contrast_top=top, feature_names=names)
     except (KeyError, OSError, ValueError, TypeError) as error:
         if isinstance(error, (InputError, UsageError)):
@@ -239,16 +240,32 @@ def open_graph(path: str | Path, plane: int = 0) -> RegionGraph:
         raise InputError(f"{path}: is no readable region graph: {error}") from error
 
 
+def _placed(window: Window | Box, corner: Any) -> Any:
+    """A window that begins at (0, 0), or a box, where a graph of a part says that it begins."""
+    if corner is None:
+        return window
+    sides = len(window.shape)
+    if not (isinstance(corner, list) and len(corner) == sides and all(map(_is_whole, corner))):
+        raise ValueError(f"corner must be {sides} whole numbers, got {corner!r}")
+    (y0, x0), (rows, columns) = corner[-2:], window.shape[-2:]
+    placed = Window(y0, y0 + rows, x0, x0 + columns)
+    return placed if sides == 2 else Box(corner[0], corner[0] + window.shape[0], placed)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _positive(about: dict[str, Any], name: str) -> int:
     """A whole number above 0; ValueError for anything else."""
     value = about[name]
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not _is_whole(value) or value < 1:
         raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
     return value
 
 
 def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a graph that lies in memory."""
+    """Write a graph that lies in memory: its features, and the rest of its table."""
     import zarr
 
     from gnnseg.io import remove_output
@@ -258,17 +275,19 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
         if not overwrite:
             raise StateError(f"{path}: exists; choose another name, or allow overwriting")
         remove_output(path)
-    table = graph.table
+    features = graph.x.reshape(*graph.table.window.shape, graph.x.shape[1])
+    table = replace(graph.table, x=features)
     about_it = graph.contrast_top, graph.feature_names if table.x.shape[-1] else ()
     group = zarr.open_group(path, mode="w-")
     if isinstance(table, VolumeTable):
         steps = {"step_z": table.cell[0], "step": table.cell[1]}
         _describe(group, VOLUME_KIND, steps, *about_it)
         arrays = _create_arrays(group, table, table.window.shape, _CHUNK)
-        VolumeStore(arrays, table.cell).write(table)
     else:
         _describe(group, KIND, {"step": table.cell}, *about_it)
         arrays = _create_arrays(group, table, (1, *table.window.shape), _CHUNK)
-        TableStore(arrays, table.cell).write(0, table)
+    for name, array in arrays.items():
+        array[:] = table.arrays()[name].reshape(array.shape)
+    corner = [part.start for part in table.window.slices]
     about: Any = group.attrs["gnnseg"]
-    group.attrs["gnnseg"] = {**about, "complete": True}
+    group.attrs["gnnseg"] = {**about, "corner": corner, "complete": True}

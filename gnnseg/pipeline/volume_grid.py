@@ -11,13 +11,11 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.io.chunks import CODED_AT_ONCE, all_touched
 from gnnseg.kernels.adjacency_volume import CODES, LAYERS
 from gnnseg.kernels.region_sums import GEOMETRY
-from gnnseg.kernels.smooth import gaussian_weights
 from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.plan import CHANNEL_BYTES, SCRATCH_BYTES, sampled_pixels
 from gnnseg.pipeline.read_cost import native_bytes
 from gnnseg.pipeline.tiling import BoxTiling
 from gnnseg.superpixels.groups import BlockCost, Group, Groups, best_groups, possible_groups
-from gnnseg.superpixels.reader import MARGIN
 
 if TYPE_CHECKING:
     from gnnseg.superpixels import VolumeReader
@@ -208,7 +206,7 @@ class VolumeGrid:
         channels, sigma = reader.scaling.num_channels, reader.settings.sigma
         smoothed = 4 * channels if sigma > 0 else 0
         plane = native_bytes(reader) + 6 * channels + smoothed + 20
-        margin = MARGIN + gaussian_weights(sigma).size // 2
+        margin = reader.margin
         read = self._sides(side, halo, margin)
         pixels = (read[0] + 2 * margin) * (read[1] + 2 * margin)
         sources = reader.image, reader.mask

@@ -12,7 +12,8 @@ from gnnseg.kernels.slic_volume import Sides
 from gnnseg.superpixels.settings import SlicSettings
 
 _FINEST = 8
-"""Faces of the smaller kind count at most so much: sums over large cells then fit int32."""
+"""Faces of the smaller kind count at most so much, those of the larger as much as a cell has pixels
+on a side: what regions share then fits int32, and contrasts stop at its end."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ MARGIN = 4
 """Pixels around a window that textures and the filter of the clustering look at."""
 
 BAND_MARGIN = COLOUR_MARGIN
-"""Pixels around a band: one for the filter, and one for what pixels that are not finite become."""
+"""Pixels around a band, of which the filter looks at one."""
 
 
 def check_mask(image: ImageSource, mask: ImageSource | None) -> None:
@@ -106,6 +106,24 @@ class PixelReader:
     def lattice(self) -> Lattice:
         return Lattice(self.image.height, self.image.width, self.settings.step)
 
+    @property
+    def margin(self) -> int:
+        """Pixels around a window that are read with it."""
+        return self._read_margin(MARGIN)
+
+    @property
+    def _radius(self) -> int:
+        """Pixels on each side that smoothing looks at."""
+        return gaussian_weights(self.settings.sigma).size // 2
+
+    def _rings(self, margin: int) -> int:
+        """How far away pixels are looked at: by textures, or by the filter of smoothed ones."""
+        return max(margin, self._radius + 1)
+
+    def _read_margin(self, margin: int) -> int:
+        may_lack = self.image.dtype.kind == "f"
+        return margin + self._radius + may_lack * self._rings(margin)
+
     def read(self, window: Window, plane: int = 0) -> Pixels:
         """The pixels of a window whose first corner is a cell's."""
         native = self._read_native(window, plane, MARGIN)
@@ -158,8 +176,7 @@ class PixelReader:
 
     def _read_native(self, window: Window, plane: int, margin: int) -> _Native:
         """What lies around a window, as far as channels with such a margin depend on it."""
-        frame = window.grow(margin + gaussian_weights(self.settings.sigma).size // 2)
-        inner = frame.clip(self.lattice.bounds)
+        inner = window.grow(self._read_margin(margin)).clip(self.lattice.bounds)
         pixels, mask = self.image.read_there(inner, plane), None
         if self.mask is not None:
             mask = self.mask.read_there(window, min(plane, self.mask.num_planes - 1))[0]
@@ -168,14 +185,25 @@ class PixelReader:
 
     def _to_channels(self, window: Window, native: _Native, margin: int) -> tuple[Any, Any]:
         """Channels of a window with what smoothing takes of a margin, and the finite pixels."""
-        outer = window.grow(margin + gaussian_weights(self.settings.sigma).size // 2)
-        inner = outer.clip(self.lattice.bounds)
+        outer = window.grow(margin + self._radius)
+        work, valid = self._scale(outer, native)
+        if valid is None:
+            return work, None
+        del work
+        rings = self._rings(margin)
+        wide = outer.grow(rings)
+        work, valid = self._scale(wide, native, rings)
+        work = copied(work[(slice(None), *outer.relative_to(wide).slices)])
+        return work, valid[window.relative_to(wide.clip(self.lattice.bounds)).slices]
+
+    def _scale(self, frame: Window, native: _Native, rings: int = 0) -> tuple[Any, Any]:
+        """Channels of a frame, which repeat the image's edges, and its finite pixels; None: all."""
+        inner = frame.clip(self.lattice.bounds)
         margins = (
-            inner.y0 - outer.y0, outer.y1 - inner.y1, inner.x0 - outer.x0, outer.x1 - inner.x1
+            inner.y0 - frame.y0, frame.y1 - inner.y1, inner.x0 - frame.x0, frame.x1 - inner.x1
         )  # fmt: skip
         pixels = native.pixels[(slice(None), *inner.relative_to(native.window).slices)]
-        work, valid = self.scaling.apply(pixels, margins)
-        return work, None if valid is None else valid[window.relative_to(inner).slices]
+        return self.scaling.apply(pixels, margins, rings)
 
     def _smooth(self, window: Window, work: Any, margin: int) -> tuple[Any, Any]:
         """Channels of a window with a margin, without and with smoothing."""

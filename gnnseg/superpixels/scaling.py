@@ -14,8 +14,9 @@ import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.errors import InputError
-from gnnseg.kernels.arrays import empty, full, repeat_channel, repeat_edges
+from gnnseg.kernels.arrays import all_set, empty, full, repeat_channel, repeat_edges
 from gnnseg.kernels.colour import TOP, levels_of_bytes, scale_floats, scale_integers
+from gnnseg.kernels.fill import fill_rings
 from gnnseg.kernels.ruler import SPAN
 
 if TYPE_CHECKING:
@@ -92,13 +93,14 @@ class Scaling:
         return replace(self, low=tuple(low.tolist()), high=tuple(high.tolist()), by_image=False)
 
     def apply(
-        self, pixels: Any, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self, pixels: Any, margins: tuple[int, int, int, int] = (0, 0, 0, 0), rings: int = 0
     ) -> tuple[Any, Any]:
         """Working channels (C, H, W) int16, and the finite pixels (H, W) bool; None: all.
 
         They lie where `pixels` (C, H, W) do: in memory, or on a GPU.
 
         `margins` (top, bottom, left, right) more pixels on each side repeat the channels' edges.
+        Pixels that are not finite look like those around, as many `rings` of them deep.
         """
         if pixels.shape[0] == 1 and self.num_channels == RGB and self.rgb:
             pixels = repeat_channel(pixels, RGB)
@@ -115,6 +117,10 @@ class Scaling:
         else:
             valid = full((height, width), np.bool_, True, like=pixels)
             scale_floats(pixels, low, high, self.top, self.rgb, valid, work, (top, left))
+            if all_set(valid):
+                valid = None
+            else:
+                fill_rings(valid, rings, work, (top, left))
         repeat_edges(work, margins)
         return work, valid
 

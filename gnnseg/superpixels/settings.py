@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 from gnnseg.blocks import step_for
@@ -11,6 +12,7 @@ from gnnseg.kernels.colour import TOP
 from gnnseg.kernels.ruler import HEAVIEST
 
 MOST_COMPACT = HEAVIEST * 100 // TOP
+_WHOLE = "step", "n_iter", "stride", "rounds"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class SlicSettings:
     rounds: int | None = None
 
     def __post_init__(self) -> None:
+        for name in _WHOLE:
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
         _check("step", self.step, 2, 256)
         _check("compactness", self.compactness, 0.0, MOST_COMPACT)
         _check("n_iter", self.n_iter, 0, 100)
@@ -84,6 +88,16 @@ class SlicSettings:
     def slot_halo(self) -> int:
         """Cells around a block within which its slots are decided."""
         return self.slic_halo + self.piece_halo + self.orphan_halo
+
+
+def _whole(name: str, value: Any) -> int | None:
+    """A whole number, of any type that is one; or None, which only `rounds` may be."""
+    if value is None and name == "rounds":
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        raise UsageError(f"{name} must be a whole number, got {value!r}") from None
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -80,6 +80,13 @@ def write_where_zero(flags: Any, value: int, out: Any) -> None:
     _write_where_zero[per_pixel(*out.shape)](flags, value, out)
 
 
+def all_set(flags: Any) -> bool:
+    """Whether all of `flags` (H, W) bool are."""
+    found = full((1,), np.int32, 0)
+    _find_zero[per_pixel(*flags.shape)](flags, found)
+    return int(to_host(found)[0]) == 0
+
+
 def mean_of_channels(work: Any) -> Any:
     """The mean of (C, H, W) int16 over its channels, rounded down."""
     mean = empty(work.shape[1:], np.int16)
@@ -117,6 +124,14 @@ def _write_where_zero(flags, value, out):
     x, y = cuda.grid(2)
     if y < out.shape[0] and x < out.shape[1] and flags[y, x] == 0:
         out[y, x] = value
+
+
+@cuda.jit
+def _find_zero(flags, found):
+    """Write 1 if a flag is zero: whichever thread does."""
+    x, y = cuda.grid(2)
+    if y < flags.shape[0] and x < flags.shape[1] and flags[y, x] == 0:
+        found[0] = 1
 
 
 @cuda.jit

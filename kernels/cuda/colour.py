@@ -37,9 +37,6 @@ def scale_floats(
     _scale_floats[grid](pixels, *scale, top, valid, out, *corner)
     if rgb:
         _oppose[grid](out, *corner, *valid.shape)
-    filled = cuda.device_array((pixels.shape[0], *valid.shape), np.int16)
-    _fill[grid](valid, out, *corner, filled)
-    _put[grid](valid, out, *corner, filled)
 
 
 @cuda.jit
@@ -77,27 +74,3 @@ def _scale_floats(pixels, low, gain, top, valid, out, corner_y, corner_x):
             scaled = ((value if finite else low[c]) - low[c]) * gain[c]
             out[c, corner_y + y, corner_x + x] = int(least(most(scaled, 0.0), top) + 0.5)
         valid[y, x] = valid[y, x] and known
-
-
-@cuda.jit
-def _fill(valid, out, corner_y, corner_x, filled):
-    """What pixels that are not valid become: the mean of the valid ones on their four sides."""
-    x, y = cuda.grid(2)
-    if y < valid.shape[0] and x < valid.shape[1] and not valid[y, x]:
-        for c in range(out.shape[0]):
-            count, total = 0, 0
-            for side in range(4):
-                ny, nx = y + (side == 1) - (side == 0), x + (side == 3) - (side == 2)
-                inside = 0 <= ny < valid.shape[0] and 0 <= nx < valid.shape[1]
-                if inside and valid[ny, nx]:
-                    count += 1
-                    total += int(out[c, corner_y + ny, corner_x + nx])
-            filled[c, y, x] = total // count if count > 0 else 0
-
-
-@cuda.jit
-def _put(valid, out, corner_y, corner_x, filled):
-    x, y = cuda.grid(2)
-    if y < valid.shape[0] and x < valid.shape[1] and not valid[y, x]:
-        for c in range(out.shape[0]):
-            out[c, corner_y + y, corner_x + x] = filled[c, y, x]

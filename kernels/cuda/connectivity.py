@@ -16,9 +16,8 @@ from gnnseg.kernels.connectivity import ORPHAN
 from gnnseg.kernels.cuda.arrays import full
 from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.cuda.launch import per_item, per_pixel
-from gnnseg.kernels.pieces import REACH
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slots import MASKED
+from gnnseg.kernels.slots import MASKED, REACH
 
 _PLACE = 42  # bits for the place of a pixel; the size of its piece lies above them
 _LAST = (1 << _PLACE) - 1

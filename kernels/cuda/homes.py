@@ -6,17 +6,15 @@ from numba import cuda
 
 from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slots import MASKED
-
-_REACH = ROW // 2
+from gnnseg.kernels.slots import MASKED, REACH
 
 
 @cuda.jit(device=True)
 def near(home_y, home_x, step, height, width):
     """Where these pixels begin (y, x), and how many rows and columns of them lie in the window."""
-    y0, x0 = most(home_y - _REACH, 0) * step, most(home_x - _REACH, 0) * step
-    rows = least((home_y + _REACH + 1) * step, height) - y0
-    columns = least((home_x + _REACH + 1) * step, width) - x0
+    y0, x0 = most(home_y - REACH, 0) * step, most(home_x - REACH, 0) * step
+    rows = least((home_y + REACH + 1) * step, height) - y0
+    columns = least((home_x + REACH + 1) * step, width) - x0
     return y0, x0, rows, columns
 
 
@@ -24,7 +22,7 @@ def near(home_y, home_x, step, height, width):
 def home_offset(slots, step, y, x, home_y, home_x):
     """How many cells below and right of a home that of a pixel lies."""
     slot = int(slots[y, x])
-    return y // step + slot // ROW - _REACH - home_y, x // step + slot % ROW - _REACH - home_x
+    return y // step + slot // ROW - REACH - home_y, x // step + slot % ROW - REACH - home_x
 
 
 @cuda.jit(device=True)

@@ -6,9 +6,13 @@ import math
 
 from numba import config
 
+from gnnseg.errors import UsageError
+
 _SIMULATED: bool = config.ENABLE_CUDASIM  # type: ignore[attr-defined]
 THREADS = 8 if _SIMULATED else 128
 """Threads of a block that works on one cell or home together; few where each is simulated."""
+_MOST_DOWN = (1 << 16) - 1
+"""Blocks along y of any launch."""
 _PIXELS = (4, 4) if _SIMULATED else (32, 8)
 
 
@@ -20,4 +24,9 @@ def per_item(count: int) -> tuple[int, int]:
 def per_pixel(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Blocks and threads for a thread a pixel: x, y."""
     columns, rows = _PIXELS
+    if height > _MOST_DOWN * rows:
+        raise UsageError(
+            f"{height} rows of pixels are too many for a GPU, which takes {_MOST_DOWN * rows}: "
+            "bring the image to memory, or cut it"
+        )
     return (max(1, math.ceil(width / columns)), max(1, math.ceil(height / rows))), _PIXELS

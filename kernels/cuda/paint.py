@@ -8,9 +8,7 @@ from numba import cuda
 
 from gnnseg.kernels.cuda.launch import per_pixel
 from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slots import MASKED
-
-_REACH = ROW // 2
+from gnnseg.kernels.slots import REACH, SLOTS
 
 
 def paint(
@@ -25,7 +23,7 @@ def _paint(slots, step, values, first_y, first_x, fill, out):
     x, y = cuda.grid(2)
     if y < slots.shape[0] and x < slots.shape[1]:
         slot = int(slots[y, x])
-        home_y = first_y + y // step + slot // ROW - _REACH
-        home_x = first_x + x // step + slot % ROW - _REACH
+        home_y = first_y + y // step + slot // ROW - REACH
+        home_x = first_x + x // step + slot % ROW - REACH
         inside = 0 <= home_y < values.shape[0] and 0 <= home_x < values.shape[1]
-        out[y, x] = values[home_y, home_x] if slot != MASKED and inside else fill
+        out[y, x] = values[home_y, home_x] if slot < SLOTS and inside else fill

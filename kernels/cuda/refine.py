@@ -11,8 +11,7 @@ from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.cuda.launch import per_item, per_pixel
 from gnnseg.kernels.refine import CANDIDATES, LEVELS, PARTS, SHIFT, WEIGHTS
 from gnnseg.kernels.runs import ROW
-
-_REACH = ROW // 2
+from gnnseg.kernels.slots import REACH
 
 
 def border_band(labels: Any, reach: int, unlabelled: int, out: Any) -> None:
@@ -104,7 +103,7 @@ def _home(k, slot, cell_y, cell_x, occupied):
     """The k-th candidate of a pixel; -1 for y where there is none."""
     y, x = cell_y + k // 3 - 1, cell_x + k % 3 - 1
     if k == CANDIDATES - 1:
-        y, x = cell_y + slot // ROW - _REACH, cell_x + slot % ROW - _REACH
+        y, x = cell_y + slot // ROW - REACH, cell_x + slot % ROW - REACH
         if abs(y - cell_y) <= 1 and abs(x - cell_x) <= 1:
             return -1, x
     if 0 <= y < occupied.shape[0] and 0 <= x < occupied.shape[1] and occupied[y, x]:

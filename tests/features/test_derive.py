@@ -65,10 +65,14 @@ def test_shape_and_place(example):
     y, x = np.indices(ids.shape)
     num = lattice.num_cells
     middle = np.arange(num) // lattice.shape[1] * STEP + (STEP - 1) / 2
+    middle_x = np.arange(num) % lattice.shape[1] * STEP + (STEP - 1) / 2
     expected = {
         "area": by_region(ids, np.ones(ids.shape), np.sum, num) / STEP**2,
         "shift_y": (by_region(ids, y, np.mean, num) - middle) / STEP,
+        "shift_x": (by_region(ids, x, np.mean, num) - middle_x) / STEP,
+        "spread_y": by_region(ids, y, np.std, num) / STEP,
         "spread_x": by_region(ids, x, np.std, num) / STEP,
+        "place_y": by_region(ids, y, np.mean, num) / ids.shape[0],
         "place_x": by_region(ids, x, np.mean, num) / ids.shape[1],
     }
     occupied = expected["area"] > 0
@@ -88,13 +92,51 @@ def test_patterns_are_shares_of_the_pixels(example):
     assert (shares > 0).sum() > shares.shape[1]
 
 
-def test_boundary_counts_the_sides(example):
-    ids, _, features, lattice = example
-    expected = np.zeros(lattice.num_cells)
-    for a, b in ((ids[:, :-1], ids[:, 1:]), (ids[:-1], ids[1:])):
+def textures(grey, distance):
+    """Responses at each pixel inside the margin, by name."""
+
+    def at(down, right):
+        y, x = MARGIN + down * distance, MARGIN + right * distance
+        height, width = (size - 2 * MARGIN for size in grey.shape)
+        return grey[y : y + height, x : x + width].astype(int)
+
+    ring = at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1)
+    return {
+        "along_x": np.abs(at(0, 1) - at(0, -1)),
+        "along_y": np.abs(at(1, 0) - at(-1, 0)),
+        "falling": np.abs(at(1, 1) - at(-1, -1)),
+        "rising": np.abs(at(1, -1) - at(-1, 1)),
+        "laplacian": np.abs(ring - 4 * at(0, 0)) // 4,
+    }
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_textures_have_means_and_deviations(example, distance):
+    ids, pixels, features, lattice = example
+    for name, values in textures(pixels.grey, distance).items():
+        for statistic, prefix in ((np.mean, "mean_"), (np.std, "std_")):
+            expected = by_region(ids, values / TOP, statistic, lattice.num_cells)
+            found = features[f"{prefix}{name}_{distance}"]
+            np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=name)
+
+
+def test_boundary_and_contrast_are_of_the_sides(example):
+    """All sides count, and differences across those to homes within two cells."""
+    ids, pixels, features, lattice = example
+    grey = inner(pixels.grey).astype(int)
+    homes = np.stack(np.unravel_index(ids, lattice.shape), -1)
+    sides, differences, far = np.zeros(lattice.num_cells), np.zeros(lattice.num_cells), 0
+    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        other, away = ids[a] != ids[b], np.abs(homes[a] - homes[b]).max(-1)
+        near = other & (away <= 2)
         for side in (a, b):
-            np.add.at(expected, side[a != b], 1 / (4 * STEP))
-    np.testing.assert_allclose(features["boundary"], expected, atol=1e-5)
+            np.add.at(sides, ids[side][other], 1)
+            np.add.at(differences, ids[side][near], np.abs(grey[a] - grey[b])[near] / TOP)
+        far += np.count_nonzero(away > 2)
+    assert far > 0
+    np.testing.assert_allclose(features["boundary"], sides / (4 * STEP), atol=1e-5)
+    expected = differences / np.maximum(sides, 1)
+    np.testing.assert_allclose(features["contrast"], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("channels", "rgb"), [(1, False), (3, True), (5, False)])

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr import open_group
 
 from gnnseg.blocks import Window
-from gnnseg.errors import UsageError
-from gnnseg.graph import EDGE_NAMES, RegionTable, nearest_graph, region_graph
+from gnnseg.errors import InputError, UsageError
+from gnnseg.graph import EDGE_NAMES, RegionGraph, RegionTable, nearest_graph, region_graph
+from gnnseg.graph.table import VolumeTable
 from gnnseg.models.level import parents
-from gnnseg.superpixels import SlicSettings, superpixels
+from gnnseg.superpixels import Box, SlicSettings, superpixels
 
 SETTINGS = SlicSettings(step=5, n_iter=2, compactness=0.05)
 
@@ -249,3 +251,37 @@ def test_nearest_graph_is_sorted_and_has_k_sources(seed):
     np.testing.assert_allclose(
         distance, np.linalg.norm(pos[source] - pos[target], axis=1) / 8, rtol=1e-6
     )
+
+
+def part_of_a_volume():
+    table = VolumeTable.empty(Box(2, 4, Window(1, 4, 6, 8)), (3, 8, 8), 3)
+    table.area[:] = 5
+    table.moment[:] = np.arange(table.moment.size).reshape(table.moment.shape)
+    return table
+
+
+@pytest.mark.parametrize("table", [random_table(1, Window(2, 7, 3, 12)), part_of_a_volume()])
+def test_a_part_is_saved_with_its_place_and_its_features(table, tmp_path):
+    part = RegionGraph.from_table(table, feature_names=("a", "b", "c"))
+    part = replace(part, x=part.x[:, :2] + 1, feature_names=("a", "b"))
+    part.save(tmp_path / "part.zarr")
+    again = RegionGraph.open(tmp_path / "part.zarr")
+    assert (again.table.window, again.feature_names) == (table.window, ("a", "b"))
+    for name in ("x", "edge_index", "edge_attr", "pos", "area"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(part, name), err_msg=name)
+
+
+@pytest.mark.parametrize("corner", [[1], [1, -1], [1, 0.5], "at", [True, 0], None])
+def test_a_graph_without_a_place_begins_at_the_first_cell(corner, tmp_path):
+    """As all did once; a place that is none is refused."""
+    RegionGraph.from_table(random_table(1, Window(2, 4, 3, 5))).save(tmp_path / "part.zarr")
+    group = open_group(tmp_path / "part.zarr")
+    about = {**group.attrs["gnnseg"], "corner": corner}
+    if corner is None:
+        del about["corner"]
+    group.attrs["gnnseg"] = about
+    if corner is None:
+        assert RegionGraph.open(tmp_path / "part.zarr").table.window == Window(0, 2, 0, 2)
+    else:
+        with pytest.raises(InputError, match="corner must be 2 whole numbers"):
+            RegionGraph.open(tmp_path / "part.zarr")

@@ -6,7 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnnseg.kernels import adjacency_volume
 from gnnseg.kernels.adjacency import CODES, adjacency
+from gnnseg.kernels.coarsen import coarsen_volume
 from gnnseg.kernels.slots import MASKED
 
 
@@ -61,3 +63,29 @@ def test_it_counts_the_sides_between_regions(data):
     np.testing.assert_array_equal(contact, expected[0])
     np.testing.assert_array_equal(contrast, expected[1])
     np.testing.assert_array_equal(boundary, expected[2])
+
+
+def test_contrast_along_large_faces_stops_at_the_end():
+    """Flat cells as wide as can be, of two regions in turn, black and white."""
+    size, most = 128, np.iinfo(np.int32).max
+    striped = np.arange(size) % 2
+    slots = np.broadcast_to(62 + striped, (size, size)).astype(np.uint8)
+    grey = np.broadcast_to(1020 * striped, (size, size)).astype(np.int16)
+    contact, contrast = np.zeros((2, 6, 1, 2, adjacency_volume.CODES), np.int32)
+    boundary = np.zeros((6, 1, 2), np.int32)
+    tables = contact, contrast, boundary
+    adjacency_volume.adjacency_in_plane(grey, slots, 256, tables, (0, 0), 256)
+    sides = 256 * size * (size - 1)
+    assert sides * 1020 > most
+    for home, code in ((0, 63), (1, 61)):
+        assert boundary[2, 0, home] == contact[2, 0, home, code] == sides
+        assert contrast[2, 0, home, code] == most
+    fine = np.ones((1, 2, 2), np.int64), np.zeros((1, 2, 2, 3), np.int64)
+    pairs = np.zeros((2, 1, 2, 2, 27), np.int32)
+    for table, each in zip(pairs, (most // 4, most - 1), strict=True):
+        table[0, :, 1, 14] = each  # both rows touch what lies on the right
+    shapes = (), (3,), (27,), (27,)
+    out = [np.zeros((1, 1, 1, *rest), np.int64) for rest in shapes[:2]]
+    out += [np.zeros((1, 1, 1, *rest), np.int32) for rest in shapes[2:]]
+    coarsen_volume((*fine, *pairs), 1, (1, 256, 256), 1, tuple(out), 1)
+    assert (out[2][0, 0, 0, 14], out[3][0, 0, 0, 14]) == (2 * (most // 4), most)

@@ -122,13 +122,6 @@ def test_other_types_are_scaled_in_floats(dtype):
     expected[0] = False
     np.testing.assert_array_equal(valid, expected)
     np.testing.assert_array_equal(out[:, valid], exact[:, valid])
-    known = np.pad(expected, 1).astype(int)
-    values = np.pad(np.where(expected, exact, 0), ((0, 0), (1, 1), (1, 1))).astype(int)
-    for y, x in np.argwhere(~expected):
-        sides = [(y, x + 1), (y + 2, x + 1), (y + 1, x), (y + 1, x + 2)]
-        count = sum(known[side] for side in sides)
-        total = sum(values[:, *side] for side in sides)
-        np.testing.assert_array_equal(out[:, y, x], total // max(count, 1))
 
 
 @pytest.mark.parametrize(("end", "top", "times"), [(255, TOP, 4), (255, 510, 2), (510, 1020, 2)])

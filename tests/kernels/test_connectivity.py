@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from gnnseg.kernels.connectivity import connect
-from gnnseg.kernels.pieces import REACH
-from gnnseg.kernels.slots import MASKED
+from gnnseg.kernels.slots import MASKED, REACH
 
 NOWHERE = -99
 SIDES = [(-1, 0), (1, 0), (0, -1), (0, 1)]

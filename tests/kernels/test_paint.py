@@ -18,7 +18,7 @@ def homes_of(slots, step):
 
 
 def draw_slots(data, *, inside):
-    """Random slots, with homes inside the window on request; masked pixels among them."""
+    """Random codes, no slots among them; with homes inside the window on request."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     step = data.draw(st.integers(2, 6))
     shape = data.draw(st.tuples(st.integers(1, 20), st.sampled_from([*range(1, 21), 530, 1100])))
@@ -27,6 +27,8 @@ def draw_slots(data, *, inside):
     if inside:
         homes = np.stack(homes_of(slots, step), -1)
         slots[((homes < 0) | (homes >= cells)).any(-1)] = 12
+    wild = rng.random(shape) < 0.2
+    slots[wild] = rng.integers(25, 256, np.count_nonzero(wild))
     slots[rng.random(shape) < 0.1] = MASKED
     return rng, step, slots, cells
 
@@ -39,7 +41,7 @@ def test_paint_is_a_gather_by_id(dtype, data):
     values = rng.integers(0, 250, cells + 4).astype(dtype)
     fill = values.dtype.type(255)
     home_y, home_x = homes_of(slots, step)
-    masked = slots == MASKED
+    masked = slots >= 25
     rows, columns = np.where(masked, 0, home_y + 2), np.where(masked, 0, home_x + 2)
     expected = np.where(masked, fill, values[rows, columns])
     out = np.empty(slots.shape, dtype)
@@ -54,7 +56,7 @@ def test_paint_of_a_whole_image_needs_no_margin(data):
     values = rng.integers(0, 250, cells).astype(np.uint8)
     home_y, home_x = homes_of(slots, step)
     expected = np.full(slots.shape, 255, np.uint8)
-    known = slots != MASKED
+    known = slots < 25
     expected[known] = values[home_y[known], home_x[known]]
     out = np.empty(slots.shape, np.uint8)
     paint(slots, step, values, 0, 0, np.uint8(255), out)
@@ -64,16 +66,21 @@ def test_paint_of_a_whole_image_needs_no_margin(data):
 @settings(max_examples=30)
 @given(st.data())
 def test_count_labels_is_a_histogram_by_id(data):
-    rng, step, slots, cells = draw_slots(data, inside=True)
+    rng, step, slots, cells = draw_slots(data, inside=False)
     classes = data.draw(st.integers(1, 4))
-    labels = rng.integers(0, classes + 2, slots.shape).astype(np.uint16)
+    dtype = data.draw(st.sampled_from([np.uint16, np.int64]))
+    least = -2 if dtype == np.int64 else 0
+    labels = rng.integers(least, classes + 2, slots.shape).astype(dtype)
     home_y, home_x = homes_of(slots, step)
-    kept = (slots != MASKED) & (labels < classes)
+    inside = (home_y >= 0) & (home_y < cells[0]) & (home_x >= 0) & (home_x < cells[1])
+    kept = (slots < 25) & inside & (labels >= 0) & (labels < classes)
     expected = np.zeros((*cells, classes), int)
     np.add.at(expected, (home_y[kept], home_x[kept], labels[kept]), 1)
-    counts = np.zeros((*cells, classes), np.int32)
+    around = np.zeros((cells[0] + 2, *cells[1:], classes), np.int32)
+    counts = around[1:-1]
     count_labels(slots, step, labels, counts)
     np.testing.assert_array_equal(counts, expected)
+    assert around.sum() == expected.sum()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from gnnseg.kernels.ruler import HEAVIEST, SPAN
 from gnnseg.kernels.slic import slic
 from gnnseg.kernels.slic_volume import OWN, Centres, Volume, assign_volume, find_centres
 from gnnseg.kernels.slots import MASKED
@@ -100,6 +101,22 @@ def test_it_is_the_documented_rule(data):
         "stride": data.draw(st.integers(1, 2)),
         "weights": data.draw(st.sampled_from([(0.0, 0.0), (3.3, 1.7), (1.0, 40.0)])),
     }
+    np.testing.assert_array_equal(cluster(work, mask, **made), Oracle(work, mask, **made).slots)
+
+
+@pytest.mark.parametrize("channels", [3, 5])
+def test_the_largest_distances_fit(channels):
+    """Black and white, as far apart and as heavy as can be along all axes."""
+    rng = np.random.default_rng(0)
+    white = min(SPAN // channels, 4095)
+    blocks = rng.integers(0, 2, (3, channels, 6, 6)) * white
+    blocks[:, :, :3] = blocks[:, :1, :3]  # all channels black or white at once
+    work = np.kron(blocks, np.ones((2, 1, 2, 2))).astype(np.int16)
+    mask = np.ones((6, 12, 12), bool)
+    mask[2:4, 4:8] = mask[:2, :4, :4] = mask[4:, 8:, 8:] = False
+    mask[[0, 3, 5], [3, 4, 8], [3, 11, 11]] = True  # centres in the corners of cells
+    heaviest = {"steps": (2, 4), "weights": (HEAVIEST / 2, HEAVIEST / 4)}
+    made = {"n_iter": 2, "stride": 1, **heaviest}
     np.testing.assert_array_equal(cluster(work, mask, **made), Oracle(work, mask, **made).slots)
 
 

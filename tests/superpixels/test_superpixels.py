@@ -185,3 +185,13 @@ def test_blocks_in_memory_are_few_and_bounded(size, workers):
     down, across = -(-lattice.shape[0] // rows), -(-lattice.shape[1] // columns)
     assert down * across <= workers + 2 * -(-lattice.num_cells * 16**2 // AT_ONCE)
     assert block_cells(lattice, 64, workers) == (4, 4)
+
+
+@pytest.mark.parametrize("name", ["step", "n_iter", "stride", "rounds"])
+@pytest.mark.parametrize("value", [7.5, 2.0, "3"])
+def test_settings_that_count_are_whole(name, value):
+    with pytest.raises(UsageError, match=f"{name} must be a whole number, got {value!r}"):
+        SlicSettings(**{name: value})
+    made = SlicSettings(**{name: np.int16(5)})
+    assert type(getattr(made, name)) is int
+    assert made == SlicSettings(**{name: 5})

@@ -20,7 +20,10 @@ KINDS = ("noise", "specks", "steps")
 
 
 def make_image(kind, seed, channels=1, dtype=np.uint8, shape=(211, 203)):
-    """Hard images: pure noise, flat with single bright pixels, flat fields with noise."""
+    """Hard images: pure noise, flat with single bright pixels, flat fields with noise.
+
+    Floats lack single pixels, and rectangles that reach over borders of blocks.
+    """
     rng = np.random.default_rng(seed)
     size = (channels, *shape)
     if kind == "noise":
@@ -35,6 +38,8 @@ def make_image(kind, seed, channels=1, dtype=np.uint8, shape=(211, 203)):
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
         return (low + values * (high - low)).astype(dtype)
     values[:, rng.random(shape) < 0.05] = np.nan
+    values[:, shape[0] // 4 : shape[0] // 2, shape[1] // 6 : shape[1] // 3] = np.nan
+    values[:, 3 * shape[0] // 5 : 3 * shape[0] // 5 + min(7, shape[0] // 5)] = np.nan
     return values.astype(dtype)
 
 
@@ -127,6 +132,13 @@ def test_compactness(compactness):
 def test_smoothing(sigma):
     settings = SlicSettings(step=4, compactness=0.1, n_iter=1, sigma=sigma)
     check(make_image("noise", 2, shape=(230, 217)), settings, 2)
+
+
+@pytest.mark.parametrize(("step", "sigma"), [(3, 0.0), (4, 0.7), (3, 2.0)])
+def test_areas_that_lack_pixels(step, sigma):
+    """Textures and smoothing look into these, and beyond the end of a block."""
+    settings = SlicSettings(step=step, compactness=0.1, n_iter=1, sigma=sigma)
+    check(make_image("noise", 8, 2, np.float32, (230, 217)), settings, 8)
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 4, 9])

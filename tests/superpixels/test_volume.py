@@ -149,3 +149,15 @@ def test_values_must_be_as_many_as_supervoxels():
     regions = gnnseg.supervoxels(stack(noise(6, 2, 9, 9)), step=4)
     with pytest.raises(UsageError, match="supervoxels need as many values"):
         gnnseg.paint(regions, np.zeros(3, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("steps", "weights"),
+    [
+        ((1, 16), (16, 1)), ((2, 16), (8, 1)), ((3, 16), (16, 3)), ((16, 16), (1, 1)),
+        ((16, 3), (3, 16)), ((9, 16), (9, 5)), ((1, 256), (256, 1)), ((256, 2), (1, 128)),
+    ],
+)  # fmt: skip
+def test_faces_count_by_their_size(steps, weights):
+    """Those within a plane, and along z; to eighths."""
+    assert VolumeLattice(10, steps[0], Lattice(100, 70, steps[1])).face_weights == weights

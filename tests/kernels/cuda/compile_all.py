@@ -44,12 +44,11 @@ SIGNATURES = {
         (strided(types.float16, 2), of(types.float32, 2)),
     ],
     "arrays._fill": [(of(I32, 1), I32), (of(types.boolean, 1), types.boolean)],
+    "arrays._find_zero": [(of(types.boolean, 2), of(I32, 1))],
     "arrays._mean_of_channels": [(of(I16, 3), of(I16, 2))],
     "arrays._repeat_edges": [(of(I16, 3), INT, INT, INT, INT)],
     "arrays._write_where_zero": [(strided(t, 2), INT, SLOTS) for t in (U8, types.boolean)],
-    "colour._fill": [(of(types.boolean, 2), of(I16, 3), INT, INT, of(I16, 3))],
     "colour._oppose": [(of(I16, 3), INT, INT, INT, INT)],
-    "colour._put": [(of(types.boolean, 2), of(I16, 3), INT, INT, of(I16, 3))],
     "colour._scale_floats": [
         (of(t, 3), of(F64, 1), of(F64, 1), F64, of(types.boolean, 2), of(I16, 3), INT, INT)
         for t in (types.float32, F64, I32)
@@ -66,6 +65,7 @@ SIGNATURES = {
     "connectivity._release": [(SLOTS, LIST, of(types.boolean, 1))],
     "connectivity._settle": [(SLOTS, LIST, of(U8, 1))],
     "connectivity._vote": [(SLOTS, INT, LIST, of(U8, 1))],
+    "fill._fill_ring": [(SLOTS, INT, of(I16, 3), INT, INT)],
     "paint._paint": [
         (SLOTS, INT, of(t, 2), INT, INT, t, of(t, 2)) for t in (U8, U16, types.float32)
     ],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import cuda
+from numba import config, cuda
 
 from gnnseg.kernels.connectivity import connect
 from gnnseg.kernels.slots import MASKED, OWN
+
+TIMES = 1 if config.ENABLE_CUDASIM else 12
+"""On a GPU, images of several blocks of threads."""
 
 
 def check(slots, step, rounds):
@@ -23,7 +26,7 @@ def test_noise_is_united_as_on_the_cpu(seed, step, rounds):
     """Homes at random, far from each other too, so that most pixels are orphans at first."""
     rng = np.random.default_rng(seed)
     choice = [6, 7, OWN, OWN, OWN, 17, 24, 0, MASKED]
-    slots = rng.choice(np.array(choice, np.uint8), (12, 15))
+    slots = rng.choice(np.array(choice, np.uint8), (12 * TIMES, 15 * TIMES))
     left = check(slots, step, rounds)
     assert rounds > 1 or len(left) > 0
 
@@ -50,6 +53,6 @@ def test_a_spiral_is_one_piece():
 
 
 def test_without_orphans_nothing_changes():
-    slots = np.full((7, 10), OWN, np.uint8)
+    slots = np.full((7 * TIMES, 10 * TIMES), OWN, np.uint8)
     assert check(slots, 4, 4).shape == (0, 2)
     assert (slots == OWN).all()

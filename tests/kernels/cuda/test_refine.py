@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import cuda
+from numba import config, cuda
 
 from gnnseg.kernels.cuda import refine as gpu
 from gnnseg.kernels.refine import LEVELS, PARTS, Homes, border_band, mix
 from gnnseg.kernels.slots import MASKED
 
-STEP, CELLS, SHAPE = 4, (8, 8), (11, 14)
+TIMES = 1 if config.ENABLE_CUDASIM else 12
+"""On a GPU, images of several blocks of threads."""
+STEP, CELLS, SHAPE = 4, (8 * TIMES, 8 * TIMES), (11 * TIMES, 14 * TIMES)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("reach", [1, 3])
 def test_the_band_is_that_of_the_cpu(dtype, reach, monkeypatch):
     rng = np.random.default_rng(reach)
-    labels = rng.integers(0, 2, (3, 4)).repeat(7, 0).repeat(6, 1).astype(dtype)
+    labels = rng.integers(0, 2, (3 * TIMES, 4 * TIMES)).repeat(7, 0).repeat(6, 1).astype(dtype)
     labels[rng.random(labels.shape) < 0.1] = 255
     out, calls = np.empty(labels.shape, bool), []
     monkeypatch.setattr(gpu, "border_band", counted(gpu.border_band, calls))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import cuda
+from numba import config, cuda
 
 from gnnseg.kernels.slic import slic
 from gnnseg.kernels.slots import MASKED
 
 MARGIN = 2
+TIMES = 1 if config.ENABLE_CUDASIM else 12
+"""On a GPU, images of several blocks of threads."""
 
 
 def draw(seed, shape, channels, taken):
     rng = np.random.default_rng(seed)
+    shape = shape[0] * TIMES, shape[1] * TIMES
     wide = channels, shape[0] + 2 * MARGIN, shape[1] + 2 * MARGIN
     work = rng.integers(0, 1021, wide).astype(np.int16)
     slots = np.where(rng.random(shape) < taken, np.uint8(77), np.uint8(MASKED))

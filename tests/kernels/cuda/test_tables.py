@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import cuda
+from numba import config, cuda
 
 from gnnseg.features import NUM_BINS, RINGS, plane_table, planes
 from gnnseg.kernels.adjacency import CODES, adjacency
@@ -12,9 +12,11 @@ from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.kernels.slots import MASKED
 
 STEP, MARGIN = 4, 4
+TIMES = 1 if config.ENABLE_CUDASIM else 12
+"""On a GPU, images of several blocks of threads."""
 
 
-def draw(channels, shape=(10, 13)):
+def draw(channels, shape=(10 * TIMES, 13 * TIMES)):
     """Channels, lightness and slots, among them homes outside of the window."""
     rng = np.random.default_rng(channels)
     wide = channels, shape[0] + 2 * MARGIN, shape[1] + 2 * MARGIN
