@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import UsageError
 from gnnseg.execution import run_tasks
 from gnnseg.features import feature_names
 from gnnseg.ledger import Ledger
@@ -23,6 +23,7 @@ from gnnseg.progress import progress_bar
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
+    from gnnseg.pipeline.known import Known
     from gnnseg.pipeline.stream import Stream
 
 KIND = "suggestions"
@@ -40,7 +41,7 @@ class Source:
 
     name: str
     open_image: Callable[[], ImageSource]
-    open_labels: Callable[[], ImageSource | None]
+    open_labels: Callable[[], Known | None]
     folder: Path
 
 
@@ -80,7 +81,7 @@ class Search:
             raise UsageError(f"{image.name}: a picture shows one plane, and this is a stack")
         options = self.options
         if labels is not None:
-            _check_labels(labels, image)
+            labels.check(image)
             options = replace(options, held=options.held + labels.resident_bytes)
         job = prepare(image, self.model, options)
         if self.overwrite:
@@ -99,7 +100,7 @@ class Search:
         self.sources.append(source)
         self.stacks.append(image.is_stack)
 
-    def _collect(self, number: int, labels: ImageSource | None, stream: Stream) -> None:
+    def _collect(self, number: int, labels: Known | None, stream: Stream) -> None:
         job, scratch = stream.job, stream.scratch
         least = max(1, int(LEAST_SHARE * job.grid.lattice.step**2))
         phase = CandidatePhase(self.model, job.grid, scratch, labels, number, least, self.most)
@@ -152,16 +153,3 @@ class Search:
 
 def _keys(pool: Pool) -> Iterator[Key]:
     return zip(*(column.tolist() for column in pool.place), strict=True)
-
-
-def _check_labels(labels: ImageSource, image: ImageSource) -> None:
-    if labels.num_channels != 1 or labels.dtype.kind not in "ui":
-        got = f"{labels.num_channels} channel(s) of {labels.dtype}"
-        raise InputError(f"{labels.name}: labels hold one whole number a pixel, got {got}")
-    found = labels.num_planes, labels.height, labels.width
-    expected = image.num_planes, image.height, image.width
-    if found != expected:
-        raise InputError(
-            f"{labels.name}: has (planes, rows, columns) {found} and the image {expected}: labels "
-            "must cover the same pixels"
-        )

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gnnseg.blocks import CHUNK_PIXELS
 from gnnseg.datasets.folder import open_images
 from gnnseg.datasets.listing import stem_of
 from gnnseg.errors import StateError, UsageError
@@ -17,12 +18,13 @@ from gnnseg.io import open_image
 from gnnseg.io.atomic import check_replaceable, disk_errors, replacing
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
+from gnnseg.pipeline.count_blocks import check_labels
+from gnnseg.pipeline.known import Known, known_of_image, known_of_item
 from gnnseg.pipeline.overlay import save_overlay
 from gnnseg.pipeline.search import KIND, Key, Search, Source
 
 if TYPE_CHECKING:
     from gnnseg.datasets.item import Item
-    from gnnseg.io import ImageSource
 
 FORMAT_VERSION = 1
 MOST_COUNT = 1000
@@ -96,12 +98,13 @@ def suggest(
     if folder is not None and labels is not None:
         raise UsageError("labels belong to an image; those of a dataset's folder are known")
     _check_outputs(out, picture, folder is not None, overwrite=overwrite)
-    sources = _items(folder, net, out) if folder else _single(image, labels, out)
+    threads = workers or default_workers()
+    sources = _items(folder, net, out, threads) if folder else _single(image, labels, out)
     search = Search(
         net,
         most=max(LEAST_POOL, CANDIDATES * count),
         budget=default_budget() if memory is None else parse_size(memory),
-        workers=workers or default_workers(),
+        workers=threads,
         block=block,
         keep=picture is not None,
         overwrite=overwrite,
@@ -161,22 +164,23 @@ def _dataset_folder(image: Any) -> Path | None:
 def _single(image: Any, labels: Any, out: Path) -> Iterator[Source]:
     source = open_image(image)
     name = Path(source.name).name
-    known = None if labels is None else open_image(labels, indices=True)
+    known = None if labels is None else known_of_image(open_image(labels, indices=True))
     place = out.with_name(f"{out.name}.gnnseg")
     yield Source(stem_of(name) or name, lambda: source, lambda: known, place)
 
 
-def _items(folder: Path, model: Model, out: Path) -> Iterator[Source]:
+def _items(folder: Path, model: Model, out: Path, workers: int) -> Iterator[Source]:
     for item in open_images(folder, model.classes):
         place = out.with_name(f"{out.name}.{item.stem}.gnnseg")
-        yield Source(item.stem, item.open_image, partial(_labels_of, item), place)
+        yield Source(item.stem, item.open_image, partial(_labels_of, item, workers), place)
 
 
-def _labels_of(item: Item) -> ImageSource | None:
-    """What is labelled in an image of a dataset."""
+def _labels_of(item: Item, workers: int) -> Known | None:
+    """What is labelled in an image of a dataset; `InputError` for a label that is no class."""
     if item.label is None and not item.clicks:
         return None
-    return open_image(item.load()[1], axes="YX")
+    check_labels(item.open_labels(), CHUNK_PIXELS, workers)
+    return known_of_item(item.open_labels())
 
 
 def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrite: bool) -> None:

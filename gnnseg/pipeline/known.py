@@ -1,0 +1,61 @@
+"""What is labelled in an image already, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gnnseg.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gnnseg.blocks import Window
+    from gnnseg.datasets.label_source import LabelSource
+    from gnnseg.io import ImageSource
+
+
+@dataclass(frozen=True)
+class Known:
+    """Labels of `shape` (planes, rows, columns): `read` gives those of a window of a plane.
+
+    `resident_bytes` is what they may take in memory besides; `name` is for messages.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    read: Callable[[Window, int], np.ndarray]
+    resident_bytes: int
+
+    def check(self, image: ImageSource) -> None:
+        """Raise `InputError` where they do not cover the pixels of an image."""
+        expected = image.num_planes, image.height, image.width
+        if self.shape != expected:
+            raise InputError(
+                f"{self.name}: has (planes, rows, columns) {self.shape} and the image {expected}: "
+                "labels must cover the same pixels"
+            )
+
+
+def known_of_image(labels: ImageSource) -> Known:
+    """A label image; `InputError` where it holds anything but one whole number a pixel."""
+    if labels.num_channels != 1 or labels.dtype.kind not in "ui":
+        got = f"{labels.num_channels} channel(s) of {labels.dtype}"
+        raise InputError(f"{labels.name}: labels hold one whole number a pixel, got {got}")
+    return Known(
+        labels.name,
+        (labels.num_planes, labels.height, labels.width),
+        lambda window, plane: labels.read(window, plane)[0],
+        labels.resident_bytes,
+    )
+
+
+def known_of_item(labels: LabelSource) -> Known:
+    """The labels of an image of a dataset, which is one plane."""
+    return Known(
+        labels.name,
+        (1, *labels.shape),
+        lambda window, _plane: labels.read(window),
+        labels.resident_bytes,
+    )
