@@ -110,6 +110,7 @@ def test_verbose_shows_the_traceback(capsys):
 )
 def test_an_interrupt_tells_what_goes_on(capsys, resumes, overwrite, told):
     def command(*, overwrite: bool) -> None:
+        assert overwrite in (True, False)
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as stop:
