@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnseg.datasets import open_dataset
-from gnnseg.datasets.item import Item
+from gnnseg.datasets.item import Item, OpenedImages
 from gnnseg.errors import InputError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
@@ -62,7 +62,7 @@ def ceiling(
         raise UsageError(f"{data.name} has no images in the split {split!r}")
     if not steps:
         raise UsageError("give at least one step, such as --steps 8,16")
-    scaling = fit_scaling([item.open_image() for item in items])
+    scaling = fit_scaling(OpenedImages(items))
     base = settings or SlicSettings()
     every = [replace(base, step=step) for step in sorted(set(steps))]
     threads = workers or default_workers()
