@@ -30,16 +30,13 @@ from gnnseg.training.loop import (
 from gnnseg.training.precision import half_pays
 from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.state import State
-from gnnseg.training.temperature import fit_temperature
+from gnnseg.training.temperature import MOST_SAMPLED, fit_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gnnseg.baselines.config import CnnConfig
     from gnnseg.baselines.model import PixelModel
-
-MOST_SAMPLED = 1_000_000
-"""Pixels of val that the temperature is fitted on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -177,6 +177,34 @@ def test_the_temperature_is_that_of_the_pixels_of_val(dataset):
     assert model.temperature != 1
 
 
+def test_the_temperature_is_fitted_on_labelled_regions_and_a_share_of_many(dataset, monkeypatch):
+    fitted = []
+
+    def fit(parts):
+        fitted.append(parts)
+        return 1.0
+
+    def half(item):
+        labels = item.read_labels().copy()
+        labels[:, 48:] = 255
+        return replace(item, label=labels)
+
+    monkeypatch.setattr(trainer, "fit_temperature", fit)
+    items = {**dataset.items, "val": tuple(half(item) for item in dataset.split("val"))}
+    sparse = Dataset(name="half", classes=dataset.classes, items=items)
+    trained(sparse, "mlp", epochs=1)
+    monkeypatch.setattr(trainer, "MOST_SAMPLED", 30)
+    for seed in (0, 0, 1):
+        trained(sparse, "mlp", epochs=1, seed=seed)
+    every, first, again, other = ([counts for _, counts in parts] for parts in fitted)
+    assert all(counts.any(axis=1).all() for counts in every)
+    assert 100 < sum(map(len, every)) < 160  # of 240 regions
+    assert 15 < sum(map(len, first)) < 45
+    for counts, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(counts, same)
+    assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
 def test_it_learns(dataset):
     model = trained(dataset, "mlp", epochs=30, learning_rate=0.02)
     losses = model.training["history"]["loss"]
