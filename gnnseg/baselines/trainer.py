@@ -79,9 +79,9 @@ class PixelTrainer(Loop):
         self._crop_operations = cache(partial(input_operations, model))
         self._plane_operations = cache(partial(plane_operations, model))
         self.crops = CropMaker(train, model, config)
-        pixels = sum(_count(picture, model) for picture in train)
+        pixels = np.stack([_count(picture, model) for picture in train])
         ignore = model.classes.ignore_index
-        self.loss = PixelLoss.fit(np.asarray(pixels), ignore, config, self.device)
+        self.loss = PixelLoss.fit(pixels, ignore, config, self.device)
 
     def _train_epoch(self, asked: Callable[[], bool]) -> None:
         place = self.state.place

@@ -232,13 +232,17 @@ class Trainer(Loop):
 
 
 def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels, float64, and regions by class, (classes,) each, of images that are not varied."""
-    pixels, regions = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    for piece in (piece for variants in train for piece in variants[0]):
-        counts = piece.load().counts
-        pixels = pixels + counts.sum(axis=0, dtype=np.int64)
-        regions = regions + regions_by_class(torch.from_numpy(counts))
-    return pixels.astype(np.float64), regions
+    """Pixels (images, classes) float64, and regions (classes,), of images that are not varied."""
+    pixels: list[np.ndarray] = []
+    regions = np.zeros(1, np.int64)
+    for pieces, *_ in train:
+        own = np.zeros(1, np.int64)
+        for piece in pieces:
+            counts = piece.load().counts
+            own = own + counts.sum(axis=0, dtype=np.int64)
+            regions = regions + regions_by_class(torch.from_numpy(counts))
+        pixels.append(own)
+    return np.array(pixels, np.float64), regions
 
 
 def _replica(network: nn.Module) -> nn.Module:
