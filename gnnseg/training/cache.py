@@ -20,7 +20,7 @@ from gnnseg.log import LOGGER
 FORMAT_VERSION = 1
 _KEY = "gnnseg.cache"
 _MAKERS = ("kernels", "features", "graph", "io", "superpixels")
-"""Code that decides what an entry holds, with `_OTHERS`: cells, and what varies and labels images."""
+"""Code that decides what an entry holds, with cells and what varies and labels images."""
 _OTHERS = (
     "blocks.py",
     *(f"training/{name}.py" for name in ("augment", "clicks", "geometry", "light", "regions")),
