@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gnnseg.errors import InputError
+from gnnseg.io import open_labels
 
 if TYPE_CHECKING:
     import numpy as np
 
     from gnnseg.blocks import Window
-    from gnnseg.datasets.label_source import LabelSource
+    from gnnseg.datasets.item import Item
     from gnnseg.io import ImageSource
 
 
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 class Known:
     """Labels of `shape` (planes, rows, columns): `read` gives those of a window of a plane.
 
-    `resident_bytes` is what they may take in memory besides; `name` is for messages.
+    `resident_bytes` is what they may take in memory besides, `identity`, for JSON, changes with
+    them, and `name` is for messages.
     """
 
     name: str
     shape: tuple[int, int, int]
     read: Callable[[Window, int], np.ndarray]
     resident_bytes: int
+    identity: Any
 
     def check(self, image: ImageSource) -> None:
         """Raise `InputError` where they do not cover the pixels of an image."""
@@ -48,14 +51,18 @@ def known_of_image(labels: ImageSource) -> Known:
         (labels.num_planes, labels.height, labels.width),
         lambda window, plane: labels.read(window, plane)[0],
         labels.resident_bytes,
+        labels.fingerprint(),
     )
 
 
-def known_of_item(labels: LabelSource) -> Known:
-    """The labels of an image of a dataset, which is one plane."""
+def known_of_item(item: Item) -> Known:
+    """The labels of an image of a dataset's folder, which is one plane."""
+    labels = item.open_labels()
+    stored = None if item.label is None else open_labels(item.label).fingerprint()
     return Known(
         labels.name,
         (1, *labels.shape),
         lambda window, _plane: labels.read(window),
         labels.resident_bytes,
+        [stored, [list(click) for click in item.clicks]],
     )

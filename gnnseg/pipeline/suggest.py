@@ -19,9 +19,10 @@ from gnnseg.io.atomic import check_replaceable, disk_errors, replacing
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
 from gnnseg.pipeline.count_blocks import check_labels
+from gnnseg.pipeline.found import Key
 from gnnseg.pipeline.known import Known, known_of_image, known_of_item
 from gnnseg.pipeline.overlay import save_overlay
-from gnnseg.pipeline.search import KIND, Key, Search, Source
+from gnnseg.pipeline.search import KIND, Search, Source
 
 if TYPE_CHECKING:
     from gnnseg.datasets.item import Item
@@ -52,7 +53,8 @@ def suggest(
     The `CANDIDATES` x `count` most uncertain regions (highest entropy; 1,000 at least) are
     candidates; of these, regions are taken one by one that are uncertain and unlike those taken
     before (`choose`). The list depends neither on `memory` nor on `block` and `workers`. The same
-    call again goes on where an interrupted one stopped.
+    call again goes on where an interrupted one stopped; meanwhile `<out>.candidates` keeps what was
+    found in images that are done.
 
     Parameters
     ----------
@@ -97,11 +99,14 @@ def suggest(
     folder = _dataset_folder(image)
     if folder is not None and labels is not None:
         raise UsageError("labels belong to an image; those of a dataset's folder are known")
-    _check_outputs(out, picture, folder is not None, overwrite=overwrite)
+    candidates = out.with_name(f"{out.name}.candidates")
+    replace = overwrite or candidates.exists()
+    _check_outputs(out, picture, folder is not None, overwrite=replace)
     threads = workers or default_workers()
     sources = _items(folder, net, out, threads) if folder else _single(image, labels, out)
     search = Search(
         net,
+        candidates,
         most=max(LEAST_POOL, CANDIDATES * count),
         budget=default_budget() if memory is None else parse_size(memory),
         workers=threads,
@@ -119,12 +124,13 @@ def suggest(
         "format_version": FORMAT_VERSION,
         "classes": list(net.classes.names),
         "num_images": len(search.sources),
-        "num_candidates": len(search.pool),
-        "regions": search.regions,
+        "num_candidates": len(search.found.pool),
+        "regions": search.found.regions,
         "suggestions": rows,
     }
     with replacing(out) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    search.drop()
     return {
         **content,
         "output": str(out),
@@ -143,7 +149,7 @@ def _draw(search: Search, chosen: list[Key], picture: Path, *, is_folder: bool) 
     for number in sorted({key[0] for key in chosen} if is_folder else {0}):
         source = search.sources[number]
         marks = [
-            (rank, search.outlines[key])
+            (rank, search.found.outlines[key])
             for rank, key in enumerate(chosen, start=1)
             if key[0] == number
         ]
@@ -180,7 +186,7 @@ def _labels_of(item: Item, workers: int) -> Known | None:
     if item.label is None and not item.clicks:
         return None
     check_labels(item.open_labels(), CHUNK_PIXELS, workers)
-    return known_of_item(item.open_labels())
+    return known_of_item(item)
 
 
 def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrite: bool) -> None:
