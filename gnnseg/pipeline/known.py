@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gnnseg.blocks import CHUNK_PIXELS
 from gnnseg.errors import InputError
 from gnnseg.io import open_labels
+from gnnseg.pipeline.count_blocks import check_labels
 
 if TYPE_CHECKING:
     import numpy as np
 
     from gnnseg.blocks import Window
     from gnnseg.datasets.item import Item
+    from gnnseg.datasets.label_source import LabelSource
     from gnnseg.io import ImageSource
 
 
@@ -22,7 +25,7 @@ class Known:
     """Labels of `shape` (planes, rows, columns): `read` gives those of a window of a plane.
 
     `resident_bytes` is what they may take in memory besides, `identity`, for JSON, changes with
-    them, and `name` is for messages.
+    them, and `name` is for messages. Where there is a `source`, all must be classes of its table.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Known:
     read: Callable[[Window, int], np.ndarray]
     resident_bytes: int
     identity: Any
+    source: LabelSource | None = None
 
     def check(self, image: ImageSource) -> None:
         """Raise `InputError` where they do not cover the pixels of an image."""
@@ -39,6 +43,11 @@ class Known:
                 f"{self.name}: has (planes, rows, columns) {self.shape} and the image {expected}: "
                 "labels must cover the same pixels"
             )
+
+    def check_values(self, workers: int) -> None:
+        """Read all of them, window by window; raise `InputError` for one that is no class."""
+        if self.source is not None:
+            check_labels(self.source, CHUNK_PIXELS, workers)
 
 
 def known_of_image(labels: ImageSource) -> Known:
@@ -65,4 +74,5 @@ def known_of_item(item: Item) -> Known:
         lambda window, _plane: labels.read(window),
         labels.resident_bytes,
         [stored, [list(click) for click in item.clicks]],
+        labels,
     )

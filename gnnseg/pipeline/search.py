@@ -91,6 +91,8 @@ class Search:
         about = {**settings, "image": source.name, "labels": labels and labels.identity}
         about = json.loads(json.dumps({**about, "most": self.most, "keep": self.keep}))
         if not self.found.has(number, about, self.path):
+            if labels is not None:
+                labels.check_values(self.options.workers)
             self._search(number, Run.start(self._cleared(source), settings), job, labels)
             self.found.images.append(about)
             save_found(self.found, self.path)

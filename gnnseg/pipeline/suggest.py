@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.blocks import CHUNK_PIXELS
 from gnnseg.datasets.folder import open_images
 from gnnseg.datasets.listing import stem_of
 from gnnseg.errors import StateError, UsageError
@@ -18,7 +17,6 @@ from gnnseg.io import open_image
 from gnnseg.io.atomic import check_replaceable, disk_errors, replacing
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
-from gnnseg.pipeline.count_blocks import check_labels
 from gnnseg.pipeline.found import Key
 from gnnseg.pipeline.known import Known, known_of_image, known_of_item
 from gnnseg.pipeline.overlay import save_overlay
@@ -102,14 +100,13 @@ def suggest(
     candidates = out.with_name(f"{out.name}.candidates")
     replace = overwrite or candidates.exists()
     _check_outputs(out, picture, folder is not None, overwrite=replace)
-    threads = workers or default_workers()
-    sources = _items(folder, net, out, threads) if folder else _single(image, labels, out)
+    sources = _items(folder, net, out) if folder else _single(image, labels, out)
     search = Search(
         net,
         candidates,
         most=max(LEAST_POOL, CANDIDATES * count),
         budget=default_budget() if memory is None else parse_size(memory),
-        workers=threads,
+        workers=workers or default_workers(),
         block=block,
         keep=picture is not None,
         overwrite=overwrite,
@@ -175,17 +172,16 @@ def _single(image: Any, labels: Any, out: Path) -> Iterator[Source]:
     yield Source(stem_of(name) or name, lambda: source, lambda: known, place)
 
 
-def _items(folder: Path, model: Model, out: Path, workers: int) -> Iterator[Source]:
+def _items(folder: Path, model: Model, out: Path) -> Iterator[Source]:
     for item in open_images(folder, model.classes):
         place = out.with_name(f"{out.name}.{item.stem}.gnnseg")
-        yield Source(item.stem, item.open_image, partial(_labels_of, item, workers), place)
+        yield Source(item.stem, item.open_image, partial(_labels_of, item), place)
 
 
-def _labels_of(item: Item, workers: int) -> Known | None:
-    """What is labelled in an image of a dataset; `InputError` for a label that is no class."""
+def _labels_of(item: Item) -> Known | None:
+    """What is labelled in an image of a dataset."""
     if item.label is None and not item.clicks:
         return None
-    check_labels(item.open_labels(), CHUNK_PIXELS, workers)
     return known_of_item(item)
 
 
