@@ -30,8 +30,8 @@ def class_weights(
     --------
     >>> class_weights(np.array([80, 40, 0]), "median").tolist()
     [0.75, 1.5, 0.0]
-    >>> class_weights(np.array([[60, 40, 0], [20, 0, 0]]), "median").round(3).tolist()
-    [0.8, 1.333, 0.0]
+    >>> class_weights(np.array([[60, 40, 0], [100, 0, 0]]), "median").tolist()
+    [0.75, 1.5, 0.0]
     """
     images = np.atleast_2d(pixels)
     pixels = images.sum(axis=0)
