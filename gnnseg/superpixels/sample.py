@@ -65,7 +65,9 @@ def counted_percentiles(
     counts = np.zeros((num_channels, _BINS), np.int64)
     for sample in samples:
         for channel, values in enumerate(sample):
-            counts[channel] += np.bincount(values.astype(np.int64) - _LOWEST, minlength=_BINS)
+            bins = values.astype(np.int64)
+            bins -= _LOWEST
+            counts[channel] += np.bincount(bins, minlength=_BINS)
     return np.array([[_percentile(channel, share) for share in shares] for channel in counts])
 
 
