@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,3 +77,13 @@ class Item:
     @property
     def _labels_name(self) -> str:
         return f"the labels of {self.stem}"
+
+
+@dataclass(frozen=True)
+class OpenedImages:
+    """The images of some items, opened anew each time that they are gone through: none is held."""
+
+    items: Sequence[Item]
+
+    def __iter__(self) -> Iterator[ImageSource]:
+        return (item.open_image() for item in self.items)

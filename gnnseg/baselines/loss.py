@@ -36,7 +36,7 @@ class PixelLoss:
     def fit(
         cls, pixels: np.ndarray, ignore_index: int, config: CnnConfig, device: torch.device
     ) -> PixelLoss:
-        """The loss of a training set, from its pixels by class."""
+        """The loss of a training set, from its pixels by class: (classes,), or of each image."""
         found = class_weights(pixels, config.class_weights, beta=config.effective_beta, sample=CELL)
         weights = torch.from_numpy(found).to(device)
         prior = torch.where(weights > 0, weights.clamp(min=1e-6).log(), 0.0)

@@ -11,6 +11,7 @@ from gnnseg.baselines.config import CnnConfig, make_cnn_config
 from gnnseg.baselines.crops import Picture, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.datasets.item import OpenedImages
 from gnnseg.errors import InputError
 from gnnseg.ledger import staged
 from gnnseg.superpixels import fit_scaling
@@ -93,9 +94,10 @@ def train(
         require_tensorboard()
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
-    sources = [item.open_image() for item in dataset.split("train")]
-    if not sources:
+    train_items = dataset.split("train")
+    if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
+    sources = OpenedImages(train_items)
     config = choose_augmentation(config, sources, dataset.pixel_size)
     with staged(ledger, "pictures"):
         scaling = fit_scaling(sources, by_image=config.contrast == "image")

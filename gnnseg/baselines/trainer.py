@@ -30,16 +30,13 @@ from gnnseg.training.loop import (
 from gnnseg.training.precision import half_pays
 from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.state import State
-from gnnseg.training.temperature import fit_temperature
+from gnnseg.training.temperature import MOST_SAMPLED, fit_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gnnseg.baselines.config import CnnConfig
     from gnnseg.baselines.model import PixelModel
-
-MOST_SAMPLED = 1_000_000
-"""Pixels of val that the temperature is fitted on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +79,9 @@ class PixelTrainer(Loop):
         self._crop_operations = cache(partial(input_operations, model))
         self._plane_operations = cache(partial(plane_operations, model))
         self.crops = CropMaker(train, model, config)
-        pixels = sum(_count(picture, model) for picture in train)
+        pixels = np.stack([_count(picture, model) for picture in train])
         ignore = model.classes.ignore_index
-        self.loss = PixelLoss.fit(np.asarray(pixels), ignore, config, self.device)
+        self.loss = PixelLoss.fit(pixels, ignore, config, self.device)
 
     def _train_epoch(self, asked: Callable[[], bool]) -> None:
         place = self.state.place

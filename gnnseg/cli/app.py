@@ -39,6 +39,8 @@ _EXAMPLES: dict[Callable[..., None], str] = {
 }
 """Every command, in the order of the help, with the example that its help shows."""
 _RESUME = (train, segment, superpixels, graph, paint, suggest, compare)
+_ANEW = {command: "overwrite" for command in _RESUME if command is not compare}
+"""The option with which these start anew; a comparison keeps what it has done."""
 _STAGES = (superpixels, graph)
 _QUICK = (info, doctor)
 
@@ -77,7 +79,8 @@ def root(
 def _register(command: Callable[..., None], example: str) -> None:
     options = STAGE_OPTIONS if command in _STAGES else ()
     options += () if command in _QUICK else LOG_OPTIONS
-    guard = guarded(command, resumes=command in _RESUME, options=options)
+    resumes, anew = command in _RESUME, _ANEW.get(command, "")
+    guard = guarded(command, resumes=resumes, anew=anew, options=options)
     app.command(command.__name__, epilog=f"Example: {example}")(guard)
 
 

@@ -34,11 +34,16 @@ TRACEBACK = "GNNSEG_TRACEBACK"
 
 
 def guarded(
-    command: Callable[..., None], *, resumes: bool = False, options: OptionTable = ()
+    command: Callable[..., None],
+    *,
+    resumes: bool = False,
+    anew: str = "",
+    options: OptionTable = (),
 ) -> Callable[..., None]:
     """A command that also takes `options`, -v and -q, and whose errors become exit codes.
 
-    `resumes` tells that the same command goes on where an interrupted one stopped.
+    `resumes` tells that the same command goes on where an interrupted one stopped; where there is
+    an argument `anew` with which it starts anew, without that.
     """
     parameters = _parameters(command, (*options, *COMMON_OPTIONS))
 
@@ -53,7 +58,8 @@ def guarded(
         set_verbosity(verbose=verbose, quiet=quiet)
         try:
             with log_to(log_file):
-                code = _run(partial(command, **arguments), resumes=resumes)
+                again = _again(anew if arguments.get(anew) else "") if resumes else ""
+                code = _run(partial(command, **arguments), again)
         except GnnsegError as error:
             code = report(error)
         if code:
@@ -65,7 +71,13 @@ def guarded(
     return run
 
 
-def _run(command: Callable[[], None], *, resumes: bool) -> int:
+def _again(without: str) -> str:
+    """What goes on from where a command was interrupted."""
+    left_out = f" without --{without}" if without else ""
+    return f"the same command{left_out} goes on from here"
+
+
+def _run(command: Callable[[], None], again: str) -> int:
     """Run a command and log that; the exit code."""
     from gnnseg import __version__
 
@@ -76,7 +88,7 @@ def _run(command: Callable[[], None], *, resumes: bool) -> int:
         try:
             command()
         except BaseException as error:  # noqa: BLE001
-            code = report(error, resumes=resumes)
+            code = report(error, again)
     if code == INTERRUPTED and termination.came:
         code = TERMINATED
     seconds, peak = time.perf_counter() - started, format_size(peak_rss())
@@ -120,8 +132,8 @@ def is_quiet() -> bool:
     return SHOW.get() == "nothing"
 
 
-def report(error: BaseException, *, resumes: bool = False) -> int:
-    """Say what went wrong; the exit code."""
+def report(error: BaseException, again: str = "") -> int:
+    """Say what went wrong, and what goes on after an interrupt; the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, BrokenPipeError):
@@ -129,9 +141,9 @@ def report(error: BaseException, *, resumes: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt):
-        again = ": the same command goes on from here" if resumes else ""
-        say(f"interrupted{again}")
-        LOGGER.error("interrupted%s", again)
+        message = f"interrupted: {again}" if again else "interrupted"
+        say(message)
+        LOGGER.error("%s", message)
         return INTERRUPTED
     if is_verbose():
         traceback.print_exception(error)

@@ -106,7 +106,7 @@ def train(
     at any time, the same command goes on from a checkpoint beside the model.
     """
     plot, checkpoint = out.with_suffix(".png"), out.with_name(f"{out.name}.checkpoint")
-    _check_output(out, plot, overwrite=overwrite or checkpoint.exists())
+    _check_output(out, plot, checkpoint, overwrite=overwrite)
     from gnnseg.datasets import open_dataset
 
     data = open_dataset(dataset)
@@ -192,15 +192,18 @@ def _run(train: Callable[..., Any], save: Callable[..., None], settings: Any) ->
     return run
 
 
-def _check_output(out: Path, plot: Path, *, overwrite: bool) -> None:
+def _check_output(out: Path, plot: Path, checkpoint: Path, *, overwrite: bool) -> None:
     """Everything that could keep the model from being written, before hours of training."""
+    from gnnseg.io.atomic import check_replaceable
+
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: a model file ends in .safetensors")
     if not out.parent.is_dir():
         raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
+    for path in (out, plot, checkpoint):
+        check_replaceable(path, overwrite=True)
+    overwrite = overwrite or checkpoint.exists()
     for path in (out, plot):
-        if path.exists() and not path.is_file():
-            raise StateError(f"{path}: exists and is no file; choose another name")
         if path.exists() and not overwrite:
             raise StateError(
                 f"{path}: exists; use --overwrite to replace it, or choose another name"

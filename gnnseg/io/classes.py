@@ -74,6 +74,12 @@ class ClassInfo:
             raise UsageError(f"{count} classes need {count} colours, got {len(self.colors)}")
         if not all(_is_color(color) for color in self.colors):
             raise UsageError("a colour is three integers from 0 to 255: [red, green, blue]")
+        if self.ignore_index < count:
+            raise UsageError(
+                f"ignore_index marks pixels without a label and can be no class: with {count} "
+                f"classes, which are 0 to {count - 1}, it must be {count} or more, "
+                f"got {self.ignore_index}"
+            )
 
     @property
     def num_classes(self) -> int:

@@ -148,13 +148,31 @@ def boundary_recall(
     >>> boundary_recall(truth, truth * 7), boundary_recall(truth, truth * 0)
     (1.0, 0.0)
     """
+    everything = slice(None), slice(None)
+    given = {"tolerance": tolerance, "ignore_index": ignore_index}
+    found, true = count_recalled(truth, superpixels, inside=everything, **given)
+    return found / true if true else 1.0
+
+
+def count_recalled(
+    truth: np.ndarray,
+    superpixels: np.ndarray,
+    *,
+    inside: Slices,
+    tolerance: int = 2,
+    ignore_index: int = 255,
+) -> tuple[int, int]:
+    """The true boundary pixels of a part that `boundary_recall` finds, and all of them.
+
+    There must be `tolerance + 1` pixels around the part `inside` where the image goes on.
+    """
     from scipy.ndimage import maximum_filter
 
     _check(truth, superpixels, tolerance)
     valid = truth != ignore_index
-    true = _boundary(truth, valid)
+    true = _boundary(truth, valid)[inside]
     found = maximum_filter(_boundary(superpixels, np.ones_like(valid)), size=2 * tolerance + 1)
-    return float((true & found).sum() / true.sum()) if true.any() else 1.0
+    return int((true & found[inside]).sum()), int(true.sum())
 
 
 def _count(

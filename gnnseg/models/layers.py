@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gnnseg.models.checks import check_share
 from gnnseg.models.messages import send_messages
 from gnnseg.models.operations import MESSAGE, add_operations
 
@@ -82,9 +83,13 @@ class Convolution(nn.Conv2d):
 
 
 class Dropout(nn.Module):
-    """Dropout that draws from the generator of `random_from`, so that threads do not share one."""
+    """Dropout that draws from the generator of `random_from`, so that threads do not share one.
+
+    Raises `UsageError` unless `p` is a number from 0 to below 1.
+    """
 
     def __init__(self, p: float) -> None:
+        check_share("dropout", p)
         super().__init__()
         self.p = p
 

@@ -86,7 +86,7 @@ def _matching(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
 def build_network(
     preset: Preset, num_features: int, num_classes: int, scaling: Scaling, options: dict[str, Any]
 ) -> nn.Module:
-    """A network with fresh weights."""
+    """A network with fresh weights; `UsageError` where options are none that it can have."""
     sizes, options = (num_features, num_classes), {**preset.options, **options}
     try:
         if preset.network == "lattice_gnn":
@@ -103,5 +103,7 @@ def build_network(
         from gnnseg.models.mlp import MLP
 
         return MLP(*sizes, **options)
-    except TypeError as error:
+    except UsageError:
+        raise
+    except (ArithmeticError, TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"the options {options} do not fit the network: {error}") from error

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from gnnseg.counters import moved
+from gnnseg.errors import UsageError
 from gnnseg.kernels.slots import MASKED
 from gnnseg.models.layers import Convolution, RowLinear
 from gnnseg.models.pooling import pool_pixels
@@ -93,6 +94,11 @@ class Stem(nn.Module):
         out_channels: int = 32,
     ) -> None:
         super().__init__()
+        if len(widths) != 3 or len(blocks) != 2:
+            raise UsageError(
+                "a stem has three widths and two numbers of blocks: got widths "
+                f"{list(widths)}, blocks {list(blocks)}"
+            )
         half, quarter, eighth = widths
         self.out_channels = out_channels
         scale, shift = _normalisation(scaling)

@@ -15,8 +15,8 @@ from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.probability import softmax
 
 if TYPE_CHECKING:
-    from gnnseg.io import ImageSource
     from gnnseg.models import Model
+    from gnnseg.pipeline.known import Known
     from gnnseg.pipeline.scratch import Scratch
     from gnnseg.pipeline.tiling import Task
     from gnnseg.pipeline.windows import Grid
@@ -101,7 +101,7 @@ class CandidatePhase:
     model: Model
     grid: Grid
     scratch: Scratch
-    labels: ImageSource | None
+    labels: Known | None
     number: int
     least_area: int
     most: int
@@ -135,14 +135,14 @@ class CandidatePhase:
         table = self.scratch.tables[0].read(plane, window, ("x",))
         return self.model.standardise(table.x.reshape(window.size, -1)[cells]).numpy()
 
-    def _labelled(self, plane: int, window: Window, labels: ImageSource) -> np.ndarray:
+    def _labelled(self, plane: int, window: Window, labels: Known) -> np.ndarray:
         """Which regions of a window of homes have a labelled pixel, (h, w) bool."""
         lattice, found = self.grid.lattice, np.zeros(window.shape, np.bool_)
         around = window.grow(PAINT_HALO).clip(lattice.cells)
         for cells in around.split((BAND, around.x1)):
             pixels = lattice.pixels(cells)
-            known = labels.read(pixels, plane)[0] < self.model.classes.num_classes
-            y, x = np.nonzero(known)
+            values = labels.read(pixels, plane)
+            y, x = np.nonzero((values >= 0) & (values < self.model.classes.num_classes))
             slots = self.scratch.slots[(plane, *pixels.slices)][y, x]
             home_y, home_x = homes_of(slots, y + pixels.y0, x + pixels.x0, lattice.step)
             inside = (slots != MASKED) & (home_y >= window.y0) & (home_y < window.y1)

@@ -5,18 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gnnseg.datasets import open_dataset
-from gnnseg.datasets.item import Item
+from gnnseg.datasets.item import Item, OpenedImages
 from gnnseg.errors import InputError, UsageError
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
+from gnnseg.metrics import ConfusionMatrix
+from gnnseg.metrics.boundary import count_recalled
+from gnnseg.metrics.ceiling import count_ceiling, count_filled
+from gnnseg.paint import PAINT_HALO
 from gnnseg.pipeline.step import check_target, suggest_step
 from gnnseg.progress import Bar, progress_bar
 from gnnseg.superpixels import Scaling, SlicSettings, fit_scaling, make_reader, superpixel_map
+
+_SIDE = 1024
+"""Pixels on a side that are measured at once, about."""
+_TOLERANCE = 2
+"""Pixels within which a boundary is met."""
 
 
 def ceiling(
@@ -62,7 +72,7 @@ def ceiling(
         raise UsageError(f"{data.name} has no images in the split {split!r}")
     if not steps:
         raise UsageError("give at least one step, such as --steps 8,16")
-    scaling = fit_scaling([item.open_image() for item in items])
+    scaling = fit_scaling(OpenedImages(items))
     base = settings or SlicSettings()
     every = [replace(base, step=step) for step in sorted(set(steps))]
     threads = workers or default_workers()
@@ -93,38 +103,64 @@ def _row(
     workers: int,
     bar: Bar,
 ) -> dict[str, Any]:
-    total = ConfusionMatrix.zeros(num_classes)
+    counts = np.zeros((num_classes, num_classes + 1), np.int64)
     recalls: list[float] = []
     regions = 0
 
-    def work(item: Item) -> tuple[ConfusionMatrix, float, int]:
-        image, truth = item.load()
-        ids = superpixel_map(make_reader(image, settings=settings, scaling=scaling)).ids()
-        ignore = item.classes.ignore_index
-        best = ceiling_labels(truth, ids, ignore_index=ignore)
-        recall = boundary_recall(truth, ids, ignore_index=ignore)
-        return ConfusionMatrix.of(truth, best, num_classes, ignore), recall, _count(ids)
+    def work(item: Item) -> _Found:
+        return _measure(item, settings, scaling)
 
-    def done(_item: Item, result: tuple[ConfusionMatrix, float, int]) -> None:
-        nonlocal total, regions
-        total, regions = total + result[0], regions + result[2]
-        recalls.append(result[1])
+    def done(_item: Item, found: _Found) -> None:
+        nonlocal regions
+        counts[:] += found.counts
+        regions += found.regions
+        recalls.append(found.recall)
         bar.advance()
 
     run_tasks(work, items, workers=workers, done=done)
-    known = sorted(recall for recall in recalls if recall == recall)  # noqa: PLR0124
+    total = ConfusionMatrix(counts)
     return {
         "step": settings.step,
         "regions_per_image": regions / len(items),
         "achievable_accuracy": total.pixel_accuracy,
         "ceiling_miou": total.miou,
-        "boundary_recall": sum(known) / len(known) if known else float("nan"),
+        "boundary_recall": sum(sorted(recalls)) / len(recalls),
         "per_class_iou": total.per_class_iou.tolist(),
     }
 
 
-def _count(ids: Any) -> int:
-    import numpy as np
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Pixels by true and by commonest class, boundary recall, and regions of one image."""
 
-    found = np.unique(ids)
-    return int((found >= 0).sum())
+    counts: np.ndarray
+    recall: float
+    regions: int
+
+
+def _measure(item: Item, settings: SlicSettings, scaling: Scaling) -> _Found:
+    """Measure one image, of a stack the first plane: slots are held, windows are looked at."""
+    image, labels = item.open_pair()
+    found = superpixel_map(make_reader(image, settings=settings, scaling=scaling))
+    if image.is_stack:
+        found = replace(found, slots=found.slots[0])
+    lattice, num_classes = found.lattice, item.classes.num_classes
+    counts = np.zeros((num_classes, num_classes + 1), np.int64)
+    met = true = regions = 0
+    for homes in lattice.cells.split(max(1, _SIDE // lattice.step)):
+        near = homes.grow(PAINT_HALO).clip(lattice.cells)
+        covered, own = lattice.pixels(near), homes.relative_to(near)
+        slots = found.slots[covered.slices]
+        counts += count_ceiling(slots, labels.read(covered), lattice.step, own, num_classes)
+        regions += count_filled(slots, lattice.step, own)
+        window = lattice.pixels(homes)
+        seen = window.grow(_TOLERANCE + 1).clip(lattice.bounds)
+        here = count_recalled(
+            labels.read(seen),
+            found.ids(seen),
+            inside=window.relative_to(seen).slices,
+            tolerance=_TOLERANCE,
+            ignore_index=item.classes.ignore_index,
+        )
+        met, true = met + here[0], true + here[1]
+    return _Found(counts, met / true if true else 1.0, regions)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnseg.blocks import Window
-from gnnseg.kernels.slots import MASKED, OWN
-from gnnseg.metrics import BoundaryCounts, Calibration, ConfusionMatrix, count_regions
+from gnnseg.kernels.slots import OWN
+from gnnseg.metrics import BoundaryCounts, Calibration, ConfusionMatrix
+from gnnseg.metrics.ceiling import count_ceiling
 from gnnseg.paint import PAINT_HALO, paint_window
 from gnnseg.pipeline.counts import Counts, WindowCounts, surety
 from gnnseg.pipeline.paint_source import Mixed, PaintBlock, PaintSource
@@ -99,25 +100,15 @@ class CountPhase:
         return Calibration.of((true == said)[known], sure, doubt)
 
     def _ceiling(self, window: Window) -> ConfusionMatrix:
-        """Every region whose home lies in the window, labelled with its commonest class.
-
-        Of equally common classes the lowest wins; masked pixels have no label.
-        """
+        """Every region whose home lies in the window, labelled with its commonest class."""
         lattice = self.source.lattice
         homes = window.coarsen(lattice.step)
         near = homes.grow(PAINT_HALO).clip(lattice.cells)
         covered = lattice.pixels(near)
         slots = self.source.scratch.slots[(0, *covered.slices)]
+        own = homes.relative_to(near)
         truth = self.labels(covered)
-        regions = pixels_by_class(
-            slots, truth, lattice.step, homes.relative_to(near), self._num_classes
-        )
-        counts = count_regions(regions.argmax(axis=1), regions)
-        part = window.relative_to(covered).slices
-        masked = truth[part][slots[part] == MASKED]
-        masked = masked[masked != self.ignore_index].astype(np.int64)
-        counts[:, -1] += np.bincount(masked, minlength=self._num_classes)
-        return ConfusionMatrix(counts)
+        return ConfusionMatrix(count_ceiling(slots, truth, lattice.step, own, self._num_classes))
 
 
 def load_count_loops(*, refine: bool) -> None:
@@ -129,22 +120,3 @@ def load_count_loops(*, refine: bool) -> None:
         load_refinement(np.int32)
         labels = np.eye(2, dtype=np.uint8)
         BoundaryCounts.of(labels, labels, 2, inside=(slice(0, 2), slice(0, 2)))
-
-
-def pixels_by_class(
-    slots: np.ndarray, labels: np.ndarray, step: int, homes: Window, num_classes: int
-) -> np.ndarray:
-    """Pixels of each region by class, (regions, classes) int64, of labels below `num_classes`.
-
-    `slots` and `labels` (H, W) cover the pixels of the regions of `homes`, a window that counts
-    from the first cell of the slots.
-    """
-    slot, (rows, columns) = slots.astype(np.int32), homes.shape
-    y = np.arange(slots.shape[0], dtype=np.int32)[:, None] // step + slot // 5 - 2 - homes.y0
-    x = np.arange(slots.shape[1], dtype=np.int32)[None, :] // step + slot % 5 - 2 - homes.x0
-    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
-    inside &= (slots != MASKED) & (labels < num_classes)
-    places = (y[inside].astype(np.int64) * columns + x[inside]) * num_classes
-    places += labels[inside].astype(np.int64)
-    found = np.bincount(places, minlength=rows * columns * num_classes)
-    return found.reshape(-1, num_classes)

@@ -69,7 +69,7 @@ def evaluate(
     Returns
     -------
     dict
-        miou, pixel_accuracy, dice, per_class_iou by name (NaN for a class that is absent),
+        miou, pixel_accuracy, dice, per_class_iou by name (None for a class that is absent),
         ceiling_miou (every region labelled with its commonest class; None for a convolutional
         network), ece and error_auroc
         (as in `gnnseg.metrics.Calibration`), ece_uncalibrated (without the model's temperature),

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import UsageError
 from gnnseg.execution import run_tasks
 from gnnseg.features import feature_names
 from gnnseg.ledger import Ledger
 from gnnseg.memory import trim
-from gnnseg.pipeline.candidates import (
-    CandidatePhase,
-    Pool,
-    choose,
-    pool_bytes,
-    window_shape,
-)
-from gnnseg.pipeline.job import SegmentOptions, prepare
+from gnnseg.pipeline.candidates import CandidatePhase, Pool, choose, pool_bytes, window_shape
+from gnnseg.pipeline.found import Found, Key, load_found, save_found
+from gnnseg.pipeline.job import Job, SegmentOptions, prepare
 from gnnseg.pipeline.manifest import Run, check_inputs, remove_run
-from gnnseg.pipeline.outlines import Outline, outlines
+from gnnseg.pipeline.outlines import outlines
 from gnnseg.pipeline.stream import stream_logits
 from gnnseg.progress import progress_bar
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
+    from gnnseg.pipeline.known import Known
     from gnnseg.pipeline.stream import Stream
 
 KIND = "suggestions"
 LEAST_SHARE = 0.25
 """Share of a cell below which a region is too small to be clicked."""
 SHOWN_CLASSES = 3
-
-Key = tuple[int, int, int, int]
-"""Number of the image, plane, row and column of the home cell."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +40,17 @@ class Source:
 
     name: str
     open_image: Callable[[], ImageSource]
-    open_labels: Callable[[], ImageSource | None]
+    open_labels: Callable[[], Known | None]
     folder: Path
 
 
 class Search:
-    """The candidates so far, image by image."""
+    """The candidates so far, image by image, which the file `path` keeps until it is dropped."""
 
     def __init__(
         self,
         model: Model,
+        path: Path,
         *,
         most: int,
         budget: int,
@@ -64,14 +59,15 @@ class Search:
         keep: bool,
         overwrite: bool,
     ) -> None:
-        self.model, self.most, self.keep, self.overwrite = model, most, keep, overwrite
+        self.model, self.path, self.most, self.keep = model, path, most, keep
+        self.overwrite = overwrite
         self.ledger = Ledger()
         self.sources: list[Source] = []
         self.stacks: list[bool] = []
-        self.regions = 0
         features = len(feature_names(model.scaling.num_channels, rgb=model.scaling.rgb))
-        self.pool = Pool.empty(model.classes.num_classes, len(model.columns))
-        self.outlines: dict[Key, Outline] = {}
+        self.found = Found(Pool.empty(model.classes.num_classes, len(model.columns)))
+        if path.exists() and not overwrite:
+            self.found = load_found(path)
         # Every thread makes a pool, and one is kept, with the outlines of its regions.
         held = pool_bytes(model, most, features) * (workers + 1)
         held += most * (9 * model.settings.step**2 // 8 if keep else 0)
@@ -81,55 +77,79 @@ class Search:
         """Bring the regions of an image in; its scratch is dropped afterwards."""
         image, labels = source.open_image(), source.open_labels()
         inputs = [image.name, *([labels.name] if labels else [])]
-        check_inputs(inputs, [out, source.folder, *([picture] if picture else [])])
+        check_inputs(inputs, [out, self.path, source.folder, *([picture] if picture else [])])
         if picture is not None and image.is_stack:
             raise UsageError(f"{image.name}: a picture shows one plane, and this is a stack")
         options = self.options
         if labels is not None:
-            _check_labels(labels, image)
+            labels.check(image)
             held = options.held + labels.resident_bytes
             shape = window_shape(self.model.settings.step)
             options = replace(options, held=held, label_bytes=labels.read_bytes(shape))
         job = prepare(image, self.model, options)
+        settings = {**job.settings(), "kind": KIND}
+        self.sources.append(source)
+        self.stacks.append(image.is_stack)
+        about = {**settings, "image": source.name, "labels": labels and labels.identity}
+        about = json.loads(json.dumps({**about, "most": self.most, "keep": self.keep}))
+        if not self.found.has(number, about, self.path):
+            if labels is not None:
+                labels.check_values(options)
+            self._search(number, Run.start(self._cleared(source), settings), job, labels)
+            self.found.images.append(about)
+            save_found(self.found, self.path)
+        remove_run(source.folder)
+
+    def _cleared(self, source: Source) -> Path:
+        """The folder of an image's run, of which nothing is left where all is to start anew."""
         if self.overwrite:
             remove_run(source.folder)
-        settings = {**job.settings(), "kind": KIND}
-        run = Run.start(source.folder, settings)
+        return source.folder
+
+    def _search(self, number: int, run: Run, job: Job, labels: Known | None) -> None:
         try:
+            if not self.found.images:
+                save_found(self.found, self.path)  # tells from now on that work is left
             job = job.resumed(run)
             stream = stream_logits(job, run, self.ledger)
-            self.regions += run.totals("regions")["regions"]
+            self.found.regions += run.totals("regions")["regions"]
             with self.ledger.stage("candidates"):
                 self._collect(number, labels, stream)
         finally:
             run.close()
-        remove_run(source.folder)
-        self.sources.append(source)
-        self.stacks.append(image.is_stack)
 
-    def _collect(self, number: int, labels: ImageSource | None, stream: Stream) -> None:
+    def drop(self) -> None:
+        """Delete the file, once the list is written."""
+        self.path.unlink(missing_ok=True)
+
+    def _collect(self, number: int, labels: Known | None, stream: Stream) -> None:
         job, scratch = stream.job, stream.scratch
         least = max(1, int(LEAST_SHARE * job.grid.lattice.step**2))
+        known = self.found
         phase = CandidatePhase(self.model, job.grid, scratch, labels, number, least, self.most)
         tiling = job.grid.tiling(job.grid.cells(0), 0, chunks=1, planes=job.reader.image.num_planes)
         with progress_bar("candidates", tiling.count) as bar:
 
             def done(_task: Any, found: Pool) -> None:
-                self.pool = self.pool.merge(found, self.most)
+                known.pool = known.pool.merge(found, self.most)
                 trim(above=job.plan.most_kept)
                 bar.advance()
 
             run_tasks(phase, tiling.tasks(), workers=job.plan.workers, done=done)
-        keys = set(_keys(self.pool))
-        self.outlines = {key: known for key, known in self.outlines.items() if key in keys}
-        new = [key[1:] for key in keys - self.outlines.keys()]
+        keys = set(_keys(known.pool))
+        known.outlines = {key: place for key, place in known.outlines.items() if key in keys}
+        new = [key[1:] for key in keys - known.outlines.keys()]
         found = outlines(scratch.slots, job.grid, new, keep=self.keep)
-        self.outlines |= {(number, *place): those for place, those in found.items()}
+        known.outlines |= {(number, *place): those for place, those in found.items()}
 
     def rows(self, count: int) -> tuple[list[dict[str, Any]], list[Key]]:
-        """The chosen regions in order of rank, as the list has them, and by key."""
-        chosen, distances = choose(self.pool, count)
-        keys = list(_keys(self.pool.take(chosen)))
+        """The chosen regions in order of rank, as the list has them, and by key.
+
+        Raises `StateError` where an earlier search had further images.
+        """
+        self.found.check_number(len(self.sources), self.path)
+        chosen, distances = choose(self.found.pool, count)
+        keys = list(_keys(self.found.pool.take(chosen)))
         rows = [
             self._row(rank, int(row), float(distance), keys[rank - 1])
             for rank, (row, distance) in enumerate(zip(chosen, distances, strict=True), start=1)
@@ -137,8 +157,8 @@ class Search:
         return rows, keys
 
     def _row(self, rank: int, row: int, distance: float, key: Key) -> dict[str, Any]:
-        source, place = self.sources[key[0]], self.outlines[key]
-        chances = self.pool.chances[row]
+        source, place = self.sources[key[0]], self.found.outlines[key]
+        chances = self.found.pool.chances[row]
         names = self.model.classes.names
         likeliest = sorted(range(len(names)), key=lambda c: (-chances[c], c))[:SHOWN_CLASSES]
         return {
@@ -148,8 +168,8 @@ class Search:
             "y": place.y,
             "x": place.x,
             "id": place.home,
-            "area": int(self.pool.area[row]),
-            "entropy": round(float(self.pool.entropy[row]), 6),
+            "area": int(self.found.pool.area[row]),
+            "entropy": round(float(self.found.pool.entropy[row]), 6),
             "distance": None if math.isnan(distance) else round(distance, 6),
             "classes": [
                 {"class": names[c], "probability": round(float(chances[c]), 6)} for c in likeliest
@@ -160,16 +180,3 @@ class Search:
 
 def _keys(pool: Pool) -> Iterator[Key]:
     return zip(*(column.tolist() for column in pool.place), strict=True)
-
-
-def _check_labels(labels: ImageSource, image: ImageSource) -> None:
-    if labels.num_channels != 1 or labels.dtype.kind not in "ui":
-        got = f"{labels.num_channels} channel(s) of {labels.dtype}"
-        raise InputError(f"{labels.name}: labels hold one whole number a pixel, got {got}")
-    found = labels.num_planes, labels.height, labels.width
-    expected = image.num_planes, image.height, image.width
-    if found != expected:
-        raise InputError(
-            f"{labels.name}: has (planes, rows, columns) {found} and the image {expected}: labels "
-            "must cover the same pixels"
-        )

@@ -17,12 +17,13 @@ from gnnseg.io import open_image
 from gnnseg.io.atomic import check_regular, check_replaceable, disk_errors, replacing
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
+from gnnseg.pipeline.found import Key
+from gnnseg.pipeline.known import Known, known_of_image, known_of_item
 from gnnseg.pipeline.overlay import save_overlay
-from gnnseg.pipeline.search import KIND, Key, Search, Source
+from gnnseg.pipeline.search import KIND, Search, Source
 
 if TYPE_CHECKING:
     from gnnseg.datasets.item import Item
-    from gnnseg.io import ImageSource
 
 FORMAT_VERSION = 1
 MOST_COUNT = 1000
@@ -50,7 +51,8 @@ def suggest(
     The `CANDIDATES` x `count` most uncertain regions (highest entropy; 1,000 at least) are
     candidates; of these, regions are taken one by one that are uncertain and unlike those taken
     before (`choose`). The list depends neither on `memory` nor on `block` and `workers`. The same
-    call again goes on where an interrupted one stopped.
+    call again goes on where an interrupted one stopped; meanwhile `<out>.candidates` keeps what was
+    found in images that are done.
 
     Parameters
     ----------
@@ -95,10 +97,13 @@ def suggest(
     folder = _dataset_folder(image)
     if folder is not None and labels is not None:
         raise UsageError("labels belong to an image; those of a dataset's folder are known")
-    _check_outputs(out, picture, folder is not None, overwrite=overwrite)
+    candidates = out.with_name(f"{out.name}.candidates")
+    replace = overwrite or candidates.exists()
+    _check_outputs(out, picture, folder is not None, overwrite=replace)
     sources = _items(folder, net, out) if folder else _single(image, labels, out)
     search = Search(
         net,
+        candidates,
         most=max(LEAST_POOL, CANDIDATES * count),
         budget=default_budget() if memory is None else parse_size(memory),
         workers=workers or default_workers(),
@@ -116,12 +121,13 @@ def suggest(
         "format_version": FORMAT_VERSION,
         "classes": list(net.classes.names),
         "num_images": len(search.sources),
-        "num_candidates": len(search.pool),
-        "regions": search.regions,
+        "num_candidates": len(search.found.pool),
+        "regions": search.found.regions,
         "suggestions": rows,
     }
     with replacing(out) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    search.drop()
     return {
         **content,
         "output": str(out),
@@ -140,7 +146,7 @@ def _draw(search: Search, chosen: list[Key], picture: Path, *, is_folder: bool) 
     for number in sorted({key[0] for key in chosen} if is_folder else {0}):
         source = search.sources[number]
         marks = [
-            (rank, search.outlines[key])
+            (rank, search.found.outlines[key])
             for rank, key in enumerate(chosen, start=1)
             if key[0] == number
         ]
@@ -161,7 +167,7 @@ def _dataset_folder(image: Any) -> Path | None:
 def _single(image: Any, labels: Any, out: Path) -> Iterator[Source]:
     source = open_image(image)
     name = Path(source.name).name
-    known = None if labels is None else open_image(labels, indices=True)
+    known = None if labels is None else known_of_image(open_image(labels, indices=True))
     place = out.with_name(f"{out.name}.gnnseg")
     yield Source(stem_of(name) or name, lambda: source, lambda: known, place)
 
@@ -172,11 +178,11 @@ def _items(folder: Path, model: Model, out: Path) -> Iterator[Source]:
         yield Source(item.stem, item.open_image, partial(_labels_of, item), place)
 
 
-def _labels_of(item: Item) -> ImageSource | None:
+def _labels_of(item: Item) -> Known | None:
     """What is labelled in an image of a dataset."""
     if item.label is None and not item.clicks:
         return None
-    return open_image(item.load()[1], axes="YX")
+    return known_of_item(item)
 
 
 def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrite: bool) -> None:

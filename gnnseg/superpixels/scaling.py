@@ -6,24 +6,29 @@ block, so every tiling sees the same working channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnseg.blocks import Window
 from gnnseg.errors import InputError
 from gnnseg.kernels.arrays import all_set, empty, full, repeat_channel, repeat_edges
 from gnnseg.kernels.colour import TOP, levels_of_bytes, scale_floats, scale_integers
 from gnnseg.kernels.fill import fill_rings
 from gnnseg.kernels.ruler import SPAN
+from gnnseg.superpixels.sample import (
+    counted_percentiles,
+    is_countable,
+    percentiles,
+    sample_pixels,
+    sample_size,
+    thinned,
+)
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
 
-_SAMPLE_SIDE = 256
-_SAMPLES_PER_AXIS = 4
 _LEAST_TOP = 10
 RGB = 3
 _PERCENTILES = 0.1, 99.9
@@ -78,10 +83,10 @@ class Scaling:
         if not self.by_image:
             return self
         self.check(image)
-        sample, common = _sample(image, self.num_channels), np.array([self.low, self.high]).T
+        sample, common = sample_pixels(image, self.num_channels), np.array([self.low, self.high]).T
         if not np.isfinite(sample).any():
             return replace(self, by_image=False)
-        found = _percentiles(sample, _OWN_PERCENTILES, common.mean(axis=1))
+        found = percentiles(sample, _OWN_PERCENTILES, common.mean(axis=1))
         if self.rgb:
             found[:] = found[:, 0].min(), found[:, 1].max()
         first, last = _OWN_ENDS
@@ -145,65 +150,38 @@ def fit_scaling(images: Iterable[ImageSource], *, by_image: bool = False) -> Sca
     """Constants for a set of images: the whole range of uint8, robust extremes of other types.
 
     Any image with three colour channels makes it one of colours; grey ones are then repeated. With
-    `by_image`, each image is to have constants of its own.
+    `by_image`, each image is to have constants of its own. Images are gone through twice, and none
+    is held: what opens them anew each time (`OpenedImages`) bounds the memory that they take.
     """
-    sources = list(images)
-    if not sources:
+    if isinstance(images, Iterator):
+        images = list(images)
+    about = [
+        (image.is_rgb, image.num_channels, image.dtype, sample_size(image)) for image in images
+    ]
+    if not about:
         raise InputError("scaling needs at least one image, got none")
-    rgb = any(image.is_rgb for image in sources)
-    counts = {image.num_channels for image in sources} - ({1} if rgb else set())
+    coloured, channels, dtypes, sizes = zip(*about, strict=True)
+    rgb = any(coloured)
+    counts = set(channels) - ({1} if rgb else set())
     if len(counts) > 1:
         raise InputError(f"the images have different numbers of channels: {sorted(counts)}")
     num_channels = RGB if rgb else counts.pop()
-    if all(image.dtype == np.uint8 for image in sources):
+    if all(dtype == np.uint8 for dtype in dtypes):
         return Scaling((0.0,) * num_channels, (255.0,) * num_channels, rgb, by_image)
-    samples = [_sample(image, num_channels) for image in sources]
-    for image, found in zip(sources, samples, strict=True):
-        if not np.isfinite(found).any():
-            raise InputError(f"{image.name} has no finite pixel in the sample")
-    sample = np.concatenate(samples, axis=1)
-    low, high = _percentiles(sample, _PERCENTILES, np.zeros(num_channels)).T
+    samples = (_finite_sample(image, num_channels) for image in images)
+    if all(map(is_countable, dtypes)):
+        found = counted_percentiles(samples, num_channels, _PERCENTILES)
+    else:
+        sample = thinned(samples, sizes, num_channels, np.result_type(*dtypes))
+        found = percentiles(sample, _PERCENTILES, np.zeros(num_channels))
+    low, high = found.T
     if rgb:
         low, high = np.full(RGB, low.min()), np.full(RGB, high.max())
     return Scaling(tuple(low.tolist()), tuple(high.tolist()), rgb, by_image)
 
 
-def _sample(image: ImageSource, num_channels: int) -> np.ndarray:
-    """(C, n) pixels, as they are stored, from windows spread evenly over the image."""
-    sample = np.concatenate(
-        [
-            image.read(window, plane).reshape(image.num_channels, -1)
-            for plane in sorted({0, image.num_planes // 2})
-            for window in _sample_windows(image.height, image.width)
-        ],
-        axis=1,
-    )
-    return np.broadcast_to(sample, (num_channels, sample.shape[1]))
-
-
-def _percentiles(
-    sample: np.ndarray, shares: tuple[float, float], otherwise: np.ndarray
-) -> np.ndarray:
-    """(C, 2) float64 of the finite pixels of each channel; `otherwise` (C,) where there are none.
-
-    A channel after the other: together they would take eight bytes a value, and copies.
-    """
-    found = np.stack([otherwise, otherwise], axis=1)
-    for channel, values in enumerate(sample):
-        finite = values[np.isfinite(values)].astype(np.float64)
-        if finite.size:
-            found[channel] = np.percentile(finite, shares, overwrite_input=True)
-    return found
-
-
-def _sample_windows(height: int, width: int) -> list[Window]:
-    starts = [
-        sorted({k * max(0, size - _SAMPLE_SIDE) // (_SAMPLES_PER_AXIS - 1) for k in range(4)})
-        for size in (height, width)
-    ]
-    bounds = Window(0, height, 0, width)
-    return [
-        Window(y, y + _SAMPLE_SIDE, x, x + _SAMPLE_SIDE).clip(bounds)
-        for y in starts[0]
-        for x in starts[1]
-    ]
+def _finite_sample(image: ImageSource, num_channels: int) -> np.ndarray:
+    sample = sample_pixels(image, num_channels)
+    if not np.isfinite(sample).any():
+        raise InputError(f"{image.name} has no finite pixel in the sample")
+    return sample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,7 +50,7 @@ PRESETS = {
 
 def choose_augmentation(
     config: Config,
-    images: Sequence[ImageSource],
+    images: Iterable[ImageSource],
     pixel_size: tuple[float, float] | None = None,
 ) -> Config:
     """A configuration without `auto`.
@@ -60,8 +60,9 @@ def choose_augmentation(
     """
     if config.augment != "auto":
         return config
-    measured = pixel_size is not None or all(image.pixel_size is not None for image in images)
-    coloured = any(image.is_rgb for image in images)
+    about = [(image.pixel_size, image.is_rgb) for image in images]
+    measured = pixel_size is not None or all(size is not None for size, _ in about)
+    coloured = any(is_rgb for _, is_rgb in about)
     name = "microscopy" if measured or not coloured else "street"
     return config.model_copy(update={"augment": name})
 

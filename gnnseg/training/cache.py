@@ -20,9 +20,12 @@ from gnnseg.log import LOGGER
 FORMAT_VERSION = 1
 _KEY = "gnnseg.cache"
 _MAKERS = ("kernels", "features", "graph", "io", "superpixels")
-"""Code that decides what an entry holds, with that which varies images."""
-_VARIERS = ("augment", "geometry", "light", "regions")
-_LIBRARIES = ("imagecodecs", "numba", "numpy", "pillow", "scipy", "tifffile")
+"""Code that decides what an entry holds, with cells and what varies and labels images."""
+_OTHERS = (
+    "blocks.py",
+    *(f"training/{name}.py" for name in ("augment", "clicks", "geometry", "light", "regions")),
+)
+_LIBRARIES = ("imagecodecs", "numba", "numpy", "pillow", "scikit-image", "scipy", "tifffile")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError)
 
 Arrays = dict[str, np.ndarray]
@@ -124,9 +127,13 @@ def _made_by() -> str:
     """A hash of the code that makes entries, and the versions of what it calls."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(repr([version(name) for name in _LIBRARIES]).encode())
-    files = [path for part in _MAKERS for path in sorted((root / part).glob("*.py"))]
-    files += [root / "training" / f"{name}.py" for name in _VARIERS]
-    for path in files:
+    for path in _code(root):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _code(root: Path) -> list[Path]:
+    """The files that decide what an entry holds."""
+    files = [path for part in _MAKERS for path in sorted((root / part).glob("*.py"))]
+    return files + [root / name for name in _OTHERS]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.metrics import ConfusionMatrix, count_regions
+from gnnseg.metrics import ConfusionMatrix
+from gnnseg.metrics.ceiling import count_commonest
 from gnnseg.training.augment import Variant
 from gnnseg.training.regions import RegionMaker
 
@@ -41,13 +42,16 @@ def choose_compactness(
 
 
 def _ceiling(regions: RegionMaker, items: Sequence[Item]) -> ConfusionMatrix:
-    """Pixels by true class and by the commonest class of their region."""
+    """Pixels by true class and by the commonest class of their region, but for masked ones.
+
+    Of these there are as many whatever the compactness.
+    """
     classes = regions.num_classes
     total = np.zeros((classes, classes + 1), np.int64)
 
     def commonest(item: Item) -> np.ndarray:
         counts = regions(item, Variant()).counts.reshape(-1, classes).astype(np.int64)
-        return count_regions(counts.argmax(axis=1), counts)
+        return count_commonest(counts)
 
     def done(_item: Item, found: np.ndarray) -> None:
         total[:] += found

@@ -13,10 +13,12 @@ def class_weights(
 
     Parameters
     ----------
-    pixels : (classes,) array
+    pixels : (classes,) or (images, classes) array
+        Labelled pixels of all images, or of each.
     kind : {"none", "enet", "median", "effective"}
         `enet`: 1 / ln(1.02 + share), Paszke et al., arXiv:1606.02147, section 5.1. `median`:
-        median frequency over frequency, Eigen and Fergus, arXiv:1411.4734, section 6.3.2.
+        median frequency over frequency, which is the pixels of a class over those of the images
+        in which it occurs, Eigen and Fergus, arXiv:1411.4734, section 6.3.2.
         `effective`: (1 - beta) / (1 - beta**number), Cui et al., arXiv:1901.05555, equation 3,
         scaled so that the weights of the classes present sum to their number.
     beta : float
@@ -28,7 +30,11 @@ def class_weights(
     --------
     >>> class_weights(np.array([80, 40, 0]), "median").tolist()
     [0.75, 1.5, 0.0]
+    >>> class_weights(np.array([[60, 40, 0], [100, 0, 0]]), "median").tolist()
+    [0.75, 1.5, 0.0]
     """
+    images = np.atleast_2d(pixels)
+    pixels = images.sum(axis=0)
     share = pixels / max(1, pixels.sum())
     present = share > 0
     if kind == "none" or not present.any():
@@ -36,7 +42,9 @@ def class_weights(
     if kind == "enet":
         weights = 1 / np.log(1.02 + share)
     elif kind == "median":
-        weights = np.median(share[present]) / np.maximum(share, share[present].min())
+        around = (images > 0).T @ images.sum(axis=1)
+        frequency = pixels / np.maximum(around, 1)
+        weights = np.median(frequency[present]) / np.maximum(frequency, frequency[present].min())
     else:
         weights = _effective(np.maximum(pixels, pixels[present].min()) / sample, beta)
         weights *= present.sum() / weights[present].sum()

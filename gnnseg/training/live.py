@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.errors import DiskError, MissingDependencyError
+from gnnseg.errors import DiskError, MissingDependencyError, StateError
 from gnnseg.log import LOGGER
 from gnnseg.progress import progress_bar
 from gnnseg.training.plot import draw_plot
@@ -59,7 +59,7 @@ class LivePlot:
         title = f"{self._name}, training: best val mIoU {history.best_miou:.3f}"
         try:
             draw_plot(asdict(history), title, self._path)
-        except DiskError as error:  # a training is worth more than its plot
+        except (DiskError, StateError) as error:  # a training is worth more than its plot
             LOGGER.warning("%s", error)
         self._due = time.monotonic() + PLOT_SECONDS
 

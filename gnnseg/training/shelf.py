@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """A sample of `num_nodes` regions that can be had again; `labelled` if a pixel has a label."""
+    """A sample that can be had again: of `num_nodes` regions, `labelled` ones with a label."""
 
     num_nodes: int
-    labelled: bool
+    labelled: int
     place: Sample | Stored
 
     def load(self) -> Sample:
@@ -41,7 +41,7 @@ class Shelf:
         self.taken = 0
 
     def keep(self, sample: Sample) -> Kept:
-        size, labelled = num_bytes(sample), bool(sample.counts.any())
+        size, labelled = num_bytes(sample), int(sample.counts.any(axis=1).sum())
         if self.taken + size > self.most:
             # Pieces of an image hold on to all of it: no later one may slip in.
             self.most = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnseg.datasets import ArrayDataset, open_dataset
+from gnnseg.datasets.item import OpenedImages
 from gnnseg.errors import InputError
 from gnnseg.ledger import staged
 from gnnseg.memory import reused_memory, trim
@@ -108,7 +110,7 @@ def train(
     train_items, val_items = dataset.split("train"), dataset.split("val")
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
-    sources = [item.open_image() for item in train_items]
+    sources = OpenedImages(train_items)
     config = choose_augmentation(config, sources, dataset.pixel_size)
     with open_shelf(config) as shelf:
         with staged(ledger, "regions"):
@@ -163,9 +165,7 @@ def _samples(
         varied = _labelled(made, dataset.name, "training")
         return varied, _pieces(_labelled(seen, dataset.name, "val"))
     made = make(train_items, tile=config.tile)
-    pieces = _pieces(_labelled(made, dataset.name, "training"))
-    train, held = _hold_out(pieces, val)
-    return [[[piece]] for piece in train], held
+    return _hold_out(_labelled(made, dataset.name, "training"), val)
 
 
 def _labelled(images: list[list[list[Kept]]], name: str, split: str) -> list[list[list[Kept]]]:
@@ -190,28 +190,32 @@ def _pieces(images: list[list[list[Kept]]]) -> list[Kept]:
     return [piece for [pieces] in images for piece in pieces]
 
 
-def _hold_out(pieces: list[Kept], val: float) -> tuple[list[Kept], list[Kept]]:
+def _hold_out(
+    images: list[list[list[Kept]]], val: float
+) -> tuple[list[list[list[Kept]]], list[Kept]]:
     """Let every n-th piece validate where no image does; a single one validates itself."""
+    pieces = _pieces(images)
     if len(pieces) == 1:
-        return pieces, pieces
+        return images, pieces
     every = max(2, round(1 / max(val, 0.01)))
     held = range(len(pieces))[every - 1 :: every] or [len(pieces) - 1]
-    kept = [piece for index, piece in enumerate(pieces) if index not in held]
-    return kept, [pieces[index] for index in held]
+    numbers = count()
+    kept = [[[piece for piece in own if next(numbers) not in held]] for [own] in images]
+    return [image for image in kept if image[0]], [pieces[index] for index in held]
 
 
 def _new_model(
     dataset: Dataset,
-    sources: Sequence[ImageSource],
+    images: Iterable[ImageSource],
     scaling: Any,
     config: TrainConfig,
 ) -> Model:
     """A model whose features have no statistics yet."""
     preset = get_preset(config.preset)
-    sizes = {(source.height, source.width) for source in sources}
-    fixed_view = len(sizes) == 1 and len(sources) >= FIXED_VIEW_IMAGES
+    about = [(image.height, image.width, image.pixel_size) for image in images]
+    fixed_view = len({size[:2] for size in about}) == 1 and len(about) >= FIXED_VIEW_IMAGES
     place = config.place == "yes" or (config.place == "auto" and fixed_view)
-    sized = {source.pixel_size for source in sources} - {None}
+    sized = {pixel_size for *_, pixel_size in about} - {None}
     return Model(
         preset=config.preset,
         options=config.options,

@@ -12,6 +12,8 @@ import numpy as np
 
 LOWEST, HIGHEST = 0.05, 20.0
 """Between which the temperature is sought."""
+MOST_SAMPLED = 1_000_000
+"""Pixels of val, or regions, that it is fitted on: of more a share, drawn by seed."""
 _HALVINGS = 40
 
 

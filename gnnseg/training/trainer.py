@@ -34,7 +34,7 @@ from gnnseg.training.loop import (
 from gnnseg.training.loss import Loss
 from gnnseg.training.ranks import Alone, Ranks
 from gnnseg.training.state import State
-from gnnseg.training.temperature import fit_temperature
+from gnnseg.training.temperature import MOST_SAMPLED, fit_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,7 +172,8 @@ class Trainer(Loop):
 
         def done(_index: int, logits: torch.Tensor, counts: np.ndarray) -> None:
             labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
-            totals[:] += np.stack([count_regions(label, counts) for label in labels])
+            pixels = counts.astype(np.int64)
+            totals[:] += np.stack([count_regions(label, pixels) for label in labels])
 
         self._run_val(range(self.ranks.rank, len(self.val_samples), self.ranks.size), done)
         return [ConfusionMatrix(total) for total in self.ranks.total(totals)]
@@ -189,7 +190,7 @@ class Trainer(Loop):
             with torch.inference_mode(), counted_operations() as operations:
                 logits = compute_logits(average, batch).cpu()
             self._count(VALIDATION, lambda: operations.total)
-            return logits, sample.counts.astype(np.int64)
+            return logits, sample.counts
 
         def handed(index: int, found: tuple[torch.Tensor, np.ndarray]) -> None:
             done(index, *found)
@@ -212,26 +213,36 @@ class Trainer(Loop):
         self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
 
     def _fit_temperature(self) -> None:
-        """Find how sure the network may be; summed in the order of the samples, by process 0."""
+        """Find how sure the network may be on labelled regions, or on a share of many.
+
+        Summed in the order of the samples, by process 0.
+        """
         if self.ranks.rank:
             return
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        share = MOST_SAMPLED / max(1, sum(kept.labelled for kept in self.val_samples))
 
         def done(index: int, logits: torch.Tensor, counts: np.ndarray) -> None:
-            found[index] = logits.numpy(), counts
+            rng = np.random.default_rng([self.config.seed, index])
+            chosen = counts.any(axis=1) & (rng.random(len(counts)) < share)
+            found[index] = logits.numpy()[chosen], counts[chosen]
 
         self._run_val(range(len(self.val_samples)), done)
         self.state.history.temperature = fit_temperature([found[n] for n in sorted(found)])
 
 
 def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels, float64, and regions by class, (classes,) each, of images that are not varied."""
-    pixels, regions = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    for piece in (piece for variants in train for piece in variants[0]):
-        counts = piece.load().counts
-        pixels = pixels + counts.sum(axis=0, dtype=np.int64)
-        regions = regions + regions_by_class(torch.from_numpy(counts))
-    return pixels.astype(np.float64), regions
+    """Pixels (images, classes) float64, and regions (classes,), of images that are not varied."""
+    pixels: list[np.ndarray] = []
+    regions = np.zeros(1, np.int64)
+    for pieces, *_ in train:
+        own = np.zeros(1, np.int64)
+        for piece in pieces:
+            counts = piece.load().counts
+            own = own + counts.sum(axis=0, dtype=np.int64)
+            regions = regions + regions_by_class(torch.from_numpy(counts))
+        pixels.append(own)
+    return np.array(pixels, np.float64), regions
 
 
 def _replica(network: nn.Module) -> nn.Module:

@@ -151,10 +151,23 @@ def test_verbose_shows_the_traceback(capsys):
     assert shown.endswith("error: broken\n")
 
 
-@pytest.mark.parametrize("resumes", [True, False])
-def test_an_interrupt_tells_whether_the_command_resumes(capsys, resumes):
-    report(KeyboardInterrupt(), resumes=resumes)
-    assert ("the same command" in capsys.readouterr().err) == resumes
+@pytest.mark.parametrize(
+    ("resumes", "overwrite", "told"),
+    [
+        (True, False, "interrupted: the same command goes on from here\n"),
+        (True, True, "interrupted: the same command without --overwrite goes on from here\n"),
+        (False, True, "interrupted\n"),
+    ],
+)
+def test_an_interrupt_tells_what_goes_on(capsys, resumes, overwrite, told):
+    def command(*, overwrite: bool) -> None:
+        assert overwrite in (True, False)
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(command, resumes=resumes, anew="overwrite")(overwrite=overwrite)
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == told
 
 
 def test_a_guarded_command_keeps_its_parameters():

@@ -84,3 +84,12 @@ def test_overwrite_starts_anew(gnnseg, gnnseg_json, dataset, config, tmp_path):
     assert checkpoint.read_text() == "precious"
     assert gnnseg_json(*arguments, "--overwrite")["epochs"] == 2
     assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.png", "m.safetensors.checkpoint"])
+def test_a_link_in_the_place_of_an_output_is_refused_before_any_work(gnnseg, tmp_path, name):
+    out, link = tmp_path / "m.safetensors", tmp_path / name
+    link.symlink_to(tmp_path / "elsewhere")
+    message = gnnseg("train", tmp_path / "no-set", "-o", out, "--overwrite", code=4).stderr
+    assert f"{name}: exists and is no regular file" in message
+    assert link.is_symlink()

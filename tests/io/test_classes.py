@@ -10,7 +10,7 @@ from gnnseg.io import ClassInfo, default_colors
 names = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=20, unique=True)
 
 
-@given(names=names, ignore=st.integers(0, 65_535))
+@given(names=names, ignore=st.integers(20, 65_535))
 def test_a_table_survives_its_file_form(names, ignore):
     classes = ClassInfo(tuple(names), ignore_index=ignore)
     assert ClassInfo.from_dict(classes.to_dict()) == classes
@@ -48,6 +48,9 @@ def test_colours_differ():
         (("a",), ((1, 2),)),
         (("a",), ((1, 2, 256),)),
         (("a", "b"), ((1, 2, 3),)),
+        (("a", "b"), (), 1),
+        (("a", "b"), (), -1),
+        (tuple(map(str, range(256))),),
     ],
 )
 def test_wrong_tables_are_refused(arguments):

@@ -238,7 +238,7 @@ def test_wrong_arguments(create, changes, tmp_path):
 
 
 def test_many_classes_need_16_bits(create):
-    many = ClassInfo(tuple(map(str, range(300))))
+    many = ClassInfo(tuple(map(str, range(300))), ignore_index=65_535)
     assert label_dtype(many.num_classes) == np.uint16
     with pytest.raises(UsageError, match="do not fit"):
         create(classes=many)

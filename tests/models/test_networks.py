@@ -87,6 +87,24 @@ def test_unknown_presets_and_options_are_refused(make_model):
             make_model(preset, no_such_option=3)
 
 
+@pytest.mark.parametrize(
+    ("preset", "options", "words"),
+    [
+        *((preset, {"dropout": 1}, "dropout must be a number from 0 to below 1") for preset in ALL),
+        ("default", {"dropout": "some"}, "dropout must be"),
+        ("large", {"stem": {"widths": [16, 32]}}, "three widths"),
+        ("large", {"stem": {"blocks": [1]}}, "two numbers of blocks"),
+        ("large", {"stem": {"widths": [16, 8, 4]}}, "do not fit"),
+        ("large", {"stem": 3}, "do not fit"),
+        ("mlp", {"hidden": -1}, "do not fit"),
+        ("default", {"widths": ["a", "b"], "down": [1, 1], "up": [1]}, "do not fit"),
+    ],
+)
+def test_options_that_no_network_can_have_are_refused(preset, options, words):
+    with pytest.raises(UsageError, match=words):
+        build_network(get_preset(preset), 11, 2, SCALING, options)
+
+
 @pytest.mark.parametrize("preset", ALL)
 def test_groups_lead_from_features_to_logits(make_model, preset):
     network = make_model(preset, 5).network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,13 @@ from gnnseg.datasets import ArrayDataset
 from gnnseg.datasets.base import Dataset
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import InputError, UsageError
+from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
 from gnnseg.pipeline import ceiling
 from gnnseg.pipeline.step import suggest_step
+from gnnseg.superpixels import SlicSettings, fit_scaling, make_reader, superpixel_map
+
+ceiling_module = sys.modules["gnnseg.pipeline.ceiling"]
+"""Whose name in the package is the function's."""
 
 
 def rows(*steps, **per_class):
@@ -81,6 +87,33 @@ def test_scribbles_count_on_their_pixels_alone():
     blank = replace(item, label=np.full((96, 96), 255, np.uint8))
     with pytest.raises(InputError, match="no pixel of the split"):
         ceiling(Dataset("blank", full.classes, {"train": (blank,)}), (8,), split="train")
+
+
+def test_windows_count_what_the_whole_image_does(monkeypatch):
+    """With pixels that have no value: they are in no region, and wrong."""
+    item = synthetic_dataset(1, height=150, width=170, val=0.0).split("train")[0]
+    image = item.open_image()
+    pixels = image.read(image.bounds).astype(np.float32)
+    pixels[:, 40:60, 90:140] = np.nan
+    labels = item.read_labels().copy()
+    labels[100:, :30] = 255
+    data = ArrayDataset([pixels], [labels], item.classes, 0.0, axes="CYX")
+    found = []
+    for side in (2000, 50):
+        monkeypatch.setattr(ceiling_module, "_SIDE", side)
+        found += ceiling(data, (7,), split="train")["rows"]
+    row, other = found
+    assert row == other
+    one = data.split("train")[0].open_image()
+    settings = SlicSettings(step=7)
+    ids = superpixel_map(make_reader(one, settings=settings, scaling=fit_scaling([one]))).ids()
+    best = np.where(ids < 0, 255, ceiling_labels(labels, ids))
+    matrix = ConfusionMatrix.of(labels, best, item.classes.num_classes)
+    assert (ids < 0).sum() == 20 * 50
+    assert row["ceiling_miou"] == matrix.miou
+    assert row["achievable_accuracy"] == matrix.pixel_accuracy < 0.99
+    assert row["boundary_recall"] == boundary_recall(labels, ids)
+    assert row["regions_per_image"] == len(np.unique(ids[ids >= 0]))
 
 
 @pytest.mark.parametrize("target", [0, -1, 1.5, float("nan")])

@@ -89,7 +89,9 @@ def test_val_is_measured_alike_while_training_and_after(exposed, model):
 
 def test_an_image_is_sampled_once(exposed, model, monkeypatch):
     scaling, sampled = sys.modules["gnnseg.superpixels.scaling"], []
-    sample = scaling._sample
-    monkeypatch.setattr(scaling, "_sample", lambda *args: sampled.append(args) or sample(*args))
+    sample = scaling.sample_pixels
+    monkeypatch.setattr(
+        scaling, "sample_pixels", lambda *args: sampled.append(args) or sample(*args)
+    )
     found = evaluate(exposed, model, split="val", workers=1)
     assert len(sampled) == found["num_images"] > 0

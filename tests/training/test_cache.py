@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -206,6 +207,21 @@ def test_the_code_that_counts_is_there():
     for part in caching._MAKERS:
         assert any((root / part).glob("*.py")), part
     assert len(caching._made_by()) == 64
+
+
+def test_all_that_makes_regions_counts():
+    """What it imports, but for the parts whose results an entry is found by."""
+    root = caching.Path(caching.__file__).parents[1]
+    code = {path.relative_to(root).as_posix() for path in caching._code(root)}
+    found_by = {"cache", "identity", "augmentation"}
+    names = {"regions"}
+    for name in sorted(code):
+        if name.startswith("training/"):
+            text = (root / name).read_text()
+            names |= set(re.findall(r"^from gnnseg\.training\.(\w+) import", text, re.MULTILINE))
+    assert {f"training/{name}.py" for name in names - found_by} <= code
+    assert "blocks.py" in code
+    assert "scikit-image" in caching._LIBRARIES
 
 
 def test_nothing_half_written_is_left(maker, monkeypatch):

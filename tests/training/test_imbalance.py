@@ -27,6 +27,20 @@ def test_median_frequency_weights():
     np.testing.assert_allclose(weights, [0.1, 1, 9, 0], rtol=1e-6)
 
 
+def test_a_frequency_is_among_the_images_in_which_a_class_occurs():
+    images = np.array([[900, 90, 10, 0], [500, 0, 0, 0], [300, 200, 0, 0]])
+    weights = class_weights(images, "median")
+    frequency = np.array([1700 / 2000, 290 / 1500, 10 / 1000])
+    np.testing.assert_allclose(weights, [*(290 / 1500 / frequency), 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["none", "enet", "effective"])
+def test_other_weights_are_those_of_all_images_together(kind):
+    images = np.array([[900, 90, 10, 0], [500, 0, 0, 0]])
+    expected = class_weights(images.sum(axis=0), kind)
+    np.testing.assert_array_equal(class_weights(images, kind), expected)
+
+
 @pytest.mark.parametrize("beta", [0.9, 0.99, 0.9999])
 def test_effective_number_weights(beta):
     samples = np.array([500, 60, 7, 0])

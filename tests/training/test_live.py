@@ -68,6 +68,9 @@ def test_the_plot_shows_loss_miou_and_rate(tmp_path, epochs):
 def test_a_plot_that_cannot_be_written_stops_no_training(tmp_path, caplog):
     LivePlot(tmp_path / "none" / "p.png", "mlp")(HISTORY)
     assert "p.png" in caplog.text
+    (tmp_path / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    LivePlot(tmp_path / "link.png", "mlp")(HISTORY)
+    assert "link.png: exists and is no regular file" in caplog.text
 
 
 def test_tensorboard_has_every_epoch_once(tmp_path):

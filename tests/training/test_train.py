@@ -127,7 +127,7 @@ def test_totals_hold_one_sample_at_a_time():
             return SimpleNamespace(counts=counts)
 
     pixels, regions = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
-    np.testing.assert_array_equal(pixels, [15, 15])
+    np.testing.assert_array_equal(pixels, [[6, 6], [3, 3], [6, 6]])
     np.testing.assert_array_equal(regions, [5, 5])
 
 
@@ -175,6 +175,34 @@ def test_the_temperature_is_that_of_the_pixels_of_val(dataset):
         parts.append((logits, np.arange(3) == labels.reshape(-1, 1)))
     assert model.temperature == pytest.approx(fit_temperature(parts), rel=1e-4)
     assert model.temperature != 1
+
+
+def test_the_temperature_is_fitted_on_labelled_regions_and_a_share_of_many(dataset, monkeypatch):
+    fitted = []
+
+    def fit(parts):
+        fitted.append(parts)
+        return 1.0
+
+    def half(item):
+        labels = item.read_labels().copy()
+        labels[:, 48:] = 255
+        return replace(item, label=labels)
+
+    monkeypatch.setattr(trainer, "fit_temperature", fit)
+    items = {**dataset.items, "val": tuple(half(item) for item in dataset.split("val"))}
+    sparse = Dataset(name="half", classes=dataset.classes, items=items)
+    trained(sparse, "mlp", epochs=1)
+    monkeypatch.setattr(trainer, "MOST_SAMPLED", 30)
+    for seed in (0, 0, 1):
+        trained(sparse, "mlp", epochs=1, seed=seed)
+    every, first, again, other = ([counts for _, counts in parts] for parts in fitted)
+    assert all(counts.any(axis=1).all() for counts in every)
+    assert 50 < sum(map(len, every)) < 90  # of 120 regions
+    assert 15 < sum(map(len, first)) < 45
+    for counts, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(counts, same)
+    assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_it_learns(dataset):
@@ -445,7 +473,7 @@ def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, mon
     whole = train(images, [item.read_labels() for item in dataset.split("train")[:2]],
                   classes=3, val=0.0, **settings)  # fmt: skip
     assert len(seen[0].train_samples) == 1
-    assert len(seen[1].train_samples) == 7
+    assert sum(len(pieces) for [pieces] in seen[1].train_samples) == 7
     assert np.abs(whole.mean - model.mean).max() < 1
 
 

@@ -19,12 +19,6 @@ def check_width(width: int, *, smallest: int = 1) -> None:
         )
 
 
-def check_share(name: str, share: float) -> None:
-    """Raise `UsageError` unless `share` is a number from 0 to below 1."""
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-        raise UsageError(f"{name} must be a number from 0 to below 1, got {share!r}")
-
-
 class ConvNorm(nn.Sequential):
     """A convolution that keeps the size (but for its stride), batch norm, and a rectifier."""
 

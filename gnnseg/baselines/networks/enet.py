@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from gnnseg.baselines.networks.base import PixelNetwork
-from gnnseg.baselines.networks.blocks import check_share, init_he
+from gnnseg.baselines.networks.blocks import init_he
 from gnnseg.errors import UsageError
+from gnnseg.models.checks import check_share
 
 FILTERS = 13
 """Of the initial block's convolution."""

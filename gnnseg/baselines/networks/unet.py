@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from gnnseg.baselines.networks.base import PixelNetwork
-from gnnseg.baselines.networks.blocks import check_share, check_width
+from gnnseg.baselines.networks.blocks import check_width
 from gnnseg.errors import MissingDependencyError, UsageError
+from gnnseg.models.checks import check_share
 
 
 class UNet(PixelNetwork):

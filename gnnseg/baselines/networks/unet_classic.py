@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from gnnseg.baselines.networks.base import PixelNetwork
-from gnnseg.baselines.networks.blocks import check_share, check_width, init_he
+from gnnseg.baselines.networks.blocks import check_width, init_he
+from gnnseg.models.checks import check_share
 
 LEVELS = 5
 
