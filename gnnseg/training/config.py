@@ -31,7 +31,7 @@ class TrainConfig(LearningConfig):
     features: tuple[str, ...] = ()
     """Names of the features that are read, or patterns such as `mean_*`, whatever `place` says;
     none: the preset's."""
-    batch: int = Field(8192, ge=1)
+    batch: int = Field(11_264, ge=1)
     """Regions in a batch, at least one piece of an image."""
     tile: int = Field(64, ge=32)
     """Cells on a side of the pieces that large images are trained in: two fill a batch, since two
