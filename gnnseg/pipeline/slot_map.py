@@ -86,6 +86,9 @@ def open_slot_map(path: Path) -> tuple[SlotArray, Lattice | VolumeLattice]:
 
     try:
         group = open_node(path)
+    except InputError as error:
+        raise InputError(f"{path}: is no slot map of gnnseg: {error}") from error
+    try:
         about: Any = group.attrs["gnnseg"]
         if about.get("kind") not in (SLOT_KIND, VOLUME_SLOT_KIND) or not about.get("complete"):
             raise InputError(f"{path}: is no complete slot map; `gnnseg superpixels` makes one")

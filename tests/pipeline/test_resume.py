@@ -327,7 +327,7 @@ def test_what_lies_in_the_way_is_found_before_any_work(
     model, image, tmp_path, name, in_the_way, make, overwrite
 ):
     make(tmp_path / in_the_way)
-    options = SegmentOptions(memory=2**30, workers=1, uncertainty=True, overwrite=overwrite)
+    options = SegmentOptions(memory=2**33, workers=1, uncertainty=True, overwrite=overwrite)
     with pytest.raises(StateError, match=rf"{in_the_way}: "):
         Outputs.at(tmp_path / name).check(prepare(image, model, options))
     assert [path.name for path in tmp_path.iterdir()] == [in_the_way]
@@ -339,7 +339,7 @@ def test_a_dry_run_refuses_what_the_run_would(model, image, tmp_path, monkeypatc
 
     def plan(**given):
         given = {"workers": 1, "block": None, "roi": None, **given}
-        print_plan(image, model, out, mask=None, memory=2**30, given=given, as_json=True)
+        print_plan(image, model, out, mask=None, memory=2**33, given=given, as_json=True)
 
     with pytest.raises(StateError, match="label_offset"):
         plan(label_offset=1)
