@@ -5,14 +5,11 @@ from __future__ import annotations
 import tempfile
 import weakref
 from dataclasses import replace
-from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import gnnseg
 from gnnseg.datasets.base import Dataset
@@ -25,13 +22,10 @@ from gnnseg.kernels.paint import paint
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
 from gnnseg.models.stem_window import plane_logits
-from gnnseg.superpixels import PixelReader, fit_scaling
-from gnnseg.training import loop, make_config, train, trainer
-from gnnseg.training.batches import make_batch, shards, shuffled
+from gnnseg.superpixels import PixelReader
+from gnnseg.training import train, trainer
 from gnnseg.training.packing import Stored, num_bytes
-from gnnseg.training.samples import _cuts, make_samples
 from gnnseg.training.shelf import Shelf
-from gnnseg.training.stage import _statistics
 from gnnseg.training.temperature import fit_temperature
 
 _FEW = {"widths": [16, 16, 16], "down": [1, 1, 1], "up": [1, 1]}
@@ -64,19 +58,6 @@ def test_the_same_seed_gives_the_same_bits(dataset, preset):
         np.testing.assert_array_equal(weights(again)[name], array, err_msg=name)
     assert again.training["history"] == first.training["history"]
     np.testing.assert_array_equal(again.mean, first.mean)
-
-
-def test_features_are_standardised_by_all_regions(dataset):
-    config = make_config(step=8, n_iter=1)
-    items = dataset.split("train")
-    scaling = fit_scaling([item.open_image() for item in items])
-    images = make_samples(items, scaling, config, num_classes=3, keep=itself, tile=64)
-    samples = [sample for [pieces] in images for sample in pieces]
-    tables = [sample.table for sample in samples]
-    x = np.concatenate([table.x[table.area > 0] for table in tables]).astype(np.float64)
-    mean, std = _statistics(samples, [3, 0])
-    np.testing.assert_allclose(mean, x[:, [3, 0]].mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(std, x[:, [3, 0]].std(axis=0), rtol=1e-12)
 
 
 def test_training_leaves_the_random_state_of_its_caller_out_of_it(dataset):
@@ -129,15 +110,6 @@ def test_totals_hold_one_sample_at_a_time():
     pixels, regions = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
     np.testing.assert_array_equal(pixels, [[6, 6], [3, 3], [6, 6]])
     np.testing.assert_array_equal(regions, [5, 5])
-
-
-def test_what_comes_after_the_first_that_does_not_fit_lies_in_the_file(samples, tmp_path):
-    """A piece in memory holds on to its whole image, so none slips into what is left."""
-    sample = samples[1][0][0][0]
-    whole, small = num_bytes(sample), replace(sample, counts=sample.counts[:1])
-    shelf = Shelf(2 * whole - 1, tmp_path / "samples")
-    places = [shelf.keep(given).place for given in (sample, sample, small, sample)]
-    assert [isinstance(place, Stored) for place in places] == [False, True, True, True]
 
 
 def test_another_seed_gives_another_model(dataset):
@@ -258,60 +230,6 @@ def test_a_trained_model_survives_its_file(dataset, tmp_path):
     np.testing.assert_array_equal(back.logits(table), model.logits(table))
 
 
-def test_minutes_that_end_within_an_epoch_are_used_and_the_learning_rate_has_fallen(
-    dataset, monkeypatch
-):
-    clock = count(0, 3600)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    # An hour before each epoch and each of its four updates, one after them, one for validation:
-    # the third epoch has room for one update.
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 17.9, learning_rate=1.0)
-    _, before, last = model.training["history"]["learning_rate"]
-    assert before > 0.1
-    assert 0 < last < 0.02
-
-
-def test_an_epoch_that_is_begun_has_an_update_even_if_minutes_are_over_by_then(
-    dataset, monkeypatch
-):
-    clock = count(0, 3600)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 16.75, learning_rate=1.0)
-    assert model.training["epochs"] == 3
-    assert min(model.training["history"]["loss"]) > 0
-
-
-def test_an_epoch_is_not_begun_for_less_than_a_tenth_of_it(dataset, monkeypatch):
-    clock = count(0, 3600)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 16.5, learning_rate=1.0)
-    assert model.training["epochs"] == 2
-
-
-def test_the_first_epoch_ends_with_the_minutes_too(dataset, monkeypatch):
-    clock = count(0, 3600)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    # Four updates an epoch: before the second, three of two and a half hours are over.
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 2.5, learning_rate=1.0)
-    assert model.training["history"]["learning_rate"] > [0.05]
-
-
-@pytest.mark.parametrize(("minutes", "epochs"), [(None, 10), (60 * 200, 10), (60 * 30, 5)])
-def test_patience_waits_for_a_tenth_of_the_training_too(dataset, monkeypatch, minutes, epochs):
-    monkeypatch.setattr(trainer.Trainer, "_validate", lambda _self: 0.5)
-    clock = count(0, 600)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    # An epoch takes 50 minutes, and the first is the best.
-    model = trained(dataset, "mlp", epochs=100, max_minutes=minutes, patience=2)
-    assert model.training["epochs"] == epochs
-
-
-@pytest.mark.parametrize("rate", [1e30, 1e38])
-def test_a_training_that_diverges_is_refused(dataset, rate):
-    with pytest.raises(UsageError, match=r"diverges.*learning_rate below 1e\+3"):
-        trained(dataset, "mlp", optimiser="sgd", learning_rate=rate, epochs=20)
-
-
 def test_the_network_ends_in_eval_mode_on_the_cpu(dataset):
     before = torch.get_num_threads()
     network = trained(dataset, "mlp").network
@@ -339,99 +257,6 @@ def test_wrong_settings_are_refused(dataset):
         train(dataset, speed=3)
     with pytest.raises(UsageError, match="no_such"):
         train(dataset, preset="mlp", options={"no_such": 3}, epochs=1, n_iter=0)
-
-
-def itself(sample):
-    return sample
-
-
-@pytest.fixture(scope="module")
-def samples(dataset):
-    items = dataset.split("train")
-    scaling = fit_scaling(item.open_image() for item in items)
-    config = make_config(step=8, n_iter=1, variants=2)
-    given = {"num_classes": 3, "keep": itself, "tile": 32}
-    return items, make_samples(items, scaling, config, augment=True, **given)
-
-
-def test_each_image_has_its_variants(samples):
-    items, found = samples
-    assert [len(variants) for variants in found] == [4] * len(items)
-    for [plain], [mirror], *others in found:
-        np.testing.assert_array_equal(plain.counts.sum(axis=0), mirror.counts.sum(axis=0))
-        assert any(other.table.window != plain.table.window for [other] in others)
-
-
-def test_pieces_hold_every_labelled_pixel_once(dataset):
-    items = dataset.split("train")
-    scaling = fit_scaling(item.open_image() for item in items)
-    config = make_config(step=2, n_iter=0, variants=0)
-    given = {"num_classes": 3, "keep": itself, "tile": 32}
-    images = make_samples(items, scaling, config, augment=True, **given)
-    assert [[len(pieces) for pieces in variants] for variants in images] == [[4, 4]] * len(items)
-    found = [sample for variants in images for pieces in variants for sample in pieces]
-    expected = sum(np.bincount(item.read_labels().ravel(), minlength=256)[:3] for item in items)
-    total = sum(sample.counts.sum(axis=0) for sample in found)
-    np.testing.assert_array_equal(total, 2 * expected)
-    for sample in found:
-        assert sample.counts.shape == (sample.table.window.size, 3)
-        assert max(sample.table.window.shape) <= 32
-        assert (sample.counts.sum(axis=1) <= sample.table.area.ravel()).all()
-
-
-@given(st.integers(1, 2000), st.sampled_from([32, 64, 100, 128]))
-def test_pieces_are_as_few_and_as_alike_as_may_be(cells, tile):
-    sizes = np.diff(_cuts(cells, tile))
-    assert sizes.sum() == cells
-    assert sizes.max() <= tile
-    assert sizes.max() - sizes.min() <= 24
-    assert len(sizes) <= -(-cells // (tile - 16))
-    assert not (sizes[:-1] % 16).any()
-
-
-def test_an_epoch_sees_all_pieces_of_one_variant_of_each_image(dataset, monkeypatch):
-    epochs, shuffled = [], trainer.shuffled
-
-    def seen(pieces, limit, generator):
-        epochs.append(pieces)
-        return shuffled(pieces, limit, generator)
-
-    monkeypatch.setattr(trainer, "shuffled", seen)
-    config = {"step": 2, "n_iter": 0, "tile": 32, "variants": 0, "preset": "mlp", "epochs": 5}
-    train(dataset, **config)
-    number, images = 2 * 2, len(dataset.split("train"))
-    assert [len(pieces) for pieces in epochs] == [number * images] * 5
-    drawn = {tuple(map(id, pieces)) for pieces in epochs}
-    assert len(drawn) > 1  # each image is itself or mirrored
-    for image in range(images):
-        own = slice(number * image, number * (image + 1))
-        assert len({tuple(map(id, pieces[own])) for pieces in epochs}) <= 2
-
-
-def test_the_mirror_image_is_that_of_the_mirrored_array(dataset):
-    item = dataset.split("train")[0]
-    scaling = fit_scaling([item.open_image()])
-    config = make_config(step=8, n_iter=1, variants=0)
-    settings = {"num_classes": 3, "keep": itself, "augment": True, "tile": 64}
-    [[_, [mirrored]]] = make_samples([item], scaling, config, **settings)
-    image = item.open_image()
-    pixels = np.moveaxis(image.read(image.bounds), 0, -1)
-    _, table = whole_table(PixelReader(open_image(pixels[:, ::-1].copy()), scaling, config.slic))
-    for name, array in table.arrays().items():
-        np.testing.assert_array_equal(getattr(mirrored.table, name), array)
-
-
-def test_batches_hold_every_piece_once(dataset, samples):
-    model = trained(dataset, "mlp", epochs=1)
-    batches = [make_batch(model, sample) for image in samples[1] for [sample] in image]
-    limit = 3 * batches[0].num_nodes
-    seen = []
-    for chosen in shuffled(batches, limit, torch.Generator().manual_seed(0)):
-        assert sum(batch.num_nodes for batch in chosen) <= limit
-        seen += chosen
-        parts = shards(chosen, 2)
-        assert sorted(id(b) for part in parts for b in part) == sorted(map(id, chosen))
-    assert sorted(map(id, seen)) == sorted(map(id, batches))
 
 
 def test_one_small_image_trains_and_validates_itself():
