@@ -7,16 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.execution import default_workers, one_torch_thread
-from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import reused_memory
 from gnnseg.models.group import STEM
 from gnnseg.pipeline.rates import Rates, measure
 from gnnseg.pipeline.sample import sample
-from gnnseg.pipeline.windows import required
 
 if TYPE_CHECKING:
     from gnnseg.pipeline.job import Job
-    from gnnseg.pipeline.tiling import Tiling
 
 MOST_SAMPLES = 8
 """Samples worked on at once; each takes some 100 MiB."""
@@ -47,32 +44,21 @@ def _threads(job: Job) -> int:
 
 def _scaled(job: Job, rates: Rates) -> dict[str, float]:
     """Seconds by phase of the whole run."""
-    need = required(job.model.network, job.grid, job.sight)
-    planes, step = job.reader.image.num_planes, job.reader.settings.step
+    need, planes, step = job.need, job.planes, job.reader.settings.step
     threads = _threads(job)
-    chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
-    tiling = job.grid.tiling(need.tables[0], 0, chunks=chunks, halo=halo, planes=planes)
-    seconds = {"regions": _over(tiling, threads) * step**2 * rates.pixel}
+    seconds = {"regions": job.region_tiling.busiest(threads) * step**2 * rates.pixel}
     coarse = sum(window.size for level, window in need.tables.items() if level > 1)
     seconds["levels"] = coarse * planes * rates.coarse / threads
     stem = job.model.network.stem
     if stem is not None:
         halo, workers = stem.margin(step), job.plan.stem_workers
         tiling = job.grid.tiling(need.states[STEM], 0, chunks=1, halo=halo, planes=planes)
-        seconds[STEM] = _over(tiling, min(workers, threads)) * step**2 * rates.stem
+        seconds[STEM] = tiling.busiest(min(workers, threads)) * step**2 * rates.stem
     for group in job.model.network.groups:
-        chunks = job.plan.group_chunks(job.model, group, job.grid, rates.density)
-        tiling = job.grid.tiling(
-            need.states[group.output], group.level, chunks=chunks, halo=group.halo, planes=planes
-        )
-        seconds[group.name] = _over(tiling, threads) * _rate(job, group, rates)
+        read = job.group_tiling(group, rates.density).busiest(threads)
+        seconds[group.name] = read * _rate(job, group, rates)
     seconds["paint"] = job.roi.size * planes * rates.paint * PYRAMID / threads
     return seconds
-
-
-def _over(tiling: Tiling, threads: int) -> float:
-    """What the blocks read, by each of the threads that have something to do."""
-    return tiling.read_size() / min(threads, tiling.count)
 
 
 def _rate(job: Job, group: Any, rates: Rates) -> float:

@@ -10,26 +10,40 @@ from gnnseg.errors import UsageError
 from gnnseg.io import open_image, require_memory
 from gnnseg.memory import rss
 from gnnseg.pipeline.options import SegmentOptions
-from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
+from gnnseg.pipeline.plan import (
+    MAX_GROUP_CELLS,
+    Plan,
+    check_block,
+    group_bytes,
+    make_plan,
+    region_tiling,
+    reuse,
+)
 from gnnseg.pipeline.rates import load_loops
-from gnnseg.pipeline.windows import Grid
+from gnnseg.pipeline.windows import Grid, Required, required
 from gnnseg.superpixels import PixelReader
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
     from gnnseg.models import Model
+    from gnnseg.models.group import Group
     from gnnseg.pipeline.manifest import Run
     from gnnseg.pipeline.pixel_job import PixelJob
+    from gnnseg.pipeline.tiling import Tiling
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that is settled before the first block; `base` is the memory held before."""
+    """Everything that is settled before the first block.
+
+    `need` is what must be computed, and `base` the memory held before.
+    """
 
     reader: PixelReader
     model: Model
     grid: Grid
     roi: Window
+    need: Required
     options: SegmentOptions
     plan: Plan
     base: int
@@ -47,13 +61,31 @@ class Job:
 
     @property
     def planes(self) -> int:
-        """Planes of a stack that are segmented; its first one, where it is measured."""
-        return 1 if self.options.measured else self.reader.image.num_planes
+        return _planes(self.reader, self.options)
 
     @property
-    def sight(self) -> Window:
-        """The pixels whose regions are painted or looked at."""
-        return self.roi.grow(self.options.band).clip(self.grid.lattice.bounds)
+    def region_tiling(self) -> Tiling:
+        """The blocks whose pixels become slots and tables."""
+        chunks, window = self.plan.region_chunks, self.need.tables[0]
+        return region_tiling(self.reader, self.grid, chunks, window, self.planes)
+
+    def group_tiling(self, group: Group, density: float, kept: int | None = None) -> Tiling:
+        """The blocks of a group of layers, for `density` edges a region at most.
+
+        Of the chunks on a side that are `kept` from an earlier run, if they fit.
+        """
+        grid, window = self.grid, self.need.states[group.output]
+
+        def size(chunks: int) -> int:
+            return group_bytes(self.model, group, grid, chunks, density)
+
+        def tiling(chunks: int) -> Tiling:
+            return grid.tiling(
+                window, group.level, chunks=chunks, halo=group.halo, planes=self.planes
+            )
+
+        most = MAX_GROUP_CELLS // grid.chunk_at(group.level)
+        return tiling(self.plan.chunks_for(size, tiling, most, kept))
 
     def resumed(self, run: Run) -> Job:
         """The same in the blocks of an earlier run, where they fit and no others are asked for."""
@@ -63,7 +95,7 @@ class Job:
 
     def _plan(self, chunks: int) -> Plan:
         options = replace(self.options, block=chunks * self.chunk)
-        return _plan(self.reader, self.model, options, self.base)
+        return _plan(self.reader, self.model, options, self.base, self.need)
 
     def figures(self, run: Run) -> dict[str, int]:
         """What a run counted of its regions."""
@@ -114,14 +146,23 @@ def prepare(image: ImageSource, model: Model, options: SegmentOptions, mask: Any
     grid = Grid(reader.lattice)
     check_block(options.block)
     roi = check_roi(options.roi, grid.lattice.bounds)
+    sight = roi.grow(options.band).clip(grid.lattice.bounds)
+    need = required(model.network, grid, sight)
     load_loops(reader, model, options)
     base = rss() + options.held
-    plan = _plan(reader, model, options, base)
+    plan = _plan(reader, model, options, base, need)
     reader = replace(reader, scaling=model.scaling)
-    return Job(reader, model, grid, roi, options, plan, base)
+    return Job(reader, model, grid, roi, need, options, plan, base)
 
 
-def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int) -> Plan:
+def _planes(reader: PixelReader, options: SegmentOptions) -> int:
+    """Planes of a stack that are segmented; its first one, where it is measured."""
+    return 1 if options.measured else reader.image.num_planes
+
+
+def _plan(
+    reader: PixelReader, model: Model, options: SegmentOptions, base: int, need: Required
+) -> Plan:
     return make_plan(
         reader,
         Grid(reader.lattice),
@@ -131,6 +172,8 @@ def _plan(reader: PixelReader, model: Model, options: SegmentOptions, base: int)
         model=model,
         paint=options,
         block=options.block,
+        window=need.tables[0],
+        planes=_planes(reader, options),
     )
 
 

@@ -15,9 +15,11 @@ from gnnseg.pipeline.read_cost import decoding_bytes, native_bytes
 from gnnseg.pipeline.refine import AT_ONCE
 
 if TYPE_CHECKING:
+    from gnnseg.blocks import Window
     from gnnseg.models import Model
     from gnnseg.models.group import Group
     from gnnseg.pipeline.options import PaintOptions
+    from gnnseg.pipeline.tiling import Tiles, Tiling
     from gnnseg.pipeline.windows import Grid
     from gnnseg.superpixels import PixelReader, SlicSettings
 
@@ -74,24 +76,24 @@ class Plan:
         """Bytes held, freed ones included, that still leave room for what a block adds."""
         return int(KEPT * self.budget_bytes)
 
-    def group_chunks(
-        self, model: Model, group: Group, grid: Grid, density: float, kept: int | None = None
+    def chunks_for(
+        self,
+        size: Callable[[int], int],
+        tiling: Callable[[int], Tiles[Any]],
+        most: int,
+        kept: int | None = None,
     ) -> int:
-        """Chunks on a side of a block of a group, for `density` edges a region at most.
+        """Chunks on a side, up to `most`, of the blocks that are done soonest of those that fit.
 
-        Those `kept` from an earlier run, where they fit.
+        `size` and `tiling` are bytes of a thread and blocks for so many chunks. Those `kept` from
+        an earlier run if they fit.
         """
-
-        def size(chunks: int) -> int:
-            return group_bytes(model, group, grid, chunks, density)
-
-        return self.chunks_within(size, MAX_GROUP_CELLS // grid.chunk_at(group.level), kept)
-
-    def chunks_within(self, size: Callable[[int], int], most: int, kept: int | None = None) -> int:
-        """The most chunks on a side, up to `most`, whose `size` fits; those `kept` if they do."""
         if kept is not None and size(kept) <= self.share_bytes:
             return kept
-        return _largest(size, self.share_bytes, most)
+        return min(
+            fitting(size, self.share_bytes, most),
+            key=lambda chunks: (tiling(chunks).busiest(self.workers), -chunks),
+        )
 
 
 def region_bytes(reader: PixelReader, grid: Grid, chunks: int) -> int:
@@ -227,17 +229,25 @@ def make_plan(
     model: Model | None = None,
     paint: PaintOptions | None = None,
     block: int | None = None,
+    window: Window | None = None,
+    planes: int = 1,
 ) -> Plan:
-    """The largest blocks that keep the process below `budget`, given `base` bytes before work.
+    """The blocks that are done soonest below `budget`, given `base` bytes before work.
+
+    They cover a window of cells, or all, in every plane.
 
     Raises
     ------
     MemoryBudgetError
         Even the smallest blocks on one thread do not fit; the message says what would.
     """
+
+    def busiest(chunks: int, threads: int) -> float:
+        return region_tiling(reader, grid, chunks, window, planes).busiest(threads)
+
     costs = Costs(
         size=lambda chunks: region_bytes(reader, grid, chunks),
-        kept=lambda chunks: _yield(reader, grid, chunks),
+        busiest=busiest,
         least=lambda chunks: _least(reader, grid, model, chunks, paint),
         scratch=scratch_bytes(reader, grid, model),
         chunk=grid.chunk,
@@ -248,15 +258,15 @@ def make_plan(
 
 @dataclass(frozen=True)
 class Costs:
-    """What blocks of so many chunks on a side take, and how much of what they read they keep.
+    """What blocks of so many chunks on a side take, and how much the busiest thread has to do.
 
     `size` and `least` are bytes of a thread, `least` those of the smallest blocks of all phases
-    where that is the size of the first ones; `kept` is a share of the pixels; `chunk` is in cells,
-    and `stem` what a learned stem takes for a chunk.
+    where that is the size of the first ones; `busiest` is for so many chunks and threads; `chunk`
+    is in cells, and `stem` what a learned stem takes for a chunk.
     """
 
     size: Callable[[int], int]
-    kept: Callable[[int], float]
+    busiest: Callable[[int, int], float]
     least: Callable[[int], int]
     scratch: int
     chunk: int
@@ -287,20 +297,26 @@ def plan_blocks(
         share = int((budget - base) / (threads * SAFETY))
         if least > share:
             break
-        chunks = fixed or _largest(costs.size, share, costs.most)
         stem_workers = max(1, min(threads, threads * share // max(1, stem)))
-        held = max(stem_workers * stem, threads * max(least, costs.size(chunks)))
-        plan = Plan(
-            budget_bytes=budget,
-            workers=threads,
-            stem_workers=stem_workers,
-            share_bytes=share,
-            region_chunks=chunks,
-            projected_bytes=base + int(held * SAFETY),
-            scratch_bytes=costs.scratch,
-        )
-        plans.append(plan)
-    return max(plans, key=lambda plan: plan.workers * costs.kept(plan.region_chunks))
+        for chunks in [fixed] if fixed else fitting(costs.size, share, costs.most):
+            held = max(stem_workers * stem, threads * max(least, costs.size(chunks)))
+            plan = Plan(
+                budget_bytes=budget,
+                workers=threads,
+                stem_workers=stem_workers,
+                share_bytes=share,
+                region_chunks=chunks,
+                projected_bytes=base + int(held * SAFETY),
+                scratch_bytes=costs.scratch,
+            )
+            plans.append(plan)
+    return min(plans, key=lambda plan: _done_soonest(plan, costs))
+
+
+def _done_soonest(plan: Plan, costs: Costs) -> tuple[float, int, int]:
+    """Sorts plans; of equal ones that of most threads is first, then that of largest blocks."""
+    chunks, threads = plan.region_chunks, plan.workers
+    return costs.busiest(chunks, threads), -threads, -chunks
 
 
 def _too_small(need: int, budget: int, step: int, side: int) -> MemoryBudgetError:
@@ -342,16 +358,17 @@ def _least(
     )
 
 
-def _largest(size: Callable[[int], int], share: int, most: int = MAX_CHUNKS) -> int:
-    """The most chunks on a side whose size is within the share; at least one."""
-    fitting = [chunks for chunks in range(1, most + 1) if size(chunks) <= share]
-    return max(fitting, default=1)
+def fitting(size: Callable[[int], int], share: int, most: int) -> list[int]:
+    """The chunks on a side, up to `most`, whose size is within the share; at least one."""
+    return [chunks for chunks in range(1, most + 1) if size(chunks) <= share] or [1]
 
 
-def _yield(reader: PixelReader, grid: Grid, chunks: int) -> float:
-    """Share of the pixels read that a block keeps."""
-    cells = chunks * grid.chunk
-    return (cells / (cells + 2 * (reader.settings.slot_halo + SUM_HALO))) ** 2
+def region_tiling(
+    reader: PixelReader, grid: Grid, chunks: int, window: Window | None, planes: int
+) -> Tiling:
+    """Blocks of pixels that become slots and tables, of a window of cells or of all."""
+    halo = reader.settings.slot_halo + SUM_HALO
+    return grid.tiling(window or grid.cells(0), 0, chunks=chunks, halo=halo, planes=planes)
 
 
 def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers
-from gnnseg.graph.stage import SUM_HALO
 from gnnseg.graph.store import KIND as GRAPH_KIND
 from gnnseg.io import open_image
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, rss
 from gnnseg.pipeline.phases import regions_phase
-from gnnseg.pipeline.plan import Plan, check_block, make_plan, reuse
+from gnnseg.pipeline.plan import Plan, check_block, make_plan, region_tiling, reuse
 from gnnseg.pipeline.sample import load_region_loops
 from gnnseg.pipeline.scratch import open_scratch
 from gnnseg.pipeline.single import SLOT_KIND, VOLUME_SLOT_KIND, start_single
@@ -185,10 +184,20 @@ class PlaneStage:
 
     def planner(self, budget: int, workers: int) -> Callable[[int | None], Plan]:
         """What plans for blocks of some size in pixels, or for the best."""
-        base, grid = rss(), self.grid
-        return lambda block: make_plan(
-            self.reader, grid, budget=budget, base=base, workers=workers, block=block
-        )
+        base, reader, grid = rss(), self.reader, self.grid
+
+        def make(block: int | None) -> Plan:
+            return make_plan(
+                reader,
+                grid,
+                budget=budget,
+                base=base,
+                workers=workers,
+                block=block,
+                planes=reader.image.num_planes,
+            )
+
+        return make
 
     def work(self, plan: Plan, run: Run, ledger: Ledger) -> None:
         """Slots and tables of every plane, in one phase."""
@@ -196,13 +205,7 @@ class PlaneStage:
         planes = reader.image.num_planes
         scratch = open_scratch(run, grid, planes, reader.scaling)
         run.remember("regions", plan.region_chunks)
-        tiling = grid.tiling(
-            grid.cells(0),
-            0,
-            chunks=plan.region_chunks,
-            halo=reader.settings.slot_halo + SUM_HALO,
-            planes=planes,
-        )
+        tiling = region_tiling(reader, grid, plan.region_chunks, None, planes)
         work = partial(regions_phase, reader, scratch)
         with ledger.stage("regions"):
             run.phase("regions", tiling, work, workers=plan.workers, most_kept=plan.most_kept)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.execution import one_torch_thread
-from gnnseg.graph.stage import SUM_HALO
 from gnnseg.models.group import STEM
 from gnnseg.pipeline.output_arrays import open_canvas, write_pyramid
 from gnnseg.pipeline.paint_phase import PaintPhase
@@ -21,7 +20,6 @@ from gnnseg.pipeline.phases import (
 )
 from gnnseg.pipeline.scratch import Scratch, open_scratch
 from gnnseg.pipeline.tiling import Task, Tiling, chunk_tiling
-from gnnseg.pipeline.windows import Required, required
 
 if TYPE_CHECKING:
     from gnnseg.blocks import Window
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
 def stream_logits(job: Job, progress: Run, ledger: Ledger) -> Stream:
     """The phases from pixels to the logits of the regions."""
     scratch = open_scratch(progress, job.grid, job.planes, job.reader.scaling, job.model)
-    need = required(job.model.network, job.grid, job.sight)
-    stream = Stream(job, progress, ledger, scratch, need)
+    stream = Stream(job, progress, ledger, scratch)
     stream.regions()
     stream.levels()
     stream.stem()
@@ -55,23 +52,21 @@ class Stream:
     progress: Run
     ledger: Ledger
     scratch: Scratch
-    need: Required
 
     def regions(self) -> None:
         """Pixels to slots and the tables of the two finest levels."""
         job = self.job
-        chunks, halo = job.plan.region_chunks, job.reader.settings.slot_halo + SUM_HALO
-        self.progress.remember("regions", chunks)
+        self.progress.remember("regions", job.plan.region_chunks)
         work = partial(regions_phase, job.reader, self.scratch)
         with self.ledger.stage("regions"):
-            self._phase("regions", self._tiling(self.need.tables[0], 0, chunks, halo), work)
+            self._phase("regions", job.region_tiling, work)
 
     def levels(self) -> None:
         """Tables of the other levels, each from the one below."""
         job = self.job
         with self.ledger.stage("levels"):
             for level in range(2, job.model.num_levels):
-                tiling = self._tiling(self.need.tables[level], level, COARSE_CHUNKS, 0)
+                tiling = self._tiling(job.need.tables[level], level, COARSE_CHUNKS)
                 work = partial(coarsen_phase, level, job.grid, self.scratch)
                 self._phase(f"level_{level}", tiling, work)
 
@@ -80,7 +75,7 @@ class Stream:
         job, stem = self.job, self.job.model.network.stem
         if stem is None:
             return
-        tiling = self._tiling(self.need.states[STEM], 0, 1, 0)
+        tiling = self._tiling(job.need.states[STEM], 0, 1)
         workers = job.plan.stem_workers
         with self.ledger.stage(STEM), one_torch_thread():
             phase = StemPhase(stem, job.reader, self.scratch)
@@ -96,10 +91,8 @@ class Stream:
     def _group(self, group: Any) -> None:
         job, name = self.job, f"network_{group.name}"
         density = self.progress.totals("regions")["max_density"]
-        kept = self.progress.plan.get(name)
-        chunks = job.plan.group_chunks(job.model, group, job.grid, density, kept)
-        self.progress.remember(name, chunks)
-        tiling = self._tiling(self.need.states[group.output], group.level, chunks, group.halo)
+        tiling = job.group_tiling(group, density, self.progress.plan.get(name))
+        self.progress.remember(name, tiling.size // job.grid.chunk_at(group.level))
         with self.ledger.stage(name):
             phase = GroupPhase(job.model, group, job.grid, self.scratch)
             totals = self._phase(name, tiling, phase)
@@ -122,9 +115,8 @@ class Stream:
             plan = job.plan
             write_pyramid(labels, self.progress, workers=plan.workers, most_kept=plan.most_kept)
 
-    def _tiling(self, window: Window, level: int, chunks: int, halo: int) -> Tiling:
-        job = self.job
-        return job.grid.tiling(window, level, chunks=chunks, halo=halo, planes=job.planes)
+    def _tiling(self, window: Window, level: int, chunks: int) -> Tiling:
+        return self.job.grid.tiling(window, level, chunks=chunks, planes=self.job.planes)
 
     def _phase(
         self,

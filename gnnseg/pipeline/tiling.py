@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapreplace
+from itertools import product
 from math import prod
 from typing import Protocol, TypeVar
 
 from gnnseg.blocks import Block, Window, blocks
 from gnnseg.superpixels import BoxBlock, VolumeLattice
+
+MANY = 64
+"""Blocks a thread from which on it hardly matters who takes the last ones."""
 
 
 class Numbered(Protocol):
@@ -35,6 +40,9 @@ class Tiles(Protocol[_Unit_co]):
 
     def tasks(self, done: Container[int] = ()) -> Iterator[_Unit_co]:
         """The blocks whose numbers are not in `done`, one after the other."""
+
+    def busiest(self, threads: int) -> float:
+        """How much the busiest of some threads reads, halos included; about, of many blocks."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +89,47 @@ class Tiling:
                     yield Task(index, plane, block)
                 index += 1
 
-    def read_size(self) -> int:
-        """How much all blocks read together, halos included."""
-        limits = self.limits or self.bounds
-        rows, cols = (
-            Window(self.bounds.y0, self.bounds.y1, 0, 1),
-            Window(0, 1, self.bounds.x0, self.bounds.x1),
+    def busiest(self, threads: int) -> float:
+        """How much the busiest of some threads reads, halos included; about, of many blocks.
+
+        >>> tiling = Tiling(Window(0, 100, 0, 70), size=64)
+        >>> [tiling.busiest(threads) for threads in (1, 2, 4)]
+        [7000, 4096, 4096]
+        """
+        return _busiest(self._reads, threads)
+
+    @property
+    def _reads(self) -> tuple[list[int], list[int], list[int]]:
+        """How far blocks read along each axis: planes, rows, columns."""
+        area, limits = self.bounds, self.limits or self.bounds
+        return (
+            [1] * self.planes,
+            _reads((area.y0, area.y1), self.size, self.halo, (limits.y0, limits.y1)),
+            _reads((area.x0, area.x1), self.size, self.halo, (limits.x0, limits.x1)),
         )
-        heights = (w.grow(self.halo).clip(limits).shape[0] for w in rows.split(self.size))
-        widths = (w.grow(self.halo).clip(limits).shape[1] for w in cols.split(self.size))
-        return sum(heights) * sum(widths) * self.planes
+
+
+def _reads(span: tuple[int, int], size: int, halo: int, limits: tuple[int, int]) -> list[int]:
+    """How far the blocks that tile a span of an axis read along it."""
+    (start, stop), (low, high) = span, limits
+    firsts = range(start // size * size, stop, size)
+    return [
+        min(high, min(stop, first + size) + halo) - max(low, max(start, first) - halo)
+        for first in firsts
+    ]
+
+
+def _busiest(reads: Sequence[Sequence[int]], threads: int) -> float:
+    """The most that one of some threads reads, each of which takes the next block when it is free.
+
+    Blocks read as far along each axis as `reads` says; an even share where there are many.
+    """
+    if prod(map(len, reads)) > MANY * threads:
+        return prod(map(sum, reads)) / threads
+    loads = [0] * threads
+    for sides in product(*reads):
+        heapreplace(loads, loads[0] + prod(sides))
+    return max(loads)
 
 
 def chunk_tiling(shape: tuple[int, ...], chunk: int, *, planes: int = 1) -> Tiling:
@@ -130,6 +169,12 @@ class BoxTiling:
     @property
     def key(self) -> list[int]:
         return [*self.lattice.shape, max(self.size)]
+
+    def busiest(self, threads: int) -> float:
+        """How many cells the busiest of some threads reads, halos included."""
+        halos = self.halo[0], self.halo[1], self.halo[1]
+        axes = zip(self.lattice.shape, self.size, halos, strict=True)
+        return _busiest([_reads((0, n), size, halo, (0, n)) for n, size, halo in axes], threads)
 
     def tasks(self, done: Container[int] = ()) -> Iterator[BoxTask]:
         """The blocks whose numbers are not in `done`, one after the other."""

@@ -110,7 +110,13 @@ class VolumeGrid:
             lambda group: share is None or self.centre_bytes(chunks, group) <= share,
         )
 
-    def kept(self, chunks: int) -> float:
+    def busiest(self, chunks: int, threads: int) -> float:
+        """What the busiest of some threads has to do, in all passes with their halos; about."""
+        number, lattice = self.slot_tiling(chunks).count, self.volume.lattice
+        share = -(-number // threads) / number
+        return share * prod(lattice.voxels(lattice.cells).shape) / self._kept(chunks)
+
+    def _kept(self, chunks: int) -> float:
         """Voxels that a block writes by what it costs, in all passes with their halos."""
         cost = self._cost(chunks)
         total = cost.slots(self.piece_halo) + sum(map(cost.group, self.groups(chunks)))

@@ -121,7 +121,7 @@ class VolumeStage:
 
         costs = Costs(
             size=size,
-            kept=grid.kept,
+            busiest=grid.busiest,
             least=least,
             scratch=self._scratch_bytes(),
             chunk=grid.side,
@@ -160,7 +160,8 @@ class VolumeStage:
                 work = partial(_count_phase, self.volume, arrays)
             else:
                 most = max(1, plan.region_chunks * grid.side // grid.table_side)
-                chunks = plan.chunks_within(grid.sum_bytes, most, run.plan.get("sums"))
+                kept = run.plan.get("sums")
+                chunks = plan.chunks_for(grid.sum_bytes, grid.sum_tiling, most, kept)
                 run.remember("sums", chunks)
                 tiling = grid.sum_tiling(chunks)
                 work = partial(_sums_phase, self.volume, arrays)

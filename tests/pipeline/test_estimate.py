@@ -52,7 +52,7 @@ def test_it_grows_with_the_image_and_shrinks_with_threads(model):
 @pytest.mark.usefixtures("fixed")
 def test_more_threads_than_processors_or_blocks_are_of_no_use(model):
     base = estimate_seconds(job_of(model, 8192, 8192))
-    assert estimate_seconds(job_of(model, 8192, 8192, workers=9)) == pytest.approx(base, rel=0.01)
+    assert estimate_seconds(job_of(model, 8192, 8192, workers=9)) == pytest.approx(base, rel=0.05)
     small = [estimate_seconds(job_of(model, 500, 500, workers=n)) for n in (1, 2)]
     assert small[1] == pytest.approx(small[0], rel=0.05)
 

@@ -12,7 +12,7 @@ from gnnseg.blocks import Window, blocks
 from gnnseg.errors import DiskError
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.marks import Marks
-from gnnseg.pipeline.tiling import Tiling, chunk_tiling
+from gnnseg.pipeline.tiling import MANY, Tiling, chunk_tiling
 
 TILING = chunk_tiling((40, 60), 10)
 
@@ -34,7 +34,16 @@ def test_tasks_are_the_blocks_of_every_plane_in_order(tiling):
     assert [(t.plane, t.block) for t in tasks] == [
         (plane, block) for plane in range(tiling.planes) for block in made
     ]
-    assert tiling.read_size() == sum(task.block.read.size for task in tasks)
+
+
+@given(tilings(), st.integers(1, 5))
+def test_the_busiest_thread_takes_a_block_whenever_it_is_free(tiling, threads):
+    sizes = [task.block.read.size for task in tiling.tasks()]
+    free = [0] * threads
+    for size in sizes:
+        free[free.index(min(free))] += size
+    few = tiling.count <= MANY * threads
+    assert tiling.busiest(threads) == (max(free) if few else sum(sizes) / threads)
 
 
 def filled(path, indices, tiling=TILING):

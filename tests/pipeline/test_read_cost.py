@@ -27,7 +27,7 @@ from gnnseg.pipeline.plan import (
 )
 from gnnseg.pipeline.read_cost import native_bytes
 from gnnseg.pipeline.sample import made_up
-from gnnseg.pipeline.windows import Grid
+from gnnseg.pipeline.windows import Grid, Required
 from gnnseg.superpixels import PixelReader, Scaling, SlicSettings
 
 SIDE = 20_000
@@ -139,13 +139,16 @@ def photo(tmp_path, monkeypatch):
 def test_an_image_that_does_not_fit_is_refused_before_it_is_decoded(photo, monkeypatch):
     """Even where each image has a scale of its own."""
     monkeypatch.setattr(job, "load_loops", lambda reader, *_: made_up(reader))
+    monkeypatch.setattr(job, "required", lambda *_: Required({}, {0: Window(0, 25, 0, 38)}))
     monkeypatch.setattr(pixel_job, "_load", lambda _model: None)
     for module, plan, prepare in (
         (job, "make_plan", job.prepare),
         (pixel_job, "plan_bands", pixel_job.prepare_pixels),
     ):
         colours = Scaling((0.0,) * 3, (255.0,) * 3, rgb=True, by_image=True)
-        model = SimpleNamespace(scaling=colours, settings=SlicSettings(step=8), tile=64, overlap=0)
+        model = SimpleNamespace(
+            scaling=colours, settings=SlicSettings(step=8), network=None, tile=64, overlap=0
+        )
         asked = SegmentOptions(memory=2**20, workers=1)
 
         def refuse(*_about, **_options):

@@ -300,10 +300,8 @@ def test_a_plan_that_does_not_fit_is_made_anew(model):
     assert tight.region_chunks < roomy.plan.region_chunks
     assert again(9000, block=1).region_chunks == 1
     group = model.network.groups[0]
-    grid = roomy.grid
-    assert roomy.plan.group_chunks(model, group, grid, 6.0, kept=1) == 1
-    best = tight.group_chunks(model, group, grid, 24.0)
-    assert tight.group_chunks(model, group, grid, 24.0, kept=1000) == best
+    assert roomy.group_tiling(group, 6.0, kept=1).size == roomy.grid.chunk
+    assert roomy.group_tiling(group, 24.0, kept=1000) == roomy.group_tiling(group, 24.0)
 
 
 def dangling(path):

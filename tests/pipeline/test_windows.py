@@ -8,7 +8,9 @@ import pytest
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import MemoryBudgetError
 from gnnseg.io import open_image
-from gnnseg.pipeline.plan import group_bytes, make_plan, region_bytes
+from gnnseg.pipeline.job import prepare
+from gnnseg.pipeline.options import SegmentOptions
+from gnnseg.pipeline.plan import group_bytes, make_plan, region_bytes, region_tiling
 from gnnseg.pipeline.windows import Grid, chunk_cells, required
 from gnnseg.superpixels import PixelReader
 
@@ -51,6 +53,30 @@ def test_more_memory_never_gives_smaller_blocks(model):
     assert areas == sorted(areas)
     for plan, mib in zip(plans, (600, 800, 1200, 4000), strict=True):
         assert plan.projected_bytes <= mib * 2**20
+
+
+@pytest.mark.parametrize(("side", "workers", "blocks"), [(1000, 2, 1), (2048, 2, 4), (4096, 1, 1)])
+def test_every_thread_has_a_block_of_a_small_image(model, side, workers, blocks):
+    reader = reader_of(model, side, side)
+    grid = Grid(reader.lattice)
+    plan = make_plan(reader, grid, budget=2**34, base=0, workers=workers, model=model)
+    assert plan.workers == workers
+    assert region_tiling(reader, grid, plan.region_chunks, None, 1).count == blocks
+
+
+def test_planes_of_a_stack_keep_threads_busy_with_large_blocks(model):
+    reader = reader_of(model, 2048, 2048)
+    grid = Grid(reader.lattice)
+    plan = make_plan(reader, grid, budget=2**34, base=0, workers=2, planes=50)
+    assert region_tiling(reader, grid, plan.region_chunks, None, 50).count == 50
+
+
+def test_blocks_of_layers_are_shared_out_too(model):
+    image = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (3, 2048, 2048))
+    source = open_image(image, axes="CYX")
+    for workers in (1, 2):
+        job = prepare(source, model, SegmentOptions(memory=2**34, workers=workers))
+        assert job.group_tiling(model.network.groups[0], 24.0).count == workers**2
 
 
 def test_the_refusal_names_a_budget_that_works(model):
