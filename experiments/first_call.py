@@ -6,7 +6,7 @@ Each figure comes from a fresh process on one thread: a 480 x 360 image, step 16
 its first and one that is its second; imports are counted apart. Cold: Numba's cache is an empty
 folder. Warm: what the cold process left there, the least of three processes. Seconds of the
 processor stand beside those of the clock, since compiling shares a busy machine. Expected: a first
-call within 21 s cold for superpixels, 25 for `region_graph`, 27 for labels, and 1 s warm.
+call within 20 s cold for superpixels, 25 for `region_graph`, 27 for labels, and 1 s warm.
 `compiling` has the loops that took longest to compile, what they call not counted. Writes
 `experiments/results/first_call.json`.
 """
