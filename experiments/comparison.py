@@ -1,16 +1,18 @@
 """Carry out a comparison and keep its figures.
 
-    python experiments/comparison.py experiments/configs/jain_table.toml DIR
+    python experiments/comparison.py experiments/configs/jain_table.toml DIR [--full]
 
 The folder DIR holds every piece of work and the report; an interrupted comparison goes on. Writes
 `experiments/results/<name of the configuration>.json`: rows of accuracy, trainings, large images
 and failures, the configuration, machines and versions. What to expect is told by configurations.
+With `--full` the configuration of the same name that ends in `_full` is taken, which is sized for
+a GPU.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 from gnnseg.compare import compare, make_config
@@ -23,10 +25,18 @@ KEPT = (
 )  # fmt: skip
 
 
-def main(config: Path, out: Path) -> None:
+def main() -> None:
     """The comparison, its report, and its figures."""
-    summary = compare(make_config(config), out)
-    write_report(summary, out / "report.html")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("out", type=Path, metavar="DIR")
+    parser.add_argument("--full", action="store_true", help="the size for a GPU")
+    options = parser.parse_args()
+    config: Path = options.config
+    if options.full:
+        config = config.with_stem(f"{config.stem}_full")
+    summary = compare(make_config(config), options.out)
+    write_report(summary, options.out / "report.html")
     kept = {key: plain(summary[key]) for key in KEPT}
     for part in kept["machines"]:
         del part["folder"]
@@ -34,4 +44,4 @@ def main(config: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -2,7 +2,7 @@
 
     python experiments/networks.py experiments/configs/networks.toml MODELS
 
-Expected on 2 cores: two hours in all; dsb2018 above 0.70 test mIoU. One result file a run,
+Expected on 2 cores: two hours in all; dsb2018 near 0.70 test mIoU. One result file a run,
 `experiments/results/network_<dataset>_<name>.json`; runs that have one are skipped, and a training
 that was interrupted goes on from its checkpoint in MODELS.
 """

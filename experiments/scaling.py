@@ -29,6 +29,7 @@ LINES = (
     ("superpixels", 1),
     ("superpixels", 2),
     ("paint", 1),
+    ("paint", 2),
 )
 """Stage and threads."""
 
@@ -43,7 +44,7 @@ def prepare(stage: str, threads: int, side: int) -> Work:
     if stage == "paint":
         regions = gnnseg.superpixels(image, step=STEP)
         labels = np.arange(regions.lattice.num_cells).astype(np.uint8)
-        return lambda: gnnseg.paint(regions, labels)
+        return lambda: gnnseg.paint(regions, labels, workers=threads)
     rounds = {"n_iter": 1} if stage.endswith("one round") else {}
     return lambda: gnnseg.superpixels(image, step=STEP, workers=threads, **rounds)
 

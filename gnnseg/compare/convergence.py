@@ -7,8 +7,8 @@ from math import isnan
 
 MARGIN = 0.005
 """What the last quarter of the epochs may still gain: half a point of mIoU."""
-FEWEST = 8
-"""Epochs below which nothing can be told."""
+FEWEST = 20
+"""Epochs below which nothing can be told: over so few, a falling rate flattens any curve."""
 
 
 def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:
@@ -17,10 +17,12 @@ def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:
     It has where the last `patience` epochs, and the last tenth of all, brought nothing better, or
     where the best of the last quarter of the epochs is less than half a point above that before.
 
+    >>> flattened([0.1, 0.3, 0.5, 0.6] + 16 * [0.62], patience=20)
+    (True, 'the last 5 of 20 epochs gained 0.00 points')
+    >>> flattened([0.02 * n for n in range(20)], patience=20)
+    (False, 'the last 5 of 20 epochs gained 10.00 points')
     >>> flattened([0.1, 0.3, 0.5, 0.6, 0.62, 0.62, 0.62, 0.62], patience=20)
-    (True, 'the last 2 of 8 epochs gained 0.00 points')
-    >>> flattened([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], patience=20)
-    (False, 'the last 2 of 8 epochs gained 20.00 points')
+    (False, '8 epochs are too few to tell')
     """
     curve = [0.0 if isnan(value) else value for value in val_miou]
     number = len(curve)

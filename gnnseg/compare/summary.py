@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnseg.compare.cells import Cell, settings_mark
+from gnnseg.compare.convergence import flattened
 from gnnseg.compare.folder import Folder
 from gnnseg.machine import machine_name
 
@@ -135,7 +136,7 @@ def _accuracy(part: Results, key: tuple[str, str], pairs: list[tuple[Record, Rec
         "seconds": mean(stage["seconds"] for stage in stages),
         "cpu_seconds": mean(stage["cpu_seconds"] for stage in stages),
         "peak_above_bytes": max(stage["peak_above_bytes"] for stage in stages),
-        "converged": all(record["result"]["flattened"] for record in training),
+        "converged": all(_flattened(record)[0] for record in training),
     }
 
 
@@ -146,6 +147,7 @@ def training_rows(part: Results) -> list[Row]:
 
 def _training(label: str, record: Record) -> Row:
     result, (dataset, model, seed) = record["result"], _key(record)
+    is_flat, why = _flattened(record)
     return {
         "machine": label,
         "dataset": dataset,
@@ -155,11 +157,16 @@ def _training(label: str, record: Record) -> Row:
         "best_epoch": result["best_epoch"],
         "minutes": result["minutes"],
         "epoch_seconds": result.get("epoch_seconds"),  # results of earlier versions have none
-        "flattened": result["flattened"],
-        "why": result["flattened_why"],
+        "flattened": is_flat,
+        "why": why,
         "resumed": result["resumed"],
         **_staged(record, "train"),
     }
+
+
+def _flattened(record: Record) -> tuple[bool, str]:
+    result = record["result"]
+    return flattened(result["history"]["val_miou"], result["config"]["patience"])
 
 
 def large_rows(part: Results) -> list[Row]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.compare.cells import Cell
-from gnnseg.compare.convergence import flattened
 from gnnseg.compare.folder import Folder
 from gnnseg.compare.pictures import draw_pictures
 from gnnseg.compare.sources import open_set, write_large
@@ -51,10 +50,9 @@ def _train(cell: Cell, folder: Folder) -> Done:
     ledger = Ledger(reset_peak=True)
     with ledger.stage("train"):
         model = train_model(dataset, settings, checkpoint=checkpoint, out=path, ledger=ledger)
-    ledger.add("train", parameters=model.num_parameters)
+    operations = sum(stage["operations"] or 0 for stage in ledger.as_dict().values())
+    ledger.add("train", parameters=model.num_parameters, operations=operations)
     record = model.training
-    curve = record["history"]["val_miou"]
-    is_flat, why = flattened(curve, record["config"]["patience"])
     result = {
         "parameters": model.num_parameters,
         "minutes": record["seconds"] / 60,
@@ -63,8 +61,6 @@ def _train(cell: Cell, folder: Folder) -> Done:
         "val_miou": record["val_miou"],
         "history": record["history"],
         "epoch_seconds": record["epoch_seconds"],
-        "flattened": is_flat,
-        "flattened_why": why,
         "resumed": resumed,
         "config": record["config"],
         "file_bytes": path.stat().st_size,

@@ -129,6 +129,11 @@ class ImageSource:
         return np.asarray(data, self.dtype)
 
     @property
+    def is_boolean(self) -> bool:
+        """Whether the pixels that are read as 0 and 1 are true and false."""
+        return np.dtype(self.reader.dtype).kind == "b"
+
+    @property
     def is_on_device(self) -> bool:
         """Whether the pixels lie on a GPU."""
         return isinstance(self.reader, DeviceReader)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import torch
+    from torch import nn
 
     from gnnseg.graph import RegionTable
     from gnnseg.models.level import Level
@@ -89,6 +90,15 @@ class NodeClassifier(Protocol):
     ) -> torch.Tensor:
         """Run one group on the nodes of a window, a whole image, or a batch."""
         ...
+
+    def modules_of(self, group: Group) -> tuple[nn.Module, ...]:
+        """The modules that only this group runs; those of all groups and the stem are all."""
+        ...
+
+
+def num_parameters(modules: Iterable[nn.Module]) -> int:
+    """How many numbers were learned in some modules."""
+    return sum(values.numel() for module in modules for values in module.parameters())
 
 
 def stored_states(model: NodeClassifier) -> tuple[State, ...]:

@@ -65,6 +65,10 @@ class Jain2023(nn.Module):
     def make_level(self, table: RegionTable, index: int) -> Level:
         return nearest_level(table, NEIGHBOURS)
 
+    def modules_of(self, group: Group) -> tuple[nn.Module, ...]:
+        """All of them, in the one group."""
+        return (self.convs,)
+
     def run_group(
         self,
         group: Group,

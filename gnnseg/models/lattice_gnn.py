@@ -98,6 +98,13 @@ class LatticeGNN(nn.Module):
         x = _run(self.up[index].children(), x, level)
         return self.head(x) if index == 0 else x
 
+    def modules_of(self, group: Group) -> tuple[nn.Module, ...]:
+        """What `run_group` calls for a group."""
+        index = group.level
+        if group.name.startswith("down"):
+            return (self.sink[index - 1] if index else self.embed), self.down[index]
+        return self.lift[index], self.up[index], *(() if index else (self.head,))
+
     def _descend(self, index: int, x: torch.Tensor, levels: Mapping[int, Level]) -> torch.Tensor:
         if index == 0:
             return self.embed(x) * levels[0].occupied

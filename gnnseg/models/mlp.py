@@ -39,6 +39,10 @@ class MLP(nn.Module):
     def make_level(self, table: RegionTable, index: int) -> Level:
         return node_level(table)
 
+    def modules_of(self, group: Group) -> tuple[nn.Module, ...]:
+        """All of them, in the one group."""
+        return (self.layers,)
+
     def run_group(
         self,
         group: Group,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.features import feature_names
+from gnnseg.models.group import num_parameters
 from gnnseg.models.presets import build_network, get_preset
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        return sum(p.numel() for p in self.network.parameters())
+        return num_parameters([self.network])
 
     @property
     def num_levels(self) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.execution import one_torch_thread
-from gnnseg.models.group import STEM
+from gnnseg.models.group import STEM, num_parameters
 from gnnseg.pipeline.output_arrays import open_canvas, write_pyramid
 from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.paint_source import PaintSource
@@ -80,7 +80,8 @@ class Stream:
         with self.ledger.stage(STEM), one_torch_thread():
             phase = StemPhase(stem, job.reader, self.scratch)
             totals = self._phase(STEM, tiling, phase, workers=workers)
-        self.ledger.add(STEM, operations=totals["operations"])
+        count = num_parameters([stem])
+        self.ledger.add(STEM, operations=totals["operations"], parameters=count)
 
     def network(self) -> None:
         """The groups of layers."""
@@ -96,7 +97,8 @@ class Stream:
         with self.ledger.stage(name):
             phase = GroupPhase(job.model, group, job.grid, self.scratch)
             totals = self._phase(name, tiling, phase)
-        self.ledger.add(name, operations=totals["operations"])
+        count = num_parameters(job.model.network.modules_of(group))
+        self.ledger.add(name, operations=totals["operations"], parameters=count)
 
     @property
     def source(self) -> PaintSource:

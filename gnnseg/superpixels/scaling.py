@@ -147,7 +147,7 @@ class Scaling:
 
 
 def fit_scaling(images: Iterable[ImageSource], *, by_image: bool = False) -> Scaling:
-    """Constants for a set of images: the whole range of uint8, robust extremes of other types.
+    """Constants for a set of images: the whole range of uint8 and bool, robust extremes of others.
 
     Any image with three colour channels makes it one of colours; grey ones are then repeated. With
     `by_image`, each image is to have constants of its own. Images are gone through twice, and none
@@ -156,18 +156,20 @@ def fit_scaling(images: Iterable[ImageSource], *, by_image: bool = False) -> Sca
     if isinstance(images, Iterator):
         images = list(images)
     about = [
-        (image.is_rgb, image.num_channels, image.dtype, sample_size(image)) for image in images
+        (image.is_rgb, image.num_channels, image.dtype, image.is_boolean, sample_size(image))
+        for image in images
     ]
     if not about:
         raise InputError("scaling needs at least one image, got none")
-    coloured, channels, dtypes, sizes = zip(*about, strict=True)
+    coloured, channels, dtypes, booleans, sizes = zip(*about, strict=True)
     rgb = any(coloured)
     counts = set(channels) - ({1} if rgb else set())
     if len(counts) > 1:
         raise InputError(f"the images have different numbers of channels: {sorted(counts)}")
     num_channels = RGB if rgb else counts.pop()
     if all(dtype == np.uint8 for dtype in dtypes):
-        return Scaling((0.0,) * num_channels, (255.0,) * num_channels, rgb, by_image)
+        top = 1.0 if all(booleans) else 255.0
+        return Scaling((0.0,) * num_channels, (top,) * num_channels, rgb, by_image)
     samples = (_finite_sample(image, num_channels) for image in images)
     if all(map(is_countable, dtypes)):
         found = counted_percentiles(samples, num_channels, _PERCENTILES)

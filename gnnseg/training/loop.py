@@ -14,6 +14,7 @@ import torch
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.ledger import staged
+from gnnseg.models.group import num_parameters
 from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
 from gnnseg.training.history import History
 from gnnseg.training.interrupt import Interrupt, held_interrupt
@@ -128,6 +129,10 @@ class Loop(ABC):
             state.average.load_state_dict(state.best)
             with staged(ledger, VALIDATION):
                 self._finish()
+        if ledger is not None:
+            count = num_parameters([state.network])
+            ledger.add(UPDATES, parameters=count)
+            ledger.add(VALIDATION, parameters=count)
         state.network.load_state_dict(state.average.state_dict())
         state.network.eval().cpu()
         return state.history

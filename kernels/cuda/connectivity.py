@@ -22,6 +22,7 @@ from gnnseg.kernels.slots import MASKED, REACH
 _PLACE = 42  # bits for the place of a pixel; the size of its piece lies above them
 _LAST = (1 << _PLACE) - 1
 _NONE = 255  # in place of a slot where there is nothing to join
+_FEW = 1 << 31  # pixels whose places fit 32 bits
 
 
 def connect(slots: Any, step: int, rounds: int) -> np.ndarray:
@@ -30,7 +31,7 @@ def connect(slots: Any, step: int, rounds: int) -> np.ndarray:
     The list of those that found no main piece comes to the host.
     """
     height, width = slots.shape
-    index = np.int32 if slots.size < 1 << 31 else np.int64
+    index = np.int32 if slots.size < _FEW else np.int64
     homes = -(-height // step) + 2 * REACH, -(-width // step) + 2 * REACH
     grid = per_pixel(height, width)
     parents = cuda.device_array(slots.size, index)

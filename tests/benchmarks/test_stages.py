@@ -13,7 +13,7 @@ import pytest
 
 import gnnseg
 from gnnseg.graph.stage import add_up
-from gnnseg.kernels.adjacency import CODES
+from gnnseg.kernels.adjacency import CODES, adjacency
 from gnnseg.kernels.region_sums import GEOMETRY
 from gnnseg.superpixels import SlicSettings, make_reader
 
@@ -55,6 +55,26 @@ def test_sums_and_graph(benchmark, image, regions):
     assert totals.contact.shape[2] == CODES
 
 
+def test_graph(benchmark, image, regions):
+    reader = make_reader(image, settings=SlicSettings(step=STEP))
+    pixels = replace(reader.read(reader.lattice.bounds), slots=regions.slots)
+    cells = reader.lattice.shape
+    tables = [np.zeros((*cells, CODES), np.int32) for _ in range(2)] + [np.zeros(cells, np.int32)]
+    margin = (pixels.grey.shape[0] - SIDE) // 2
+    work = (pixels.grey, regions.slots, STEP, *tables, (margin, margin))
+    benchmark.pedantic(adjacency, work, rounds=1)
+    expected = add_up(reader, pixels, reader.lattice.cells)
+    np.testing.assert_array_equal(tables[0], expected.contact)
+
+
+def test_supervoxels(benchmark, image):
+    stack = np.stack([image[: SIDE // 4, k : k + SIDE // 4] for k in range(16)])
+    volume = gnnseg.open_image(stack, axes="ZYXC", rgb=True)
+    found = benchmark(gnnseg.supervoxels, volume, step=8, workers=1)
+    blocks = gnnseg.supervoxels(volume, step=8, block=64)
+    np.testing.assert_array_equal(found.slots, blocks.slots)
+
+
 def test_paint(benchmark, regions):
     values = np.random.default_rng(0).integers(0, 200, regions.lattice.num_cells, np.uint8)
     painted = benchmark(gnnseg.paint, regions, values)
@@ -63,15 +83,17 @@ def test_paint(benchmark, regions):
 
 def test_messages(benchmark, image):
     torch = pytest.importorskip("torch")
+    from gnnseg.models.gated_sum import gated_sum
     from gnnseg.models.layers import EdgeGatedConv
 
     graph = gnnseg.region_graph(image, settings=SlicSettings(step=STEP))
     torch.manual_seed(0)
     layer = EdgeGatedConv(32, graph.edge_attr.shape[1]).eval()
-    arrays = (
-        torch.rand(graph.num_nodes, 32),
-        *map(torch.as_tensor, (graph.edge_index, graph.edge_attr)),
-    )
+    x = torch.rand(graph.num_nodes, 32)
+    edge_index, edge_attr = map(torch.as_tensor, (graph.edge_index, graph.edge_attr))
     with torch.no_grad():
-        found = benchmark(layer, *arrays)
-    torch.testing.assert_close(found, layer(*arrays).detach(), atol=1e-5, rtol=1e-5)
+        found = benchmark(layer, x, edge_index, edge_attr)
+        # By PyTorch Geometric's message passing.
+        query, own = layer.target(x).chunk(2, dim=1)
+        expected = own + gated_sum(query, layer.source(x), edge_index, layer.edge(edge_attr))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

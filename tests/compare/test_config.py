@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 import torch
 
@@ -135,7 +137,18 @@ def test_names_that_would_share_a_file_are_an_error():
         list_cells(make_config({"datasets": sets, "models": models}))
 
 
-def test_the_main_comparison_can_be_read(repo_root):
-    config = make_config(repo_root / "experiments" / "configs" / "compare_main.toml")
-    assert {"small", "default", "jain2023"} <= {model.preset for model in config.models}
-    assert {model.options.get("width") for model in config.models} >= {8}
+def test_the_configurations_of_the_experiments_can_be_read(repo_root):
+    """Also the settings of each piece of work, of those that nobody has run."""
+    found = {}
+    for path in (repo_root / "experiments" / "configs").glob("*.toml"):
+        if "models" in tomllib.loads(path.read_text(encoding="utf-8")):
+            found[path.stem] = config = make_config(path)
+            for cell in list_cells(config):
+                if cell.kind == "train":
+                    settings_of(cell.configuration)
+    assert {name for name in found if f"{name}_full" in found} == {
+        *("camvid_segnet", "equal_compute", "jain_table", "memory_frontier"),
+    }
+    main = found["compare_main"].models
+    assert {"small", "default", "jain2023"} <= {model.preset for model in main}
+    assert {model.options.get("width") for model in main} >= {8}

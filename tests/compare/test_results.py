@@ -55,6 +55,11 @@ def test_figures_are_those_of_the_models(finished, names, record):
         trained = record(folder, f"train-made-{row['model']}-0")["stages"]["train"]
         assert row["training_peak_above_bytes"] == trained["peak_above_bytes"] >= 0
         assert not row["converged"]
+        parts = record(folder, f"train-made-{row['model']}-0")["stages"]
+        for part in ("updates", "validation"):
+            assert parts[part]["parameters"] == model.num_parameters
+        learnt = parts["updates"]["operations"] + parts["validation"]["operations"]
+        assert trained["operations"] == learnt > 0
         stage = record(folder, f"evaluate-made-{row['model']}-0")["stages"]["evaluate"]
         assert (stage["pixels"], stage["parameters"]) == (2 * 64 * 96, model.num_parameters)
         assert stage["operations"] == round(row["operations_per_pixel"] * stage["pixels"])

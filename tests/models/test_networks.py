@@ -10,7 +10,7 @@ from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.features import feature_names
 from gnnseg.models import PRESETS, get_preset, select_features
-from gnnseg.models.group import FEATURES, LOGITS, STEM, run_groups
+from gnnseg.models.group import FEATURES, LOGITS, STEM, num_parameters, run_groups
 from gnnseg.models.level import Level, concatenate
 from gnnseg.models.presets import build_network
 from gnnseg.superpixels import Scaling
@@ -46,6 +46,16 @@ def whole_logits(model, table):
 def test_jain2023_has_the_published_number_of_parameters():
     network = build_network(get_preset("jain2023"), 11, 2, SCALING, {})
     assert sum(p.numel() for p in network.parameters()) == 2946
+
+
+@pytest.mark.parametrize("preset", ALL)
+def test_every_parameter_is_of_one_group_or_of_the_stem(preset, make_model):
+    network = make_model(preset, **SMALL.get(preset, {})).network
+    parts = [network.modules_of(group) for group in network.groups]
+    parts += [] if network.stem is None else [(network.stem,)]
+    found = [id(p) for modules in parts for module in modules for p in module.parameters()]
+    assert sorted(found) == sorted(map(id, network.parameters()))
+    assert sum(map(num_parameters, parts)) == num_parameters([network])
 
 
 def test_jain2023_reads_eleven_intensity_features():

@@ -17,7 +17,7 @@ def draw(dtype, *shape):
     return (rng.random(shape) * 255).astype(dtype)
 
 
-@pytest.mark.parametrize("shape", [(11, 14, 3), (12, 9)])
+@pytest.mark.parametrize("shape", [(11, 14, 3), (12, 9), (2, 3)])
 def test_superpixels_stay_where_the_image_is(shape):
     image = draw(np.uint8, *shape)
     mask = draw(np.uint8, *shape[:2]) > 20
@@ -33,6 +33,18 @@ def test_superpixels_stay_where_the_image_is(shape):
         np.testing.assert_array_equal(gnnseg.paint(there, given).copy_to_host(), expected)
 
 
+def test_tensors_come_and_go_without_a_copy():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    image = draw(np.uint8, 40, 50, 3)
+    tensor = torch.as_tensor(image, device="cuda")
+    regions = gnnseg.superpixels(tensor, step=8)
+    slots = torch.as_tensor(regions.slots, device="cuda")
+    assert slots.data_ptr() == regions.slots.__cuda_array_interface__["data"][0]
+    np.testing.assert_array_equal(slots.cpu().numpy(), gnnseg.superpixels(image, step=8).slots)
+
+
 def test_a_stack_is_done_plane_by_plane():
     image = draw(np.uint8, 2, 9, 8)
     source, there = (gnnseg.open_image(a, axes="ZYX") for a in (image, cuda.to_device(image)))
@@ -44,7 +56,7 @@ def test_a_stack_is_done_plane_by_plane():
 
 def test_the_graph_is_that_of_the_cpu():
     image = draw(np.float32, 12, 13)
-    image[4:6, 5] = np.nan
+    image[4:6, 5], image[0, 0], image[8, 2] = np.nan, np.inf, -np.inf
     settings = SlicSettings(step=5, n_iter=1)
     here, there = (
         gnnseg.region_graph(pixels, settings=settings) for pixels in (image, cuda.to_device(image))

@@ -90,7 +90,6 @@ def test_ids_beyond_two_to_the_31(side):
     assert ids.dtype == np.int64
     assert ids[-1, -1] == columns**2 - 1
     assert ids[0, 0] == (columns - 2) * columns + columns - 3
-    np.testing.assert_array_equal(np.unique(ids), np.unique(ids).astype(np.int64))
     assert len(np.unique(ids)) == 2 * 3
 
 
@@ -160,9 +159,10 @@ def test_settings_out_of_range_are_refused(wrong):
     "dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.float16, np.float32, np.float64, bool]
 )
 def test_every_type_of_pixel(dtype):
-    image = (np.arange(30 * 30).reshape(30, 30) % 100 > 40).astype(dtype)
-    regions = superpixels(image, step=6)
-    assert offsets(regions.slots).size == 2 * image.size
+    image = np.arange(30 * 30).reshape(30, 30) % 100 > 40
+    bright = image if dtype is bool else (255 * image).astype(dtype)
+    expected = superpixels((255 * image).astype(np.uint8), step=6)
+    np.testing.assert_array_equal(superpixels(bright, step=6).slots, expected.slots)
 
 
 def test_grey_images_fit_a_scaling_of_colours():

@@ -31,6 +31,12 @@ def test_noise_is_united_as_on_the_cpu(seed, step, rounds):
     assert rounds > 1 or len(left) > 0
 
 
+def test_trees_of_many_pixels_are_the_same(monkeypatch):
+    """Those of more than 2**31 pixels, on few."""
+    monkeypatch.setattr("gnnseg.kernels.cuda.connectivity._FEW", 0)
+    test_noise_is_united_as_on_the_cpu(3, 4, 4)
+
+
 def test_a_spiral_is_one_piece():
     """A long way from one end of a piece to the other, and a second piece in the middle of it."""
     spiral = np.zeros((9, 9), bool)

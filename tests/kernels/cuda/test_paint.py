@@ -13,8 +13,9 @@ TIMES = 1 if config.ENABLE_CUDASIM else 12
 """On a GPU, images of several blocks of threads."""
 
 
+@pytest.mark.parametrize("first", [(0, 0), (-1, 2)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_it_paints_what_the_cpu_paints(dtype):
+def test_it_paints_what_the_cpu_paints(dtype, first):
     rng = np.random.default_rng(0)
     slots = rng.integers(0, 256, (9 * TIMES, 14 * TIMES)).astype(np.uint8)
     slots[rng.random(slots.shape) < 0.5] %= SLOTS
@@ -22,6 +23,6 @@ def test_it_paints_what_the_cpu_paints(dtype):
     fill = dtype(201)
     out = np.empty(slots.shape, dtype)
     there = cuda.to_device(out)
-    paint(cuda.to_device(slots), 4, cuda.to_device(values), 0, 0, fill, there)
-    paint(slots, 4, values, 0, 0, fill, out)
+    paint(cuda.to_device(slots), 4, cuda.to_device(values), *first, fill, there)
+    paint(slots, 4, values, *first, fill, out)
     np.testing.assert_array_equal(there.copy_to_host(), out)

@@ -47,6 +47,11 @@ def test_it_is_the_clustering_of_the_cpu(channels, step, n_iter, stride, weight,
     check(*draw(n_iter, (11, 14), channels, taken), step, n_iter, stride, weight)
 
 
+def test_as_many_channels_as_an_image_may_have():
+    work, slots = draw(5, (5, 7), 64, 1.0)
+    check(work[:, :9, :11], slots[:5, :7], 3, 1, 1, 2.0)
+
+
 def test_ties_go_to_the_first_home():
     work, slots = draw(0, (9, 9), 1, 1.0)
     check(np.zeros_like(work), slots, 3, 0, 1, 0.0)
