@@ -2,7 +2,7 @@
 
     GNNSEG_DATA=../shared/data python experiments/superpixel_quality.py
 
-On the test splits of camvid (every second image), dsb2018 and sstem_vnc. Every other tool is asked
+On the test splits of camvid (every second image), dsb2018, sstem_vnc and cfd_cracks. Every other tool is asked
 for so many regions that it makes at least as many as gnnseg with default settings does on the same
 image (some make many more: mind the numbers), and its settings are those of `TRIED` with the
 highest ceiling on val (every eighth image); so is the compactness of "gnnseg, chosen". gnnseg's
@@ -39,7 +39,7 @@ from gnnseg.metrics import (
 
 DATA = Path(os.environ.get("GNNSEG_DATA", "../shared/data"))
 RESULT = Path(__file__).parent / "results" / "superpixel_quality.json"
-SETS = {"camvid": (9, 2), "dsb2018": (8, 1), "sstem_vnc": (8, 1)}
+SETS = {"camvid": (9, 2), "dsb2018": (8, 1), "sstem_vnc": (8, 1), "cfd_cracks": (8, 1)}
 """Step of gnnseg, and which images of a test split are taken: one in so many."""
 VAL_EVERY = 8
 MOST_TRIES = 12
@@ -96,6 +96,7 @@ class Tally:
 
     total: ConfusionMatrix
     regions: list[int] = field(default_factory=list)
+    leftover: int = 0
     figures: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, item: Item, truth: np.ndarray, ids: np.ndarray) -> None:
@@ -150,8 +151,9 @@ def measure_set(name: str, peers: dict[str, Divide]) -> list[dict[str, Any]]:
         truth, image = item.read_labels(), colours(item)
         wanted = 0
         for row, settings in ours.items():
-            ids = gnnseg.superpixels(item.open_image(), step=step, **settings).ids()
-            tallies[row].add(item, truth, ids)
+            regions = gnnseg.superpixels(item.open_image(), step=step, **settings)
+            tallies[row].add(item, truth, regions.ids())
+            tallies[row].leftover += regions.num_leftover
             wanted = wanted or tallies[row].regions[-1]
         for peer, divide in peers.items():
             tallies[peer].add(item, truth, at_least(divide, image, wanted, chosen[peer]))
@@ -160,6 +162,8 @@ def measure_set(name: str, peers: dict[str, Divide]) -> list[dict[str, Any]]:
         made = {"step": step, **ours[row]} if row in ours else {"settings": chosen[row]}
         record = {"dataset": name, "tool": row, "made_with": made}
         record["num_images"] = len(tally.regions)
+        if row in ours:  # pixels that are not connected to the rest of their superpixel
+            record["leftover_pixels"] = tally.leftover
         rows.append({**record, **tally.record(data.classes.names)})
         print(name, row, made, {k: v for k, v in rows[-1].items() if isinstance(v, float)})
     return rows

@@ -9,8 +9,11 @@ from gnnseg.blocks import Block, Window
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.graph import compute_regions
 from gnnseg.graph.stage import SUM_HALO
+from gnnseg.graph.volume import sum_up_volume
 from gnnseg.io import open_image
-from gnnseg.superpixels import PixelReader, SlicSettings, fit_scaling
+from gnnseg.superpixels import Box, BoxBlock, PixelReader, SlicSettings, fit_scaling
+from gnnseg.superpixels.groups import groups_until
+from gnnseg.superpixels.volume import read_volume, write_centres, write_slots
 
 STEP = 6
 SETTINGS = SlicSettings(step=STEP, n_iter=1)
@@ -44,3 +47,64 @@ def test_a_block_far_away_is_that_of_a_copy_of_its_pixels(down):
     moved = far.table.pos() - there.table.pos()
     np.testing.assert_allclose(moved[..., 0], around.y0 * STEP, rtol=0, atol=1e-5)
     np.testing.assert_allclose(moved[..., 1], around.x0 * STEP, rtol=0, atol=1e-5)
+
+
+class Part:
+    """Of an array that would be too large, what lies in a box."""
+
+    def __init__(self, box, *rest, dtype):
+        self.array = np.zeros((*box.shape, *rest), dtype)
+        self.corner = box.corner
+
+    def _here(self, index):
+        shifted = zip(index, self.corner, strict=True)
+        return tuple(slice(part.start - first, part.stop - first) for part, first in shifted)
+
+    def __getitem__(self, index):
+        return self.array[self._here(index)]
+
+    def __setitem__(self, index, values):
+        self.array[self._here(index)] = values
+
+
+def table_of_box(volume, write):
+    """Slots and table of a box of cells, from what lies around it."""
+    lattice, settings = volume.lattice, volume.planes.settings
+    (group,) = groups_until([settings.n_iter])
+
+    def block(box, halo):
+        return BoxBlock(box, box.grow(halo).clip(lattice.cells))
+
+    summed = block(write, (SUM_HALO, SUM_HALO))
+    pieces = block(summed.read, lattice.piece_halo(settings))
+    rounds = block(lattice.with_next(pieces.read), (group.halo, group.halo))
+    centres = Part(rounds.write, volume.centre_shape[-1], dtype=np.uint16)
+    write_centres(volume, rounds, group=group, before=None, out=centres)
+    slots = Part(lattice.voxels(pieces.write), dtype=np.uint8)
+    write_slots(volume, pieces, centres, slots)
+    return slots.array, sum_up_volume(volume, slots, summed), rounds.read
+
+
+def test_a_block_of_a_far_volume_is_that_of_a_copy_of_its_voxels():
+    """Cells whose ids lie beyond 2**31, and voxels beyond 2**36."""
+    depth, height, width, step = 8, 2**16 + 200, 2**18 + 200, 4
+    noise = np.random.default_rng(0).integers(0, 256, 7 * depth + 131 * height + width, np.uint8)
+    far = np.lib.stride_tricks.as_strided(noise, (depth, height, width), (7, 131, 1))
+
+    def reader(array):
+        return read_volume(open_image(array, axes="ZYX"), step=step, n_iter=1)
+
+    volume = reader(far)
+    rows, columns = volume.lattice.shape[1:]
+    write = Box(0, 2, Window(rows - 30, rows - 22, columns - 30, columns - 22))
+    assert np.prod(volume.lattice.shape) - 30 * columns > 2**31
+    slots, table, read = table_of_box(volume, write)
+
+    # One more cell around: the copy's own border must not reach the block.
+    around = read.window.grow(1).clip(volume.lattice.plane.cells)
+    copy = reader(np.ascontiguousarray(far[:, *volume.lattice.plane.pixels(around).slices]))
+    there, expected, _ = table_of_box(copy, Box(0, 2, write.window.relative_to(around)))
+    np.testing.assert_array_equal(slots, there)
+    for name, array in table.arrays().items():
+        if name != "x":  # places in the volume are among the features
+            np.testing.assert_array_equal(array, getattr(expected, name), err_msg=name)
