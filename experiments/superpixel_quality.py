@@ -5,10 +5,11 @@
 On the test splits of camvid (every second image), dsb2018, sstem_vnc and cfd_cracks. Every other
 tool is asked for so many regions that it makes at least as many as gnnseg with default settings
 does on the same image (some make many more: mind the numbers), and its settings are those of
-`TRIED` with the highest ceiling on val (every eighth image); so is the compactness of "gnnseg, chosen". gnnseg's
-defaults were chosen on the val splits of all sets. `--peer` and `--result` measure less, beside the
-file of the whole. Expected with default settings on camvid: a ceiling of 0.842 at 2,160 regions, as
-fast-slic has at 2,218; scikit-image has 0.853 at 2,677, and is ahead on dsb2018, too.
+`TRIED` with the highest ceiling on val (every eighth image); so is the compactness of "gnnseg,
+chosen". gnnseg's defaults were chosen on the val splits of camvid, dsb2018 and sstem_vnc. `--peer`
+and `--result` measure less, beside the file of the whole. Expected with default settings on camvid:
+a ceiling of 0.842 at 2,160 regions, as fast-slic has at 2,218; scikit-image has 0.853 at 2,677, and
+is ahead on dsb2018, too.
 Writes `experiments/results/superpixel_quality.json`.
 """
 
