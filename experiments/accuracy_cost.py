@@ -25,6 +25,7 @@ COLORS = {
     "default": "#009e73",
     "default-refined": "#117733",
     "unet-8": "#cc79a7",
+    "enet": "#e69f00",
 }
 COLUMNS = 3
 
