@@ -62,6 +62,8 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
         "with `--refine`. Peaks are those above imports; a training whose curve had not "
         "flattened is a lower bound:",
     )
+    yield of_compare.by_class(results.get("compare_main"))
+    yield of_accuracy.foreground(results.get("foreground"))
     yield of_compare.accuracy(
         results.get("equal_compute"),
         "Equal minutes",

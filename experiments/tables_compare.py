@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sections import row as line
 from sections import section
 
 Row = dict[str, Any]
@@ -82,6 +83,21 @@ def _accuracy(row: Row, epochs: dict[tuple[str, str], int]) -> tuple[str, ...]:
         f"**{row['miou']:.3f}**",
         "" if ceiling is None else f"{ceiling:.3f}",
     )
+
+
+def by_class(result: dict[str, Any] | None) -> str:
+    """IoU of every class, a table for each data set."""
+    if result is None:
+        return ""
+    rows = result["accuracy"]
+    parts = ["IoU of test by class, of the same models:"]
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        lines = [line((dataset, *(row["model"] for row in own))), f"|{'---|' * (len(own) + 1)}"]
+        for name in own[0]["per_class_iou"]:
+            lines.append(line((name, *(f"{row['per_class_iou'][name]:.3f}" for row in own))))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
 
 
 def large_images(result: dict[str, Any] | None, title: str, text: str) -> str:
