@@ -100,8 +100,8 @@ def foreground(result: dict[str, Any] | None) -> str:
         for way, iou in model["iou"].items()
     ]
     return (
-        "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; models "
-        f"of earlier trainings; 0.839 is published for a U-Net): {'; '.join(found)}."
+        "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; of "
+        f"earlier trainings; 0.839 is published for a U-Net): {'; '.join(found)}."
     )
 
 

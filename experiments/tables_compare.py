@@ -94,8 +94,10 @@ def by_class(result: dict[str, Any] | None) -> str:
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         own = [row for row in rows if row["dataset"] == dataset]
         lines = [line((dataset, *(row["model"] for row in own))), f"|{'---|' * (len(own) + 1)}"]
-        for name in own[0]["per_class_iou"]:
-            lines.append(line((name, *(f"{row['per_class_iou'][name]:.3f}" for row in own))))
+        lines += [
+            line((name, *(f"{row['per_class_iou'][name]:.3f}" for row in own)))
+            for name in own[0]["per_class_iou"]
+        ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
