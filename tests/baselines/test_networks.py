@@ -62,6 +62,7 @@ def count(network):
     [
         ("unet-classic", 1, 2, {"batch_norm": False}, 31.030658),
         ("unet", 3, 11, {"width": 16}, 1.948587),
+        ("unet", 3, 11, {"width": 64}, 31.11),
         ("unet", 3, 11, {"features": [64, 64, 128, 256, 512, 64]}, 7.905163),
         # 0.37, and 29.46 for SegNet, in the hardware requirements of arXiv:1606.02147, which do not
         # tell for how many classes, nor whether the biases before batch norm count (7,936, here).

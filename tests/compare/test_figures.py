@@ -8,6 +8,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from gnnseg.report.figures import _draw_accuracy, _draw_curves, _draw_memory, epoch_ends
+from gnnseg.report.stages import _SECONDS, _draw_stages
 from gnnseg.report.theme import LIGHT, WIDTH, legend, settings
 
 
@@ -45,6 +46,17 @@ def test_the_end_of_a_curve_is_hollow_unless_it_is_flat(figure):
     assert flat.get_markerfacecolor() == flat.get_color()
     assert other.get_markerfacecolor() == "none"
     assert flat.get_ydata()[-1] == pytest.approx(30)
+
+
+def test_stages_are_stacked_in_order_and_the_rest_closes_the_bar(figure):
+    stages = {"regions": {"seconds": 2.0}, "paint": {"seconds": 0.5}}
+    rows = [{"model": "ours", "seconds": 3.0, "stages": stages}]
+    _draw_stages(figure, groups=[rows], unit=_SECONDS)
+    (axis,) = figure.axes
+    bars = [(bar.get_x(), bar.get_width()) for group in axis.containers for bar in group]
+    assert bars == pytest.approx([(0.0, 2.0), (2.0, 0.5), (2.5, 0.5)])
+    assert named(figure) == ["regions", "paint", "between stages"]
+    assert [text.get_text() for text in axis.texts] == ["3.0 s"]
 
 
 def test_crosses_stand_side_by_side_and_memory_is_in_the_legend(figure):

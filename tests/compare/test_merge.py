@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -35,6 +37,11 @@ def test_two_machines_stand_side_by_side(finished, again, tmp_path, names, recor
     first = record(finished[0], names[8])["stages"]["segment"]["seconds"]
     assert [row[label]["seconds"] for label in labels] == [first, 1234.0]
     assert work["128 x 128 within 64MiB", "published"][labels[0]]["status"] == "refused"
+    folders = ("--merge", finished[0], "--merge", again, "--out", tmp_path / "out")
+    command = [sys.executable, "-m", "gnnseg", "compare", *map(str, folders)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "128 x 128 within 3GiB" in told
+    assert "Machine against machine" in (tmp_path / "out" / "report.html").read_text()
     with pytest.raises(UsageError, match="two folders"):
         merge([finished[0]])
     with pytest.raises(InputError, match="no folder of a comparison"):

@@ -52,3 +52,17 @@ def test_gradients_that_are_not_finite_end_it_whatever_the_bound(moved, bound):
     for gradient in (float("inf"), float("nan")):
         with pytest.raises(UsageError, match="diverges"):
             moved(gradient, bound)
+
+
+def test_momentum_of_sgd_is_that_of_the_papers():
+    """A step is 0.9 of the last one and the gradient (Badrinarayanan et al., arXiv:1511.00561)."""
+    network = nn.Linear(1, 1, bias=False)
+    config = make_config(**{**PLAIN, "momentum": 0.9}, gradient_norm=0.0)
+    updates = Updates(State(network, config, range(1)), config)
+    steps = []
+    for gradient in (1.0, 0.0, 2.0):
+        before = network.weight.item()
+        network.weight.grad = torch.full_like(network.weight, gradient)
+        updates._update()
+        steps.append(before - network.weight.item())
+    assert steps == pytest.approx([1.0, 0.9, 2.81], rel=1e-5)
