@@ -5,10 +5,10 @@
 A synthetic street of 2048 x 2048 pixels at steps 8 and 16, 11 classes, random weights, one thread.
 Operations are those of the network in floating point, a multiply-add being two: products and
 convolutions as PyTorch counts them, halos and padding included, and those of the messages. Those of
-superpixels and features are integers and are told by their time. Times are the least of three in
-one process; the peak is that of a fresh process, beyond its imports and loaded loops. Expected:
-`default` below 3,000 operations a pixel at step 8, `large` below 20,000. Writes
-`experiments/results/cost.json`.
+superpixels and features are integers: what follows from the bounds of loops is counted, and their
+time tells the rest. Times are the least of three in one process; the peak is that of a fresh
+process, beyond its imports and loaded loops. Expected: `default` below 3,000 operations a pixel at
+step 8, `large` below 20,000. Writes `experiments/results/cost.json`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from untrained import CLASSES, untrained_model
 
 RESULT = Path(__file__).parent / "results" / "cost.json"
 SIDE, REPEATS = 2048, 3
+HOMES = {8: 10.1, 16: 4.8}
+"""Superpixels in a tile of 16 x 16 pixels, by step (`docs/design/kernels.md`)."""
 
 
 def main() -> None:
@@ -76,6 +78,7 @@ def measure(preset: str, step: int) -> dict[str, Any]:
         "step": step,
         "parameters": model.num_parameters,
         "operations_per_pixel": count_operations(model, *found) / pixels,
+        "integer_operations_per_pixel": count_integers(model),
         "regions_ns_per_pixel": least(lambda: regions(image)) / pixels * 1e9,
         "network_ns_per_pixel": least(lambda: plane_logits(model, *found)) / pixels * 1e9,
         "peak_bytes": peak,
@@ -90,6 +93,22 @@ def count_operations(model: Any, reader: Any, slots: np.ndarray, table: Any) -> 
     with counted_operations() as operations:
         plane_logits(model, reader, slots, table)
     return float(operations.total)
+
+
+def count_integers(model: Any) -> float:
+    """Operations a pixel of superpixels and of sums over regions, most in lanes of 16 bits; about.
+
+    Of colours 20, of the filter 14 a channel, 11 for each of nine homes (in a round of one pixel in
+    `stride` squared), 3 for a plane of texture; then two products and two sums a plane for each
+    superpixel of a tile. Runs, orphans, counts and sides come on top and depend on the image.
+    """
+    from gnnseg.features import planes
+
+    settings, channels = model.settings, model.scaling.num_channels
+    looked = 1 + settings.n_iter / settings.stride**2
+    textures = len(planes(channels, rgb=model.scaling.rgb))
+    sums = 4 * textures * HOMES[settings.step]
+    return 20 + 14 * channels + 9 * 11 * looked + 3 * textures + sums
 
 
 def least(work: Callable[[], Any]) -> float:

@@ -4,9 +4,10 @@
 
 Images of one animal or specimen (the name's first part) stay together. A fold is measured by a
 model that was trained on all others but the next, which validates. One confusion matrix for all
-images gives the pooled mIoU; its interval (2.5 to 97.5 %) comes from drawing images with
-replacement (Efron, "Bootstrap methods", Annals of Statistics 1979). Runs that
-`experiments/results/crossval.json` has are skipped. Expected: see the configuration.
+images gives the pooled mIoU; its interval (2.5 to 97.5 %) comes from drawing animals or specimens
+with replacement (Efron, "Bootstrap methods", Annals of Statistics 1979), since images of one are
+alike. Runs that `experiments/results/crossval.json` has are skipped. Expected: see the
+configuration.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
     """Train and measure every fold."""
     dataset, started = find(run["dataset"]), time.perf_counter()
     folds = split([item for name in dataset.items for item in dataset.split(name)], number)
-    matrices, epochs = [], []
+    matrices: dict[str, ConfusionMatrix] = {}
+    epochs = []
     for index, fold in enumerate(folds):
         val = folds[(index + 1) % number]
         kept = tuple(item for part in folds if part not in (fold, val) for item in part)
@@ -62,13 +64,16 @@ def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
         )
         model = train(part, run)
         epochs.append(model.training["epochs"])
-        matrices += [measure(item, model) for item in fold]
-    whole = ConfusionMatrix(np.sum([matrix.counts for matrix in matrices], axis=0))
-    low, high = interval(matrices)
+        for item in fold:
+            empty = ConfusionMatrix.zeros(dataset.num_classes)
+            matrices[group_of(item)] = matrices.get(group_of(item), empty) + measure(item, model)
+    whole = sum(matrices.values(), ConfusionMatrix.zeros(dataset.num_classes))
+    low, high = interval(list(matrices.values()))
     print(f"{run['dataset']} {run['name']}: {whole.miou:.4f} ({low:.4f} to {high:.4f})", flush=True)
     return {
         **run,
-        "num_images": len(matrices),
+        "num_images": sum(map(len, folds)),
+        "num_groups": len(matrices),
         "miou": whole.miou,
         "interval": [low, high],
         "per_class_iou": whole.as_dict(dataset.classes.names)["per_class_iou"],
@@ -81,11 +86,16 @@ def split(items: list[Item], number: int) -> list[list[Item]]:
     """Images in folds of about equal size; those of one animal or specimen in one."""
     groups: dict[str, list[Item]] = {}
     for item in items:
-        groups.setdefault(item.stem.partition("_")[0], []).append(item)
+        groups.setdefault(group_of(item), []).append(item)
     folds: list[list[Item]] = [[] for _ in range(number)]
     for _, group in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         min(folds, key=len).extend(group)
     return folds
+
+
+def group_of(item: Item) -> str:
+    """The animal or specimen of an image."""
+    return item.stem.partition("_")[0]
 
 
 def train(dataset: Dataset, run: dict[str, Any]) -> Any:
@@ -109,7 +119,7 @@ def measure(item: Item, model: Any) -> ConfusionMatrix:
 
 
 def interval(matrices: list[ConfusionMatrix]) -> tuple[float, float]:
-    """The middle 95 % of the pooled mIoU of images that are drawn with replacement."""
+    """The middle 95 % of the pooled mIoU of groups that are drawn with replacement."""
     counts, rng = np.stack([matrix.counts for matrix in matrices]), np.random.default_rng(0)
     drawn = rng.integers(len(counts), size=(DRAWS, len(counts)))
     mious = [ConfusionMatrix(counts[chosen].sum(axis=0)).miou for chosen in drawn]

@@ -25,6 +25,7 @@ from gnnseg.datasets import Item, find
 from gnnseg.io.classes import default_colors
 from gnnseg.models import Model, load_model
 from gnnseg.pipeline import evaluate
+from gnnseg.superpixels import make_reader, superpixel_map
 
 PART, DETAIL, MAGNIFIED = 512, 0.1875, 6
 """Most pixels on a side that are shown; the share of a side of which superpixels are, and how much
@@ -43,7 +44,8 @@ def main(name: str, model_path: str, out: str) -> None:
     if pixels.shape[2] == 1:
         pixels = pixels.repeat(3, axis=2)
     labels, doubt = segment(image, model)
-    ids = gnnseg.superpixels(image, step=model.settings.step).ids()
+    reader = make_reader(image, settings=model.settings, scaling=model.scaling)
+    ids = superpixel_map(reader).ids()
     shown = [min(length, PART) for length in truth.shape]
     part, detail = (middle(truth.shape, [round(n * share) for n in shown]) for share in (1, DETAIL))
     colours = palette(item)

@@ -112,7 +112,7 @@ def crossval(result: dict[str, Any] | None) -> str:
     return section(
         "Sets of few images",
         f"Every image measured once, in {result['folds']} folds by animal or specimen "
-        "(`experiments/crossval.py`); the interval (95 %) is that of drawing images with "
+        "(`experiments/crossval.py`); the interval (95 %) is that of drawing these with "
         "replacement. Minutes bound the trainings (`experiments/configs/crossval.toml`):",
         ("dataset", "model", "images", "minutes a fold", "epochs", "pooled mIoU", "interval"),
         [
@@ -248,13 +248,15 @@ def costs(result: dict[str, Any] | None) -> str:
     return section(
         "Presets",
         f"On one thread, {side} x {side} pixels in colour, 11 classes (`experiments/cost.py`): "
-        "operations of the network in floating point, halos included; times of superpixels and "
-        "features, and of the network; peak of a process beyond its imports and loops.",
+        "operations of the network in floating point, halos included, and about how many integer "
+        "ones superpixels and features take; times of these, and of the network; peak of a process "
+        "beyond its imports and loops.",
         (
             "preset",
             "step",
             "parameters",
             "operations a pixel",
+            "of integers",
             "superpixels, features, ns a pixel",
             "network, ns a pixel",
             "peak",
@@ -265,6 +267,7 @@ def costs(result: dict[str, Any] | None) -> str:
                 str(found["step"]),
                 f"{found['parameters']:,}",
                 f"{found['operations_per_pixel']:,.0f}",
+                f"{found['integer_operations_per_pixel']:,.0f}",
                 f"{found['regions_ns_per_pixel']:.0f}",
                 f"{found['network_ns_per_pixel']:.0f}",
                 f"{found['peak_bytes'] / 2**20:.0f} MiB",

@@ -93,7 +93,7 @@ def test_a_window_gives_the_states_of_the_whole(step):
     np.testing.assert_allclose(states(cells), whole[cells.slices], atol=1e-4)
 
 
-def test_one_unit_less_of_halo_is_not_enough():
+def test_three_units_less_of_halo_are_not_enough():
     stem = make_stem()
     reader = PixelReader(image_of(2, 420, 420), RGB, SlicSettings(step=8, n_iter=1))
     slots, table = whole_table(reader)
