@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 from bench_kernels import STEP, picture
 from machine import machine_record
-from numba import cuda
+from numba import config, cuda
 
 import gnnseg
 
@@ -124,21 +125,24 @@ def seconds_of(work: Callable[[], object]) -> float:
 @contextmanager
 def most_taken() -> Iterator[list[int]]:
     """The most bytes of the GPU that are taken inside, above those before; in a list of one."""
+    cuda.synchronize()
     context = cuda.current_context()
+    if not config.ENABLE_CUDASIM:
+        context.deallocations.clear()  # what was freed so far goes back to the driver
     before, taken, ended = context.get_memory_info().free, [0], threading.Event()
 
     def watch() -> None:
-        with context:
-            while not ended.wait(0.001):
-                taken[0] = max(taken[0], before - context.get_memory_info().free)
+        own = cuda.current_context()  # a thread has a context of its own
+        while not ended.wait(0.001):
+            taken[0] = max(taken[0], before - own.get_memory_info().free)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield taken
-    finally:
-        ended.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        watched = pool.submit(watch)
+        try:
+            yield taken
+        finally:
+            ended.set()
+        watched.result()  # raises what went wrong there
 
 
 def copy_bandwidth(num_bytes: int) -> float:

@@ -9,8 +9,7 @@ does on the same image (some make many more: mind the numbers), and its settings
 chosen". gnnseg's defaults were chosen on the val splits of camvid, dsb2018 and sstem_vnc. `--peer`
 and `--result` measure less, beside the file of the whole. Expected with default settings on camvid:
 a ceiling of 0.842 at 2,160 regions, as fast-slic has at 2,218; scikit-image has 0.853 at 2,677, and
-is ahead on dsb2018, too.
-Writes `experiments/results/superpixel_quality.json`.
+is ahead on dsb2018, too. Writes `experiments/results/superpixel_quality.json`.
 """
 
 from __future__ import annotations

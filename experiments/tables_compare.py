@@ -95,11 +95,15 @@ def by_class(result: dict[str, Any] | None) -> str:
         own = [row for row in rows if row["dataset"] == dataset]
         lines = [line((dataset, *(row["model"] for row in own))), f"|{'---|' * (len(own) + 1)}"]
         lines += [
-            line((name, *(f"{row['per_class_iou'][name]:.3f}" for row in own)))
+            line((name, *(_iou(row["per_class_iou"][name]) for row in own)))
             for name in own[0]["per_class_iou"]
         ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _iou(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def large_images(result: dict[str, Any] | None, title: str, text: str) -> str:

@@ -50,6 +50,7 @@ from gnnseg.models.group import FEATURES, run_groups
 from gnnseg.models.jain2023 import Jain2023
 from gnnseg.models.lattice_gnn import LatticeGNN
 from gnnseg.models.operations import counted_operations
+from gnnseg.models.size import num_parameters
 from gnnseg.training import TrainConfig, make_config
 from gnnseg.training.imbalance import regions_by_class
 from gnnseg.training.loop import Loop
@@ -173,7 +174,7 @@ def run_regions(row: Row) -> dict[str, Any]:
         logits(network, piece)
     best = ceiling_labels(test.labels, ids, ignore_index=test.ignore_index)
     return {
-        "parameters": count_parameters(network),
+        "parameters": num_parameters(network),
         "operations_per_voxel": operations.total / test.pixels.size,
         "regions_of_test": len(piece.x),
         "edges_of_test": piece.levels[0].edge_index.shape[1],
@@ -200,7 +201,7 @@ def run_voxels(row: Row) -> dict[str, Any]:
     trained = [train_once(one, seed, test.classes.names) for seed in row.seeds]
     trainer = make(0)
     return {
-        "parameters": count_parameters(trainer.state.network),
+        "parameters": num_parameters(trainer.state.network),
         "operations_per_voxel": trainer.operations(test),
         "trainings": trained,
     }
@@ -235,11 +236,6 @@ def train_once(
 def confusion(stack: Stack, labels: np.ndarray) -> ConfusionMatrix:
     """Labels of voxels beside the truth."""
     return ConfusionMatrix.of(stack.labels, labels, stack.num_classes, stack.ignore_index)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """How many numbers are learnt."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _settings(row: Row, seed: int) -> TrainConfig:

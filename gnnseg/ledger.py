@@ -139,6 +139,11 @@ class Ledger:
             for key, count in counts.items():
                 totals[key] = totals.get(key, 0) + count
 
+    def tell(self, name: str, **facts: int) -> None:
+        """Set figures of a stage that stay the same however often it runs; from any thread."""
+        with self._lock:
+            self._stages.setdefault(name, _Stage()).counts.update(facts)
+
     def split(self, name: str, seconds: Mapping[str, float]) -> None:
         """Add what a thread spent on each part of a stage; from any thread."""
         with self._lock:

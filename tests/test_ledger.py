@@ -113,6 +113,15 @@ def test_counts_add_up_over_threads():
     assert (record["pixels"], record["bytes"]) == (24_000, 4000)
 
 
+def test_what_is_told_stays_the_same_however_often():
+    ledger = Ledger()
+    for _ in range(3):
+        ledger.add("network", tiles=2)
+        ledger.tell("network", parameters=7)
+    stage = ledger.as_dict()["network"]
+    assert (stage["tiles"], stage["parameters"]) == (6, 7)
+
+
 def test_one_stage_may_run_in_many_threads():
     ledger = Ledger()
 

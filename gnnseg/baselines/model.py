@@ -9,6 +9,7 @@ import numpy as np
 
 from gnnseg.baselines.networks import build_network, network_title
 from gnnseg.baselines.tiles import check_tiles
+from gnnseg.models.size import num_parameters
 
 if TYPE_CHECKING:
     from gnnseg.io import ClassInfo
@@ -68,7 +69,7 @@ class PixelModel:
 
     @property
     def num_parameters(self) -> int:
-        return sum(p.numel() for p in self.network.parameters())
+        return num_parameters(self.network)
 
     def standardise(
         self, pixels: np.ndarray, scaling: Scaling

@@ -8,7 +8,7 @@ from math import isnan
 MARGIN = 0.005
 """What the last quarter of the epochs may still gain: half a point of mIoU."""
 FEWEST = 20
-"""Epochs below which nothing can be told: over so few, a falling rate flattens any curve."""
+"""Epochs below which only patience that ran out tells: a falling rate flattens a curve of few."""
 
 
 def flattened(val_miou: Sequence[float], patience: int) -> tuple[bool, str]:

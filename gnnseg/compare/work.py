@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,9 @@ def _train(cell: Cell, folder: Folder) -> Done:
     ledger = Ledger(reset_peak=True)
     with ledger.stage("train"):
         model = train_model(dataset, settings, checkpoint=checkpoint, out=path, ledger=ledger)
-    operations = sum(stage["operations"] or 0 for stage in ledger.as_dict().values())
-    ledger.add("train", parameters=model.num_parameters, operations=operations)
+    ledger.tell("train", parameters=model.num_parameters)
+    if settings.devices == 1:  # else those of other processes are not known
+        ledger.add("train", operations=_operations_of(ledger.as_dict()))
     record = model.training
     result = {
         "parameters": model.num_parameters,
@@ -66,6 +67,11 @@ def _train(cell: Cell, folder: Folder) -> Done:
         "file_bytes": path.stat().st_size,
     }
     return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, file_identity(path))
+
+
+def _operations_of(stages: Mapping[str, Any]) -> int:
+    """Of all stages that count them."""
+    return sum(stage["operations"] or 0 for stage in stages.values())
 
 
 def _evaluate(cell: Cell, folder: Folder) -> Done:
@@ -150,7 +156,7 @@ def _segment(cell: Cell, folder: Folder) -> Done:
             found = segment(image, model, out / "labels.zarr", memory=about["memory"], **options)
     finally:
         shutil.rmtree(out, ignore_errors=True)
-    operations = sum(stage["operations"] or 0 for stage in found["stages"].values())
+    operations = _operations_of(found["stages"])
     ledger.add("segment", operations=operations, parameters=model.num_parameters)
     whole = ledger.as_dict()["segment"]
     result = {

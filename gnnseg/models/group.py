@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import torch
     from torch import nn
@@ -92,13 +92,8 @@ class NodeClassifier(Protocol):
         ...
 
     def modules_of(self, group: Group) -> tuple[nn.Module, ...]:
-        """The modules that only this group runs; those of all groups and the stem are all."""
+        """The modules that this group runs: each belongs to one group, or to the stem."""
         ...
-
-
-def num_parameters(modules: Iterable[nn.Module]) -> int:
-    """How many numbers were learned in some modules."""
-    return sum(values.numel() for module in modules for values in module.parameters())
 
 
 def stored_states(model: NodeClassifier) -> tuple[State, ...]:

@@ -99,7 +99,7 @@ class LatticeGNN(nn.Module):
         return self.head(x) if index == 0 else x
 
     def modules_of(self, group: Group) -> tuple[nn.Module, ...]:
-        """What `run_group` calls for a group."""
+        """What `run_group` calls: each module belongs to one group, or to the stem."""
         index = group.level
         if group.name.startswith("down"):
             return (self.sink[index - 1] if index else self.embed), self.down[index]

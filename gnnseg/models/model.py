@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.features import feature_names
-from gnnseg.models.group import num_parameters
 from gnnseg.models.presets import build_network, get_preset
+from gnnseg.models.size import num_parameters
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        return num_parameters([self.network])
+        return num_parameters(self.network)
 
     @property
     def num_levels(self) -> int:

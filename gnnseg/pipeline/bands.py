@@ -55,7 +55,8 @@ def paint_bands(job: PixelJob, outputs: Outputs, progress: Run, ledger: Ledger) 
         progress.phase("paint", job.tiling, phase, **limits, stop=phase.stop)
     tiles, image = num_tiles(job), job.reader.image
     operations = tile_operations(model, (image.height, image.width)) * tiles
-    ledger.add(NETWORK, tiles=tiles, operations=operations, parameters=model.num_parameters)
+    ledger.add(NETWORK, tiles=tiles, operations=operations)
+    ledger.tell(NETWORK, parameters=model.num_parameters)
     with ledger.stage("pyramid"):
         write_pyramid(labels, progress, **limits)
 

@@ -55,8 +55,8 @@ def _scaled(job: Job, rates: Rates) -> dict[str, float]:
         tiling = job.grid.tiling(need.states[STEM], 0, chunks=1, halo=halo, planes=planes)
         seconds[STEM] = tiling.busiest(min(workers, threads)) * step**2 * rates.stem
     for group in job.model.network.groups:
-        read = job.group_tiling(group, rates.density).busiest(threads)
-        seconds[group.name] = read * _rate(job, group, rates)
+        tiling = job.group_tiling(group, job.group_chunks(group, rates.density))
+        seconds[group.name] = tiling.busiest(threads) * _rate(job, group, rates)
     seconds["paint"] = job.roi.size * planes * rates.paint * PYRAMID / threads
     return seconds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.blocks import Window
@@ -69,23 +70,22 @@ class Job:
         chunks, window = self.plan.region_chunks, self.need.tables[0]
         return region_tiling(self.reader, self.grid, chunks, window, self.planes)
 
-    def group_tiling(self, group: Group, density: float, kept: int | None = None) -> Tiling:
-        """The blocks of a group of layers, for `density` edges a region at most.
+    def group_chunks(self, group: Group, density: float, kept: int | None = None) -> int:
+        """Chunks on a side of the blocks of some layers, for `density` edges a region at most.
 
-        Of the chunks on a side that are `kept` from an earlier run, if they fit.
+        Those that are `kept` from an earlier run, if they fit.
         """
-        grid, window = self.grid, self.need.states[group.output]
 
         def size(chunks: int) -> int:
-            return group_bytes(self.model, group, grid, chunks, density)
+            return group_bytes(self.model, group, self.grid, chunks, density)
 
-        def tiling(chunks: int) -> Tiling:
-            return grid.tiling(
-                window, group.level, chunks=chunks, halo=group.halo, planes=self.planes
-            )
+        most = MAX_GROUP_CELLS // self.grid.chunk_at(group.level)
+        return self.plan.chunks_for(size, partial(self.group_tiling, group), most, kept)
 
-        most = MAX_GROUP_CELLS // grid.chunk_at(group.level)
-        return tiling(self.plan.chunks_for(size, tiling, most, kept))
+    def group_tiling(self, group: Group, chunks: int) -> Tiling:
+        """The blocks of a group of layers."""
+        window, level = self.need.states[group.output], group.level
+        return self.grid.tiling(window, level, chunks=chunks, halo=group.halo, planes=self.planes)
 
     def resumed(self, run: Run) -> Job:
         """The same in the blocks of an earlier run, where they fit and no others are asked for."""

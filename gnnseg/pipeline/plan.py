@@ -368,7 +368,8 @@ def region_tiling(
 ) -> Tiling:
     """Blocks of pixels that become slots and tables, of a window of cells or of all."""
     halo = reader.settings.slot_halo + SUM_HALO
-    return grid.tiling(window or grid.cells(0), 0, chunks=chunks, halo=halo, planes=planes)
+    window = grid.cells(0) if window is None else window
+    return grid.tiling(window, 0, chunks=chunks, halo=halo, planes=planes)
 
 
 def scratch_bytes(reader: PixelReader, grid: Grid, model: Model | None) -> int:

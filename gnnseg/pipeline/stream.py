@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.execution import one_torch_thread
-from gnnseg.models.group import STEM, num_parameters
+from gnnseg.models.group import STEM
+from gnnseg.models.size import num_parameters
 from gnnseg.pipeline.output_arrays import open_canvas, write_pyramid
 from gnnseg.pipeline.paint_phase import PaintPhase
 from gnnseg.pipeline.paint_source import PaintSource
@@ -80,8 +81,8 @@ class Stream:
         with self.ledger.stage(STEM), one_torch_thread():
             phase = StemPhase(stem, job.reader, self.scratch)
             totals = self._phase(STEM, tiling, phase, workers=workers)
-        count = num_parameters([stem])
-        self.ledger.add(STEM, operations=totals["operations"], parameters=count)
+        self.ledger.add(STEM, operations=totals["operations"])
+        self.ledger.tell(STEM, parameters=num_parameters(stem))
 
     def network(self) -> None:
         """The groups of layers."""
@@ -92,13 +93,15 @@ class Stream:
     def _group(self, group: Any) -> None:
         job, name = self.job, f"network_{group.name}"
         density = self.progress.totals("regions")["max_density"]
-        tiling = job.group_tiling(group, density, self.progress.plan.get(name))
-        self.progress.remember(name, tiling.size // job.grid.chunk_at(group.level))
+        chunks = job.group_chunks(group, density, self.progress.plan.get(name))
+        self.progress.remember(name, chunks)
+        tiling = job.group_tiling(group, chunks)
         with self.ledger.stage(name):
             phase = GroupPhase(job.model, group, job.grid, self.scratch)
             totals = self._phase(name, tiling, phase)
-        count = num_parameters(job.model.network.modules_of(group))
-        self.ledger.add(name, operations=totals["operations"], parameters=count)
+        self.ledger.add(name, operations=totals["operations"])
+        modules = job.model.network.modules_of(group)
+        self.ledger.tell(name, parameters=num_parameters(*modules))
 
     @property
     def source(self) -> PaintSource:

@@ -96,7 +96,7 @@ class Tiling:
         >>> [tiling.busiest(threads) for threads in (1, 2, 4)]
         [7000, 4096, 4096]
         """
-        return _busiest(self._reads, threads)
+        return _most_read(self._reads, threads)
 
     @property
     def _reads(self) -> tuple[list[int], list[int], list[int]]:
@@ -104,12 +104,12 @@ class Tiling:
         area, limits = self.bounds, self.limits or self.bounds
         return (
             [1] * self.planes,
-            _reads((area.y0, area.y1), self.size, self.halo, (limits.y0, limits.y1)),
-            _reads((area.x0, area.x1), self.size, self.halo, (limits.x0, limits.x1)),
+            _reads_along((area.y0, area.y1), self.size, self.halo, (limits.y0, limits.y1)),
+            _reads_along((area.x0, area.x1), self.size, self.halo, (limits.x0, limits.x1)),
         )
 
 
-def _reads(span: tuple[int, int], size: int, halo: int, limits: tuple[int, int]) -> list[int]:
+def _reads_along(span: tuple[int, int], size: int, halo: int, limits: tuple[int, int]) -> list[int]:
     """How far the blocks that tile a span of an axis read along it."""
     (start, stop), (low, high) = span, limits
     firsts = range(start // size * size, stop, size)
@@ -119,7 +119,7 @@ def _reads(span: tuple[int, int], size: int, halo: int, limits: tuple[int, int])
     ]
 
 
-def _busiest(reads: Sequence[Sequence[int]], threads: int) -> float:
+def _most_read(reads: Sequence[Sequence[int]], threads: int) -> float:
     """The most that one of some threads reads, each of which takes the next block when it is free.
 
     Blocks read as far along each axis as `reads` says; an even share where there are many.
@@ -174,7 +174,8 @@ class BoxTiling:
         """How many cells the busiest of some threads reads, halos included."""
         halos = self.halo[0], self.halo[1], self.halo[1]
         axes = zip(self.lattice.shape, self.size, halos, strict=True)
-        return _busiest([_reads((0, n), size, halo, (0, n)) for n, size, halo in axes], threads)
+        reads = [_reads_along((0, n), size, halo, (0, n)) for n, size, halo in axes]
+        return _most_read(reads, threads)
 
     def tasks(self, done: Container[int] = ()) -> Iterator[BoxTask]:
         """The blocks whose numbers are not in `done`, one after the other."""

@@ -110,17 +110,16 @@ class VolumeGrid:
             lambda group: share is None or self.centre_bytes(chunks, group) <= share,
         )
 
-    def busiest(self, chunks: int, threads: int) -> float:
-        """What the busiest of some threads has to do, in all passes with their halos; about."""
-        number, lattice = self.slot_tiling(chunks).count, self.volume.lattice
-        share = -(-number // threads) / number
-        return share * prod(lattice.voxels(lattice.cells).shape) / self._kept(chunks)
+    def share(self, chunks: int, threads: int) -> float:
+        """The share of the blocks that the busiest of some threads takes, all being alike."""
+        number = self.slot_tiling(chunks).count
+        return -(-number // threads) / number
 
-    def _kept(self, chunks: int) -> float:
-        """Voxels that a block writes by what it costs, in all passes with their halos."""
+    def voxel_cost(self, chunks: int) -> float:
+        """What a voxel that a block writes costs, in all passes with their halos."""
         cost = self._cost(chunks)
         total = cost.slots(self.piece_halo) + sum(map(cost.group, self.groups(chunks)))
-        return self._voxels(chunks * self.side) / total
+        return total / self._voxels(chunks * self.side)
 
     def _cost(self, chunks: int) -> BlockCost:
         side = chunks * self.side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,9 @@ class VolumeStage:
     def planner(self, budget: int, workers: int) -> Callable[[int | None], Plan]:
         """What plans for blocks of some size in pixels, or for the best."""
         base, grid = rss(), self.grid
+        voxel_cost = cache(grid.voxel_cost)
 
+        @cache
         def size(chunks: int) -> int:
             return max(grid.least_bytes(chunks), 0 if self.graph else grid.count_bytes(chunks))
 
@@ -121,7 +123,7 @@ class VolumeStage:
 
         costs = Costs(
             size=size,
-            busiest=grid.busiest,
+            busiest=lambda chunks, threads: grid.share(chunks, threads) * voxel_cost(chunks),
             least=least,
             scratch=self._scratch_bytes(),
             chunk=grid.side,

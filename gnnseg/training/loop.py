@@ -14,7 +14,7 @@ import torch
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.ledger import staged
-from gnnseg.models.group import num_parameters
+from gnnseg.models.size import num_parameters
 from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
 from gnnseg.training.history import History
 from gnnseg.training.interrupt import Interrupt, held_interrupt
@@ -130,9 +130,9 @@ class Loop(ABC):
             with staged(ledger, VALIDATION):
                 self._finish()
         if ledger is not None:
-            count = num_parameters([state.network])
-            ledger.add(UPDATES, parameters=count)
-            ledger.add(VALIDATION, parameters=count)
+            count = num_parameters(state.network)
+            ledger.tell(UPDATES, parameters=count)
+            ledger.tell(VALIDATION, parameters=count)
         state.network.load_state_dict(state.average.state_dict())
         state.network.eval().cpu()
         return state.history

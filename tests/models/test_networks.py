@@ -10,9 +10,10 @@ from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
 from gnnseg.features import feature_names
 from gnnseg.models import PRESETS, get_preset, select_features
-from gnnseg.models.group import FEATURES, LOGITS, STEM, num_parameters, run_groups
+from gnnseg.models.group import FEATURES, LOGITS, STEM, run_groups
 from gnnseg.models.level import Level, concatenate
 from gnnseg.models.presets import build_network
+from gnnseg.models.size import num_parameters
 from gnnseg.superpixels import Scaling
 
 _FEW = {"widths": (8, 12, 16), "down": (1, 2, 1), "up": (1, 1)}
@@ -55,7 +56,7 @@ def test_every_parameter_is_of_one_group_or_of_the_stem(preset, make_model):
     parts += [] if network.stem is None else [(network.stem,)]
     found = [id(p) for modules in parts for module in modules for p in module.parameters()]
     assert sorted(found) == sorted(map(id, network.parameters()))
-    assert sum(map(num_parameters, parts)) == num_parameters([network])
+    assert sum(num_parameters(*modules) for modules in parts) == num_parameters(network)
 
 
 def test_jain2023_reads_eleven_intensity_features():

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnseg.blocks import Window, blocks
+from gnnseg.blocks import Lattice, Window, blocks
 from gnnseg.errors import DiskError
 from gnnseg.pipeline.manifest import Run
 from gnnseg.pipeline.marks import Marks
-from gnnseg.pipeline.tiling import MANY, Tiling, chunk_tiling
+from gnnseg.pipeline.tiling import MANY, BoxTiling, Tiling, chunk_tiling
+from gnnseg.superpixels import VolumeLattice
 
 TILING = chunk_tiling((40, 60), 10)
 
@@ -36,7 +37,18 @@ def test_tasks_are_the_blocks_of_every_plane_in_order(tiling):
     ]
 
 
-@given(tilings(), st.integers(1, 5))
+@st.composite
+def box_tilings(draw):
+    lattice = VolumeLattice(
+        draw(st.integers(1, 12)),
+        draw(st.integers(1, 3)),
+        Lattice(draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.integers(2, 5))),
+    )
+    size = tuple(draw(st.integers(1, 6)) for _ in range(3))
+    return BoxTiling(lattice, size, (draw(st.integers(0, 3)), draw(st.integers(0, 3))))
+
+
+@given(st.one_of(tilings(), box_tilings()), st.integers(1, 5))
 def test_the_busiest_thread_takes_a_block_whenever_it_is_free(tiling, threads):
     sizes = [task.block.read.size for task in tiling.tasks()]
     free = [0] * threads

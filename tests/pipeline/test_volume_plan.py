@@ -34,6 +34,14 @@ def test_the_refusal_names_a_budget_that_works_and_more_gives_larger_blocks():
             assert plan.projected_bytes <= plan.budget_bytes
 
 
+def test_two_threads_have_a_block_each_of_a_volume_of_few_chunks():
+    """Of chunks of 128 x 128 x 128 voxels."""
+    for threads in (1, 2):
+        stage = stage_of((128, 256, 256), step=8)
+        plan = stage.planner(2**34, threads)(None)
+        assert stage.grid.slot_tiling(plan.region_chunks).count == {1: 1, 2: 4}[threads]
+
+
 @pytest.mark.parametrize(
     ("step", "deep", "side"),
     [(2, 1, 32), (4, 1, 32), (8, 1, 16), (8, 8, 32), (16, 1, 8), (64, 1, 2), (256, 1, 1)],

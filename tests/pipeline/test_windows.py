@@ -56,7 +56,7 @@ def test_more_memory_never_gives_smaller_blocks(model):
 
 
 @pytest.mark.parametrize(("side", "workers", "blocks"), [(1000, 2, 1), (2048, 2, 4), (4096, 1, 1)])
-def test_every_thread_has_a_block_of_a_small_image(model, side, workers, blocks):
+def test_every_thread_has_a_block_if_there_are_as_many_chunks(model, side, workers, blocks):
     reader = reader_of(model, side, side)
     grid = Grid(reader.lattice)
     plan = make_plan(reader, grid, budget=2**34, base=0, workers=workers, model=model)
@@ -76,7 +76,8 @@ def test_blocks_of_layers_are_shared_out_too(model):
     source = open_image(image, axes="CYX")
     for workers in (1, 2):
         job = prepare(source, model, SegmentOptions(memory=2**34, workers=workers))
-        assert job.group_tiling(model.network.groups[0], 24.0).count == workers**2
+        group = model.network.groups[0]
+        assert job.group_tiling(group, job.group_chunks(group, 24.0)).count == workers**2
 
 
 def test_the_refusal_names_a_budget_that_works(model):

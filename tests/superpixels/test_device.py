@@ -33,7 +33,7 @@ def test_superpixels_stay_where_the_image_is(shape):
         np.testing.assert_array_equal(gnnseg.paint(there, given).copy_to_host(), expected)
 
 
-def test_tensors_come_and_go_without_a_copy():
+def test_slots_become_tensors_without_a_copy():
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
