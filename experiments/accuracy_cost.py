@@ -4,7 +4,7 @@
 
 From `experiments/results/compare_main.json` (`experiments/comparison.py`). Writes
 `docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a factor of four and
-more; above it in three panels.
+more; above it in three panels, and above ENet in both of its.
 """
 
 from __future__ import annotations
