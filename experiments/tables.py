@@ -100,12 +100,14 @@ def frontiers(results: dict[str, Any]) -> Iterator[str]:
         "What fits",
         "The largest image for a given memory (`experiments/configs/memory_frontier.toml`): "
         "networks that see an image in one piece (*whole*), in blended tiles, and on "
-        "superpixels. Seconds, and the peak of the whole process, imports included:",
+        "superpixels of step 16. Seconds, and the peak of the whole process, imports included. "
+        "Of two threads the U-Net has room for one within 1 GiB:",
     )
     yield of_compare.large_images(
         results.get("memory_gigapixels"),
         "Gigapixels",
-        "The same up to a gigapixel (`experiments/configs/memory_gigapixels.toml`):",
+        "The same up to a gigapixel (`experiments/configs/memory_gigapixels.toml`); the U-Net has "
+        "room for one thread of two:",
     )
 
 
