@@ -103,6 +103,13 @@ def frontiers(results: dict[str, Any]) -> Iterator[str]:
         "superpixels of step 16. Seconds, and the peak of the whole process, imports included. "
         "Of two threads the U-Net has room for one within 1 GiB:",
     )
+    yield of_compare.peaks(
+        results.get("memory_peak"),
+        "Peaks",
+        "Of networks that see an image in one piece, beside region models, within {memory} "
+        "(`experiments/configs/memory_peak.toml`): seconds and peak memory above imports, and how "
+        "many times that of the first row it is:",
+    )
     yield of_compare.large_images(
         results.get("memory_gigapixels"),
         "Gigapixels",

@@ -116,6 +116,29 @@ def large_images(result: dict[str, Any] | None, title: str, text: str) -> str:
     return section(title, text, columns, _sizes(rows, pairs))
 
 
+def peaks(result: dict[str, Any] | None, title: str, text: str) -> str:
+    """Memory above imports on one image."""
+    if result is None:
+        return ""
+    rows = [row for row in result["large"] if row["status"] == "done"]
+    first = rows[0]["peak_above_bytes"]
+    return section(
+        title,
+        text.format(memory=rows[0]["memory"]),
+        ("model", "pixels", "seconds", "peak above imports", "times the first"),
+        [
+            (
+                row["model"],
+                f"{row['size']:,}²",
+                f"{row['seconds']:,.1f}",
+                f"{row['peak_above_bytes'] / 2**20:,.0f} MiB",
+                f"{row['peak_above_bytes'] / first:.1f}",
+            )
+            for row in rows
+        ],
+    )
+
+
 def _sizes(rows: list[Row], pairs: list[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
     found = {(r["dataset"], r["size"], r["model"], r["memory"]): r for r in rows}
     for dataset, size in dict.fromkeys((row["dataset"], row["size"]) for row in rows):
