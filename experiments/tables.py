@@ -75,8 +75,8 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
         results.get("camvid_segnet"),
         "SegNet's recipe",
         "A SegNet of an eighth of the width, with the optimiser, rate, class weights and "
-        "batches of its paper (`experiments/configs/camvid_segnet.toml`) for twelve "
-        "minutes, beside the default preset after four; {machine}:",
+        "batches of its paper (`experiments/configs/camvid_segnet.toml`), beside the default "
+        "preset; {machine}:",
     )
     yield of_compare.accuracy(
         results.get("jain_table"),

@@ -101,7 +101,7 @@ def foreground(result: dict[str, Any] | None) -> str:
     ]
     return (
         "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; of "
-        f"earlier trainings; 0.839 is published for a U-Net): {'; '.join(found)}."
+        f"earlier trainings): {'; '.join(found)}."
     )
 
 

@@ -7,6 +7,10 @@ from typing import Any
 
 from sections import row, section
 
+from gnnseg.compare.convergence import flattened
+
+PATIENCE = 20
+"""Epochs, of the trainings: the default."""
 COLUMNS = (
     "network",
     "sections at once",
@@ -58,7 +62,7 @@ def _row(found: dict[str, Any]) -> tuple[str, ...]:
         f"{found['operations_per_voxel']:,.0f}",
         f"{statistics.fmean(training['cpu_seconds'] for training in trainings):.0f}",
         str(about["epochs"]),
-        "yes" if all(training["flattened"] for training in trainings) else "no",
+        "yes" if all(flattened(t["val_miou"], PATIENCE)[0] for t in trainings) else "no",
         f"{found['peak_above_bytes'] / 2**20:,.0f} MiB",
         f"{statistics.fmean(max(training['val_miou']) for training in trainings):.3f}",
         f"**{statistics.fmean(tested):.3f}**",

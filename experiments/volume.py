@@ -6,10 +6,10 @@ On the 12 training sections of sstem_vnc (1024 x 1024, 47 nm thick, pixels of 4.
 voxels' size and as if sections were thinner, which makes cells of several of them. Superpixels of
 the planes are as many in all. A crop of 512 x 512 is measured beside scikit-image's slic in three
 dimensions, at two compactnesses (it makes fewer than it is asked for: mind the numbers). Seconds
-are on one thread, of supervoxels also on all cores, the least of `REPEATS`, but those of scikit-
-image and of graphs. Expected of the whole: at step 8, where cells are one section deep, superpixels
-of the planes carry labels better (0.935 of the pixels, supervoxels 0.930); at step 16, with cells
-of two, supervoxels do (0.876, as many superpixels of planes 0.846). Writes
+are on one thread, of supervoxels also on all cores, the least of `REPEATS`, but those of
+scikit-image and of graphs. Expected of the whole: at step 8, where cells are one section deep,
+superpixels of the planes carry labels better (0.935 of the pixels, supervoxels 0.930); at step 16,
+with cells of two, supervoxels do (0.876, as many superpixels of planes 0.846). Writes
 `experiments/results/volume.json`.
 """
 

@@ -41,7 +41,6 @@ from volume_loop import CPU, PartLoop
 from volume_unet import CropTrainer, make_unet
 
 from gnnseg.baselines import make_cnn_config
-from gnnseg.compare.convergence import flattened
 from gnnseg.graph import VOLUME_EDGE_NAMES
 from gnnseg.memory import peak_rss, reset_peak_rss, reused_memory, rss
 from gnnseg.metrics import ConfusionMatrix, ceiling_labels, count_regions
@@ -220,15 +219,12 @@ def train_once(
         "cpu_seconds": time.process_time() - before,
         "seconds": time.perf_counter() - start,
     }
-    is_flat, why = flattened(history.val_miou, trainer.config.patience)
     found = measure()
     return {
         "seed": seed,
         **spent,
         "val_miou": history.val_miou,
         "best_epoch": history.best_epoch,
-        "flattened": is_flat,
-        "why": why,
         "test": found.as_dict(names),
     }
 

@@ -33,10 +33,11 @@ def test_superpixels_stay_where_the_image_is(shape):
         np.testing.assert_array_equal(gnnseg.paint(there, given).copy_to_host(), expected)
 
 
+@pytest.mark.gpu
 def test_slots_become_tensors_without_a_copy():
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
-        pytest.skip("needs a GPU")
+        pytest.skip("needs a CUDA device: the simulator shares no memory with torch")
     image = draw(np.uint8, 40, 50, 3)
     tensor = torch.as_tensor(image, device="cuda")
     regions = gnnseg.superpixels(tensor, step=8)
