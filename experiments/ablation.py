@@ -2,7 +2,9 @@
 
     python experiments/ablation.py experiments/configs/ablation.toml CACHE [backwards]
 
-Expected on one core: about three minutes a row. The same number of epochs for all, so that the
+Expected on one core: about three minutes a row. Where the configuration says `held_out`, images of
+train whose names begin so validate, and the others train: val of CamVid is a part of a sequence
+that trains, which test is not. The same number of epochs for all, so that the
 machine's load changes no figure but the seconds; region graphs come from the cache. Val only:
 nothing is chosen on test. Rows that `experiments/results/<name of the configuration>.json` has are
 skipped; a second process may begin at the other end.
@@ -25,6 +27,7 @@ from layers_tried import FOREIGN, LAYERS
 from machine import machine_record
 
 from gnnseg.datasets import find
+from gnnseg.datasets.base import Dataset
 from gnnseg.features import feature_names
 from gnnseg.models.operations import counted_operations
 from gnnseg.pipeline import evaluate
@@ -41,7 +44,7 @@ def main(config_path: str, cache: Path, *order: str) -> None:
     rows = given["runs"][::-1] if order else given["runs"]
     for row in rows:
         if row["name"] not in {done["name"] for done in _results(path, given)["runs"]}:
-            result = carry_out(given["dataset"], given["shared"], row, cache)
+            result = carry_out(_dataset(given), given["shared"], row, cache)
             found = _results(path, given)
             found["runs"].append(result)
             names = [wanted["name"] for wanted in given["runs"]]
@@ -53,12 +56,24 @@ def _results(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """What other processes and this one have found so far."""
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    about = {"dataset": given["dataset"], "shared": given["shared"]}
+    about = {name: value for name, value in given.items() if name != "runs"}
     return {"machine": machine_record(), **about, "runs": []}
 
 
+def _dataset(given: dict[str, Any]) -> Dataset:
+    """The set of that name, or its images of train with some of them held out to validate."""
+    found = find(given["dataset"])
+    if "held_out" not in given:
+        return found
+    train, val = [], []
+    for item in found.split("train"):
+        (val if item.stem.startswith(given["held_out"]) else train).append(item)
+    items = {"train": tuple(train), "val": tuple(val)}
+    return Dataset(found.name, found.classes, items, found.pixel_size)
+
+
 def carry_out(
-    dataset: str, shared: dict[str, Any], row: dict[str, Any], cache: Path
+    dataset: Dataset, shared: dict[str, Any], row: dict[str, Any], cache: Path
 ) -> dict[str, Any]:
     """Train once; the best val mIoU, how it came about, and what the network costs."""
     settings = {**shared, **row.get("settings", {})}
@@ -71,9 +86,9 @@ def carry_out(
             changes.enter_context(patch("gnnseg.models.lattice_gnn.ResidualBlock", block))
         if row.get("labels") == "majority":
             changes.enter_context(patch.object(Loss, "targets", _majority))
-        model = train(find(dataset), config=config)
-        figures = evaluate(find(dataset), model, split="val")
-    image, labels = find(dataset).split("val")[0].load()
+        model = train(dataset, config=config)
+        figures = evaluate(dataset, model, split="val")
+    image, labels = dataset.split("val")[0].load()
     with counted_operations() as operations:
         evaluate([image], model, [labels], workers=1)
     history = model.training["history"]["val_miou"]
