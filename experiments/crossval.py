@@ -1,13 +1,13 @@
 """Sets of few images: every image is measured once, by a model that saw none of its kind.
 
-    python experiments/crossval.py experiments/configs/crossval.toml
+    python experiments/crossval.py experiments/configs/crossval.toml [backwards]
 
 Images of one animal or specimen (the name's first part) stay together. A fold is measured by a
 model that was trained on all others but the next, which validates. One confusion matrix for all
 images gives the pooled mIoU; its interval (2.5 to 97.5 %) comes from drawing animals or specimens
 with replacement (Efron, "Bootstrap methods", Annals of Statistics 1979), since images of one are
-alike. Runs that `experiments/results/crossval.json` has are skipped. Expected: see the
-configuration.
+alike. Runs that `experiments/results/crossval.json` has are skipped; a second process may begin at
+the other end, since epochs bound the trainings. Expected: see the configuration.
 """
 
 from __future__ import annotations
@@ -37,17 +37,27 @@ RESULTS = Path(__file__).parent / "results" / "crossval.json"
 DRAWS = 2000
 
 
-def main(config_path: str) -> None:
+def main(config_path: str, *order: str) -> None:
     """Carry out the runs of a configuration, one after the other."""
     given = tomllib.loads(Path(config_path).read_text(encoding="utf-8"))
-    found: dict[str, Any] = {"machine": machine_record(), "folds": given["folds"], "runs": []}
-    if RESULTS.exists():
-        found = json.loads(RESULTS.read_text(encoding="utf-8"))
-    done = [(row["dataset"], row["name"]) for row in found["runs"]]
-    for run in given["runs"]:
-        if (run["dataset"], run["name"]) not in done:
-            found["runs"].append(carry_out(run, given["folds"]))
+    names = [(run["dataset"], run["name"]) for run in given["runs"]]
+    for run in given["runs"][::-1] if order else given["runs"]:
+        if (run["dataset"], run["name"]) not in map(_name, _results(given)["runs"]):
+            result = carry_out(run, given["folds"])
+            found = _results(given)
+            found["runs"] = sorted([*found["runs"], result], key=lambda r: names.index(_name(r)))
             RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _name(run: dict[str, Any]) -> tuple[str, str]:
+    return run["dataset"], run["name"]
+
+
+def _results(given: dict[str, Any]) -> dict[str, Any]:
+    """What other processes and this one have found so far."""
+    if RESULTS.exists():
+        return json.loads(RESULTS.read_text(encoding="utf-8"))
+    return {"machine": machine_record(), "folds": given["folds"], "runs": []}
 
 
 def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
@@ -55,7 +65,7 @@ def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
     dataset, started = find(run["dataset"]), time.perf_counter()
     folds = split([item for name in dataset.items for item in dataset.split(name)], number)
     matrices: dict[str, ConfusionMatrix] = {}
-    epochs = []
+    curves = []
     for index, fold in enumerate(folds):
         val = folds[(index + 1) % number]
         kept = tuple(item for part in folds if part not in (fold, val) for item in part)
@@ -63,7 +73,7 @@ def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
             dataset.name, dataset.classes, {"train": kept, "val": tuple(val)}, dataset.pixel_size
         )
         model = train(part, run)
-        epochs.append(model.training["epochs"])
+        curves.append(model.training["history"]["val_miou"])
         for item in fold:
             empty = ConfusionMatrix.zeros(dataset.num_classes)
             matrices[group_of(item)] = matrices.get(group_of(item), empty) + measure(item, model)
@@ -77,7 +87,8 @@ def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
         "miou": whole.miou,
         "interval": [low, high],
         "per_class_iou": whole.as_dict(dataset.classes.names)["per_class_iou"],
-        "epochs": epochs,
+        "parameters": model.num_parameters,
+        "val_miou_by_epoch": curves,
         "seconds": time.perf_counter() - started,
     }
 
@@ -100,7 +111,7 @@ def group_of(item: Item) -> str:
 
 def train(dataset: Dataset, run: dict[str, Any]) -> Any:
     """A region model where the run names a preset, otherwise a U-Net."""
-    settings = {"epochs": 100_000, "patience": 100_000, **run["settings"]}
+    settings = {"patience": run["settings"]["epochs"], **run["settings"]}
     if "preset" in run:
         return training.train(dataset, config=make_config(preset=run["preset"], **settings))
     return baselines.train(dataset, config=make_cnn_config(model="unet", **settings))

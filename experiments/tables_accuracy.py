@@ -113,21 +113,28 @@ def crossval(result: dict[str, Any] | None) -> str:
         "Sets of few images",
         f"Every image measured once, in {result['folds']} folds by animal or specimen "
         "(`experiments/crossval.py`); the interval (95 %) is that of drawing these with "
-        "replacement. Minutes bound the trainings (`experiments/configs/crossval.toml`):",
-        ("dataset", "model", "images", "minutes a fold", "epochs", "pooled mIoU", "interval"),
+        "replacement. Epochs bound the trainings (`experiments/configs/crossval.toml`):",
+        ("dataset", "model", "images", "groups", "epochs", "flattened", "pooled mIoU", "interval"),
         [
             (
                 row["dataset"],
                 row["name"],
                 str(row["num_images"]),
-                str(row["settings"]["max_minutes"]),
-                f"{min(row['epochs'])} to {max(row['epochs'])}",
+                str(row["num_groups"]),
+                str(row["settings"]["epochs"]),
+                _folds_flattened(row["val_miou_by_epoch"]),
                 f"**{row['miou']:.3f}**",
                 "{:.3f} to {:.3f}".format(*row["interval"]),
             )
             for row in result["runs"]
         ],
     )
+
+
+def _folds_flattened(curves: list[list[float]]) -> str:
+    """In how many folds the training had flattened, of all."""
+    found = sum(flattened(curve, len(curve))[0] for curve in curves)
+    return f"{found} of {len(curves)}"
 
 
 def ablation(result: dict[str, Any] | None) -> str:
