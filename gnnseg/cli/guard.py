@@ -109,14 +109,17 @@ def _parameters(command: Callable[..., None], options: OptionTable) -> list[insp
 
 
 def set_verbosity(*, verbose: bool, quiet: bool) -> None:
-    """Show tracebacks and more figures, or nothing but results and errors."""
+    """Show tracebacks, more figures and lines of progress, or nothing but results and errors.
+
+    Without either, progress is shown on a terminal, and a pipe gets nothing of it.
+    """
     from gnnseg.progress import SHOW
 
     if verbose:
         os.environ[TRACEBACK] = "1"
     if quiet:
         SHOW.set("nothing")
-    elif SHOW.get() == "bars":
+    elif verbose and SHOW.get() == "bars":
         SHOW.set("bars or lines")
 
 

@@ -137,7 +137,12 @@ LogFile = Annotated[
     Path | None,
     typer.Option("--log-file", metavar="FILE", help="Append a line for every event to this file."),
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks and more figures.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Show tracebacks, more figures, and progress in a pipe, too."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]
 
 OptionTable = tuple[tuple[str, Any, Any], ...]

@@ -16,11 +16,11 @@ import zarr
 
 from gnnseg import errors
 from gnnseg.cli.doctor import examine
-from gnnseg.cli.guard import guarded, report
+from gnnseg.cli.guard import guarded, report, set_verbosity
 from gnnseg.cli.info import describe_output
 from gnnseg.cli.options import whole
 from gnnseg.cli.segment import parse_roi
-from gnnseg.progress import SHOW
+from gnnseg.progress import SHOW, progress_bar
 
 
 @pytest.fixture(autouse=True)
@@ -179,3 +179,12 @@ def test_a_guarded_command_keeps_its_parameters():
     assert names == ["path", "step", "verbose", "quiet"]
     guard(path="a", step=3, quiet=True)
     assert SHOW.get() == "nothing"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_progress_goes_to_a_pipe_only_when_more_is_asked_for(verbose, monkeypatch, capsys):
+    monkeypatch.setattr("gnnseg.progress.LINE_SECONDS", 0.0)
+    set_verbosity(verbose=verbose, quiet=False)
+    with progress_bar("work", 2) as bar:
+        bar.advance()
+    assert ("work: 1 of 2" in capsys.readouterr().err) == verbose
