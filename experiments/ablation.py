@@ -23,7 +23,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from layers_tried import FOREIGN, LAYERS
+from layers_tried import LAYERS, image_features
 from machine import machine_record
 
 from gnnseg.datasets import find
@@ -84,23 +84,22 @@ def carry_out(
         if "layer" in row:
             block = LAYERS[row["layer"]]
             changes.enter_context(patch("gnnseg.models.lattice_gnn.ResidualBlock", block))
+        if "image" in row:
+            changes.enter_context(image_features(row["image"]))
         if row.get("labels") == "majority":
             changes.enter_context(patch.object(Loss, "targets", _majority))
         model = train(dataset, config=config)
         figures = evaluate(dataset, model, split="val")
-    image, labels = dataset.split("val")[0].load()
-    with counted_operations() as operations:
-        evaluate([image], model, [labels], workers=1)
+        image, labels = dataset.split("val")[0].load()
+        with counted_operations() as operations:
+            evaluate([image], model, [labels], workers=1)
     history = model.training["history"]["val_miou"]
     print(f"{row['name']}: val mIoU {figures['miou']:.4f}", file=sys.stderr, flush=True)
     return {
         **row,
         "parameters": model.num_parameters,
         "num_features": len(model.features),
-        # Layers of PyTorch Geometric do not say what they compute.
-        "operations_per_pixel": None
-        if row.get("layer") in FOREIGN
-        else operations.total / (image.height * image.width),
+        "operations_per_pixel": operations.total / (image.height * image.width),
         "val_miou": figures["miou"],
         "per_class_iou": figures["per_class_iou"],
         "best_epoch": model.training["best_epoch"],

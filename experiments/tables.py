@@ -36,7 +36,7 @@ def main() -> None:
         of_accuracy.costs(results.get("cost")),
         of_accuracy.accuracy(results),
         of_accuracy.ablation(results.get("ablation")),
-        of_accuracy.ablation(results.get("ablation_axon")),
+        of_accuracy.ablation(results.get("ablation_sequence")),
         of_accuracy.networks(results),
         of_accuracy.crossval(results.get("crossval")),
         *comparisons(results),

@@ -144,10 +144,12 @@ def ablation(result: dict[str, Any] | None) -> str:
     rows, shared = result["runs"], result["shared"]
     seeds = [row["val_miou"] for row in rows if row["name"].startswith("reference")]
     base = statistics.fmean(seeds)
+    held_out = result.get("held_out")
+    val = f"the images of train named {held_out}..., held out" if held_out else "val"
     return section(
-        f"What brings accuracy on {result['dataset']}",
+        f"What brings accuracy on {result['dataset']}{', a sequence held out' * bool(held_out)}",
         f"One change at a time against the default preset with cells of {shared['step']} pixels, "
-        f"{shared['epochs']} epochs, val of {result['dataset']} (`experiments/ablation.py`). "
+        f"{shared['epochs']} epochs; mIoU on {val} (`experiments/ablation.py`). "
         f"{len(seeds)} seeds of the reference span {100 * (max(seeds) - min(seeds)):.1f} points "
         f"around {base:.3f}: smaller differences mean nothing.",
         ("part", "change", "parameters", "operations a pixel", "val mIoU", "points"),
@@ -156,7 +158,7 @@ def ablation(result: dict[str, Any] | None) -> str:
                 row.get("part", ""),
                 row["name"],
                 f"{row['parameters']:,}",
-                f"{row['operations_per_pixel']:,.0f}" if row["operations_per_pixel"] else "",
+                f"{row['operations_per_pixel']:,.0f}",
                 f"{row['val_miou']:.3f}",
                 f"{100 * (row['val_miou'] - base):+.1f}",
             )
