@@ -19,8 +19,6 @@ from gnnseg.kernels.slots import LAYER, MASKED, REACH
 _ORPHAN = 125
 """Added to the slot of an orphan: above every slot, and below `MASKED`."""
 _NONE = 255
-_IN_PLANE = 2
-"""The first of the sides of a voxel that lead not along z."""
 
 
 def planes_seen(rounds: int, steps: tuple[int, int]) -> int:
@@ -64,10 +62,11 @@ def connect_volume(
     waiting = np.empty(number, index)
     _list_orphans(slots, waiting)
     new = np.empty(len(waiting), np.uint8)
+    seen = _neighbours(slots.shape, steps), _tables(), faces
     for round_ in range(rounds):
-        first = 0 if planes_seen(round_ + 1, steps) > planes_seen(round_, steps) else _IN_PLANE
-        left = _adopt(slots, steps, faces, first, waiting, new)
-        if left == len(waiting) and first == 0:
+        along_z = planes_seen(round_ + 1, steps) > planes_seen(round_, steps)
+        left = _adopt(slots, *seen, along_z, waiting, new)
+        if left == len(waiting) and along_z:
             break
         waiting = waiting[:left]
     _release(slots, waiting)
@@ -111,18 +110,39 @@ def _grow_trees(slots, steps, parents):
         deep = LAYER * int(z % steps[0] == 0)
         for y in range(height):
             down = ROW * int(y % steps[1] == 0)
+            above = behind = False
+            piece = np.int64(0)  # the root of the voxel before
             for x in range(width):
                 at = (z * height + y) * width + x
-                parents[at] = -1
                 if slots[z, y, x] == MASKED:
+                    parents[at] = -1
+                    above = behind = False
                     continue
                 here = np.int64(slots[z, y, x])
-                if x > 0 and _same_home(slots[z, y, x - 1], here, across[x]):
-                    unite(parents, root(parents, at), root(parents, at - 1))
-                if y > 0 and _same_home(slots[z, y - 1, x], here, down):
-                    unite(parents, root(parents, at), root(parents, at - width))
-                if z > 0 and _same_home(slots[z - 1, y, x], here, deep):
-                    unite(parents, root(parents, at), root(parents, at - height * width))
+                left = x > 0 and _same_home(slots[z, y, x - 1], here, across[x])
+                if left:
+                    parents[at] = piece
+                    parents[piece] -= 1
+                else:
+                    parents[at] = -1
+                    piece = at
+                # Through the voxel before, one is often joined with the one above already.
+                joined = left and above
+                above = y > 0 and _same_home(slots[z, y - 1, x], here, down)
+                if above and not joined:
+                    piece = _join(parents, piece, at - width)
+                joined = left and behind
+                behind = z > 0 and _same_home(slots[z - 1, y, x], here, deep)
+                if behind and not joined:
+                    piece = _join(parents, piece, at - height * width)
+
+
+@inlined
+def _join(parents, piece, other):
+    """Unite a piece, told by its root, with that of another voxel; return the root of both."""
+    other = np.int64(root(parents, other))
+    unite(parents, piece, other)
+    return min(piece, other)
 
 
 @loop
@@ -181,50 +201,96 @@ def _release(slots, waiting):
         flat[at] -= _ORPHAN
 
 
+def _neighbours(shape: tuple[int, ...], steps: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """What is seen before and after each place along each axis: a row of `_tables`.
+
+    That is (size, 2): 0, 1 or 2 where the neighbour lies in the cell before, the same or the next;
+    3 where there is none.
+    """
+    found = []
+    for size, step in zip(shape, (steps[0], steps[1], steps[1]), strict=True):
+        places = np.arange(size)[:, None]
+        there = places + np.array([-1, 1])
+        way = there // step - places // step + 1
+        found.append(np.where((there >= 0) & (there < size), way, 3).astype(np.uint8))
+    return tuple(found)
+
+
+def _tables() -> np.ndarray:
+    """The slot of a neighbour's home, counted from a voxel's own cell; `_NONE` if it is none.
+
+    By axis, where the neighbour lies (`_neighbours`), and its slot: (3, 4, 256) uint8.
+    """
+    tables = np.full((3, 4, 256), _NONE, np.uint8)
+    slots = np.arange(_ORPHAN)
+    for axis, unit in enumerate((LAYER, ROW, 1)):
+        for way in (-1, 0, 1):
+            digit = slots // unit % ROW + way
+            seen = np.where((digit >= 0) & (digit < ROW), slots + way * unit, _NONE)
+            tables[axis, way + 1, :_ORPHAN] = seen
+    return tables
+
+
 @inlined
-def _seen_from(slots, steps, z, y, x, side):
-    """The slot of a neighbour's home, counted from the cell of a voxel; `_NONE` if it is none."""
-    nz, ny, nx = z + (side == 1) - (side == 0), y + (side == 3) - (side == 2), x
-    nx += (side == 5) - (side == 4)
-    depth, height, width = slots.shape
-    if not (0 <= nz < depth and 0 <= ny < height and 0 <= nx < width):
-        return _NONE
-    slot = np.int64(slots[nz, ny, nx])
-    if slot >= _ORPHAN:
-        return _NONE
-    dz = slot // LAYER + nz // steps[0] - z // steps[0]
-    dy = slot % LAYER // ROW + ny // steps[1] - y // steps[1]
-    dx = slot % ROW + nx // steps[1] - x // steps[1]
-    inside = 0 <= dz < ROW and 0 <= dy < ROW and 0 <= dx < ROW
-    return dz * LAYER + dy * ROW + dx if inside else _NONE
+def _score(slot, same):
+    """Rises with what the sides that have a slot count, then with how low it is; 0 for none."""
+    return (same << 8) - slot if slot != _NONE else 0
+
+
+@inlined
+def _look(flat, at, stride, table, ways):
+    """What is seen before and after a voxel along an axis."""
+    before = flat[at - stride * np.int64(ways[0] < 3)]
+    after = flat[at + stride * np.int64(ways[1] < 3)]
+    return np.int32(table[ways[0], before]), np.int32(table[ways[1], after])
+
+
+@inlined
+def _vote(a, b, c, d, e, f, faces):
+    """The highest score of what is seen on both sides along z (a, b), y (c, d) and x (e, f).
+
+    Written out, without branches: which slot wins is noise that no processor foresees.
+    """
+    across, along = faces
+    best = _score(a, along * (1 + (a == b)) + across * ((a == c) + (a == d) + (a == e) + (a == f)))
+    other = along * (1 + (a == b)) + across * ((b == c) + (b == d) + (b == e) + (b == f))
+    best = max(best, _score(b, other))
+    other = across * (1 + (c == d) + (c == e) + (c == f)) + along * ((a == c) + (b == c))
+    best = max(best, _score(c, other))
+    other = across * (1 + (c == d) + (d == e) + (d == f)) + along * ((a == d) + (b == d))
+    best = max(best, _score(d, other))
+    other = across * (1 + (c == e) + (d == e) + (e == f)) + along * ((a == e) + (b == e))
+    best = max(best, _score(e, other))
+    other = across * (1 + (c == f) + (d == f) + (e == f)) + along * ((a == f) + (b == f))
+    return max(best, _score(f, other))
 
 
 @loop
-def _adopt(slots, steps, faces, first, waiting, new):
+def _adopt(slots, neighbours, tables, faces, along_z, waiting, new):
     """Let orphans join for a round; those that wait on come first in the list. Return how many.
 
-    Sides before `first` are not looked at.
+    They are listed in raster order.
     """
-    seen = np.full(6, _NONE)
-    height, width = slots.shape[1:]
+    flat, (_, height, width) = slots.reshape(-1), slots.shape
+    z = y = start = 0
     for n in range(len(waiting)):
-        row, x = divmod(waiting[n], width)
-        z, y = divmod(row, height)
-        for side in range(first, 6):
-            seen[side] = _seen_from(slots, steps, z, y, x, side)
-        most = 0
-        new[n] = slots[z, y, x]
-        for slot in seen:
-            same = 0
-            for side in range(6):
-                if slot == seen[side]:
-                    same += faces[int(side < _IN_PLANE)]
-            if slot != _NONE and (same > most or (same == most and slot < new[n])):
-                most, new[n] = same, slot
-    left, flat = 0, slots.reshape(-1)
+        at = np.int64(waiting[n])
+        while at - start >= width:
+            start += width
+            y += 1
+            if y == height:
+                z, y = z + 1, 0
+        c, d = _look(flat, at, width, tables[1], neighbours[1][y])
+        e, f = _look(flat, at, 1, tables[2], neighbours[2][at - start])
+        if along_z:
+            a, b = _look(flat, at, height * width, tables[0], neighbours[0][z])
+            best = _vote(a, b, c, d, e, f, faces)
+        else:
+            best = _vote(_NONE, _NONE, c, d, e, f, faces)
+        new[n] = -best & 255 if best > 0 else flat[at]
+    left = 0
     for n in range(len(waiting)):
         flat[waiting[n]] = new[n]
-        if new[n] >= _ORPHAN:
-            waiting[left] = waiting[n]
-            left += 1
+        waiting[left] = waiting[n]
+        left += int(new[n] >= _ORPHAN)
     return left
