@@ -9,16 +9,20 @@ list of orphans is looked at in the rounds.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.pieces import root, unite
 from gnnseg.kernels.runs import ROW
 from gnnseg.kernels.slots import LAYER, MASKED, REACH
 
-_ORPHAN = 125
+ORPHAN = 125
 """Added to the slot of an orphan: above every slot, and below `MASKED`."""
-_NONE = 255
+NONE = 255
+"""In place of a slot where there is nothing to join."""
 
 
 def planes_seen(rounds: int, steps: tuple[int, int]) -> int:
@@ -27,7 +31,7 @@ def planes_seen(rounds: int, steps: tuple[int, int]) -> int:
 
 
 def connect_volume(
-    slots: np.ndarray, steps: tuple[int, int], rounds: int, faces: tuple[int, int] = (1, 1)
+    slots: Any, steps: tuple[int, int], rounds: int, faces: tuple[int, int] = (1, 1)
 ) -> np.ndarray:
     """Reassign orphan voxels of one window, in place.
 
@@ -48,6 +52,10 @@ def connect_volume(
         The orphans that found no main piece, counted through the window in raster order; they keep
         their slots.
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import connectivity_volume as gpu
+
+        return gpu.connect_volume(slots, steps, rounds, faces)
     index = np.int32 if slots.size < 1 << 31 else np.int64
     homes = [
         -(-size // step) + 2 * REACH
@@ -178,7 +186,7 @@ def _mark_orphans(slots, steps, parents, main):
                 else:
                     parents[at] = parents[parents[at]]
                 if not parents[at]:
-                    slots[z, y, x] += _ORPHAN
+                    slots[z, y, x] += ORPHAN
                     count += 1
     return count
 
@@ -188,7 +196,7 @@ def _list_orphans(slots, listed):
     """List the places of the orphans in raster order, counted through the window."""
     count, flat = 0, slots.reshape(-1)
     for at in range(flat.size):
-        if _ORPHAN <= flat[at] < MASKED:
+        if ORPHAN <= flat[at] < MASKED:
             listed[count] = at
             count += 1
 
@@ -198,7 +206,7 @@ def _release(slots, waiting):
     """Give the orphans that are left their slots back."""
     flat = slots.reshape(-1)
     for at in waiting:
-        flat[at] -= _ORPHAN
+        flat[at] -= ORPHAN
 
 
 def _neighbours(shape: tuple[int, ...], steps: tuple[int, int]) -> tuple[np.ndarray, ...]:
@@ -217,24 +225,24 @@ def _neighbours(shape: tuple[int, ...], steps: tuple[int, int]) -> tuple[np.ndar
 
 
 def _tables() -> np.ndarray:
-    """The slot of a neighbour's home, counted from a voxel's own cell; `_NONE` if it is none.
+    """The slot of a neighbour's home, counted from a voxel's own cell; `NONE` if it is none.
 
     By axis, where the neighbour lies (`_neighbours`), and its slot: (3, 4, 256) uint8.
     """
-    tables = np.full((3, 4, 256), _NONE, np.uint8)
-    slots = np.arange(_ORPHAN)
+    tables = np.full((3, 4, 256), NONE, np.uint8)
+    slots = np.arange(ORPHAN)
     for axis, unit in enumerate((LAYER, ROW, 1)):
         for way in (-1, 0, 1):
             digit = slots // unit % ROW + way
-            seen = np.where((digit >= 0) & (digit < ROW), slots + way * unit, _NONE)
-            tables[axis, way + 1, :_ORPHAN] = seen
+            seen = np.where((digit >= 0) & (digit < ROW), slots + way * unit, NONE)
+            tables[axis, way + 1, :ORPHAN] = seen
     return tables
 
 
 @inlined
 def _score(slot, same):
     """Rises with what the sides that have a slot count, then with how low it is; 0 for none."""
-    return (same << 8) - slot if slot != _NONE else 0
+    return (same << 8) - slot if slot != NONE else 0
 
 
 @inlined
@@ -286,11 +294,11 @@ def _adopt(slots, neighbours, tables, faces, along_z, waiting, new):
             a, b = _look(flat, at, height * width, tables[0], neighbours[0][z])
             best = _vote(a, b, c, d, e, f, faces)
         else:
-            best = _vote(_NONE, _NONE, c, d, e, f, faces)
+            best = _vote(NONE, NONE, c, d, e, f, faces)
         new[n] = -best & 255 if best > 0 else flat[at]
     left = 0
     for n in range(len(waiting)):
         flat[waiting[n]] = new[n]
         waiting[left] = waiting[n]
-        left += int(new[n] >= _ORPHAN)
+        left += int(new[n] >= ORPHAN)
     return left

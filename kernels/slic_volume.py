@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from gnnseg.kernels.arrays import full, is_device_array
 from gnnseg.kernels.assign import assign
 from gnnseg.kernels.ruler import QUARTERS, make_ruler
 from gnnseg.kernels.seeds import add_cells, add_rest, mark_taken, take_sample
@@ -57,6 +58,8 @@ class Volume:
         What a distance of one voxel along an axis costs.
     open_sides : Sides
         Where the volume goes on.
+    like : array, optional
+        One that lies where the planes do, and centres are to: on a GPU, or in memory.
     """
 
     planes: Planes
@@ -66,16 +69,23 @@ class Volume:
     steps: tuple[int, int]
     weights: tuple[float, float]
     open_sides: Sides = CLOSED
+    like: Any = None
 
     @property
     def cells(self) -> tuple[int, int, int]:
         (depth, height, width), (step_z, step) = self.shape, self.steps
         return -(-depth // step_z), -(-height // step), -(-width // step)
 
+    @property
+    def rulers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Along z, and along y and x."""
+        (deep, wide), (step_z, step) = self.weights, self.steps
+        return make_ruler(step_z, deep), make_ruler(step, wide)
+
 
 @dataclass(frozen=True)
 class Centres:
-    """Centres of superpixels.
+    """Centres of superpixels, in memory or on a GPU.
 
     Attributes
     ----------
@@ -88,16 +98,17 @@ class Centres:
         Whether there is one: a cell with no voxel that takes part has none.
     """
 
-    colour: np.ndarray
-    place: np.ndarray
-    height: np.ndarray
-    active: np.ndarray
+    colour: Any
+    place: Any
+    height: Any
+    active: Any
 
     @classmethod
-    def none(cls, cells: tuple[int, int, int], channels: int) -> Centres:
-        """Of so many cells, none yet."""
-        colour, place = (np.zeros((*cells, number), np.int32) for number in (channels, 2))
-        return cls(colour, place, np.zeros(cells, np.int32), np.zeros(cells, np.bool_))
+    def none(cls, cells: tuple[int, int, int], channels: int, *, like: Any = None) -> Centres:
+        """Of so many cells, none yet; they lie where `like` does."""
+        shapes = (*cells, channels), (*cells, 2), cells
+        colour, place, height = (full(shape, np.int32, 0, like=like) for shape in shapes)
+        return cls(colour, place, height, full(cells, np.bool_, False, like=like))
 
     @classmethod
     def unpacked(cls, packed: np.ndarray) -> Centres:
@@ -166,13 +177,17 @@ def find_centres(
         Of the same cells as `before`, or those of the window. On open sides each round leaves out
         the cells that it cannot compute right: `2 * rounds` cells are not what they should be.
     """
+    if is_device_array(volume.like):
+        from gnnseg.kernels.cuda import slic_volume as gpu
+
+        return gpu.find_centres(volume, rounds, stride, before)
     step_z, step = volume.steps
     samples: dict[int, Sample] = {}
     if before is None:
         before = _seed(volume, stride, samples if rounds > 0 else None)
     elif rounds > 0:
         samples = _take_samples(volume, stride)
-    rulers = _rulers(volume)
+    rulers = volume.rulers
     for round_ in range(rounds):
         planes, part = _inner_part(volume, before.active.shape, 2 * round_ + 1)
         sums = _Sums.of(before.active.shape, volume.channels)
@@ -180,7 +195,7 @@ def find_centres(
             homes, layers = _homes_of(before, z, step_z, rulers[0])
             found = np.zeros((LAYERS, *sums.sums.shape[1:]), np.int64)
             plane = *samples[z], (0, 0), step, stride, rulers[1]
-            assign(*plane, homes, _FIRST, found, part)
+            assign(*plane, homes, FIRST_HOME, found, part)
             for layer, cz in enumerate(layers):
                 if 0 <= cz < len(sums.sums):
                     sums.sums[cz] += found[layer]
@@ -189,11 +204,16 @@ def find_centres(
     return before
 
 
-def assign_volume(volume: Volume, centres: Centres, slots: np.ndarray) -> None:
+def assign_volume(volume: Volume, centres: Centres, slots: Any) -> None:
     """Write the slots (Z, H, W) uint8 of the voxels of a window.
 
     `centres` are those of its cells, and of one further on its open sides. Planes are read once.
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import slic_volume as gpu
+
+        gpu.assign_volume(volume, centres, slots)
+        return
     step_z, step = volume.steps
     (before, _), (top, bottom), (left, right) = volume.open_sides
     depth, height, width = volume.shape
@@ -203,21 +223,16 @@ def assign_volume(volume: Volume, centres: Centres, slots: np.ndarray) -> None:
     )
     inner = wide[step * top :, step * left :][:height, :width]
     _, part = _inner_part(volume, centres.active.shape, 1)
-    nothing, rulers = np.zeros((0, 0, 0, 0), np.int64), _rulers(volume)
+    nothing, rulers = np.zeros((0, 0, 0, 0), np.int64), volume.rulers
     for z in range(depth):
         homes, _ = _homes_of(centres, z + step_z * before, step_z, rulers[0])
         channels, inner[:] = volume.planes(z)
-        assign(channels, wide, corner, step, 1, rulers[1], homes, _FIRST, nothing, part)
+        assign(channels, wide, corner, step, 1, rulers[1], homes, FIRST_HOME, nothing, part)
         slots[z] = inner
 
 
-_FIRST = FIRST + LAYER
-
-
-def _rulers(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
-    """Along z, and along y and x."""
-    (deep, wide), (step_z, step) = volume.weights, volume.steps
-    return make_ruler(step_z, deep), make_ruler(step, wide)
+FIRST_HOME = FIRST + LAYER
+"""Slot of the first home that a voxel may join before orphans do."""
 
 
 def _inner_part(
@@ -227,9 +242,17 @@ def _inner_part(
 
     They are counted in the box of cells whose centres there are.
     """
-    step_z, ((before, after), *across) = volume.steps[0], volume.open_sides
-    planes = range(step_z * inset * before, step_z * (cells[0] - inset * after))
-    return planes, inner_cells(cells[1:], inset, (*across[0], *across[1]))
+    first, end, top, bottom, left, right = inner_box(cells, inset, volume.open_sides)
+    return range(volume.steps[0] * first, volume.steps[0] * end), (top, bottom, left, right)
+
+
+def inner_box(
+    cells: tuple[int, ...], inset: int, sides: Sides
+) -> tuple[int, int, int, int, int, int]:
+    """Bounds of the cells at least `inset` from every open side."""
+    (before, after), across, along = sides
+    inner = inner_cells(cells[1:], inset, (*across, *along))
+    return inset * before, cells[0] - inset * after, *inner
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,8 @@ def require_memory(image: ImageSource) -> None:
     """Raise UsageError for an image on a GPU, where only single stages work."""
     if image.is_on_device:
         raise UsageError(
-            f"{image.name}: lies on a GPU, where superpixels, region_graph and paint work; "
-            "bring it to memory"
+            f"{image.name}: lies on a GPU, where superpixels, supervoxels, region_graph and paint "
+            "work; bring it to memory"
         )
 
 

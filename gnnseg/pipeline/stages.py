@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers
 from gnnseg.graph.store import KIND as GRAPH_KIND
-from gnnseg.io import open_image
+from gnnseg.io import open_image, require_memory
 from gnnseg.ledger import Ledger
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory, rss
 from gnnseg.pipeline.phases import regions_phase
@@ -61,6 +61,7 @@ class StageOptions:
         given = {name: getattr(self, name) for name in names}
         source = open_image(image)
         if self.volume:
+            require_memory(source)
             volume = read_volume(source, spacing=self.spacing, mask=self.mask, **given)
             return VolumeStage(volume, graph)
         if self.spacing is not None:

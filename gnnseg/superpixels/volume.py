@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from gnnseg.blocks import Lattice
 from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers, run_tasks
+from gnnseg.kernels.arrays import on_host
 from gnnseg.kernels.connectivity_volume import connect_volume, count_in_box
 from gnnseg.kernels.ruler import HEAVIEST
 from gnnseg.kernels.slic_volume import Centres, Volume, assign_volume, find_centres
@@ -66,25 +67,29 @@ class SlotBox:
 class Supervoxels:
     """Slots (Z, Y, X) uint8 of a volume, and the lattice that they belong to.
 
+    They lie where the volume does: in memory, or on a GPU.
     A slot is `25 (dz + 2) + 5 (dy + 2) + dx + 2`, the way from a voxel's own cell to the home cell
     of its superpixel; 254 is masked. `num_leftover` counts the voxels outside the main piece of
     their superpixel.
     """
 
-    slots: np.ndarray
+    slots: Any
     lattice: VolumeLattice
     settings: SlicSettings
     scaling: Scaling
     num_leftover: int
 
     def ids(self) -> np.ndarray:
-        """Ids, int64: the place of the home cell in raster order (z, y, x); -1 where masked."""
-        slots, shape = self.slots.astype(np.int64), self.lattice.shape
+        """Ids, int64: the place of the home cell in raster order (z, y, x); -1 where masked.
+
+        They come to memory.
+        """
+        slots, shape = on_host(self.slots).astype(np.int64), self.lattice.shape
         depth, height, width = slots.shape
         z = np.arange(depth)[:, None, None] // self.lattice.step_z + slots // LAYER - 2
         y = np.arange(height)[:, None] // self.lattice.step + slots % LAYER // 5 - 2
         x = np.arange(width) // self.lattice.step + slots % 5 - 2
-        return np.where(self.slots == MASKED, -1, (z * shape[1] + y) * shape[2] + x)
+        return np.where(slots == MASKED, -1, (z * shape[1] + y) * shape[2] + x)
 
 
 def supervoxels(
@@ -124,6 +129,7 @@ def supervoxels(
     Returns
     -------
     Supervoxels
+        On the GPU for a volume there, all of it at once.
 
     Raises
     ------
@@ -146,7 +152,9 @@ def supervoxels(
 def supervoxel_map(
     volume: VolumeReader, *, block: int | tuple[int, int] | None = None, workers: int = 1
 ) -> Supervoxels:
-    """The supervoxels of a whole volume, in memory."""
+    """The supervoxels of a whole volume, where it lies."""
+    if volume.planes.image.is_on_device:
+        return _map_there(volume)
     lattice, settings = volume.lattice, volume.planes.settings
     slots = np.empty((lattice.depth, *lattice.plane.bounds.shape), np.uint8)
     size, left = box_cells(lattice, block, workers), 0
@@ -161,6 +169,18 @@ def supervoxel_map(
         lambda task: write_slots(volume, task, centres, slots), tasks, workers=workers, done=done
     )
     return Supervoxels(slots, lattice, settings, volume.planes.scaling, left)
+
+
+def _map_there(volume: VolumeReader) -> Supervoxels:
+    """The same for a volume on a GPU, which is not cut into blocks."""
+    from gnnseg.kernels.cuda.arrays import empty
+
+    lattice, settings = volume.lattice, volume.planes.settings
+    slots = empty((lattice.depth, *lattice.plane.bounds.shape), np.uint8)
+    part = replace(_open_box(volume, lattice.cells), like=slots)
+    assign_volume(part, find_centres(part, settings.n_iter, settings.looked_at), slots)
+    left = connect_volume(slots, part.steps, settings.orphan_rounds, lattice.face_weights)
+    return Supervoxels(slots, lattice, settings, volume.planes.scaling, len(left))
 
 
 def _all_centres(volume: VolumeReader, size: tuple[int, int, int], workers: int) -> np.ndarray:
@@ -229,11 +249,10 @@ def read_volume(
     **settings: Any,
 ) -> VolumeReader:
     """Open a stack, and choose the lattice that suits its voxels."""
-    from gnnseg.io import open_image, require_memory
+    from gnnseg.io import open_image
     from gnnseg.io.slabs import in_slabs
 
     source = in_slabs(open_image(image))
-    require_memory(source)
     ratio = _ratio(source, spacing)
     if step is not None and n_segments is not None:
         raise UsageError("give step or n_segments, not both")

@@ -45,7 +45,7 @@ def view(array: Any) -> Any:
 def copied(array: Any) -> Any:
     """A C-contiguous copy of an array, or of a view of one."""
     target = empty(array.shape, array.dtype)
-    _copy_planes(array, target)
+    copy(array, target)
     return target
 
 
@@ -53,16 +53,17 @@ def stacked(arrays: list[Any], dtype: Any = None) -> Any:
     """Arrays of one shape, put one after the other along a new first axis; of `dtype` if given."""
     target = empty((len(arrays), *arrays[0].shape), dtype or arrays[0].dtype)
     for at, array in enumerate(arrays):
-        _copy_planes(array, target[at])
+        copy(array, target[at])
     return target
 
 
-def _copy_planes(source: Any, target: Any) -> None:
+def copy(source: Any, target: Any) -> None:
+    """Copy an array into another of its shape."""
     if source.ndim == 1:
         _copy[per_pixel(1, source.size)](source.reshape(1, source.size), target.reshape(1, -1))
     elif source.ndim > 2:
         for at in range(source.shape[0]):
-            _copy_planes(source[at], target[at])
+            copy(source[at], target[at])
     else:
         _copy[per_pixel(*source.shape)](source, target)
 

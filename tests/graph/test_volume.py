@@ -323,11 +323,3 @@ def test_wrong_tables_are_refused(example):
     _, graph = example
     with pytest.raises(UsageError, match="must cover"):
         replace(graph.table, area=graph.table.area[1:])
-
-
-@pytest.mark.parametrize("make", [gnnseg.supervoxels, gnnseg.supervoxel_graph])
-def test_a_volume_on_a_gpu_is_refused(monkeypatch, make):
-    image = stack(noise(5, 4, 20, 20))
-    monkeypatch.setattr(type(image), "is_on_device", True)
-    with pytest.raises(UsageError, match="lies on a GPU"):
-        make(image)

@@ -9,6 +9,7 @@ from numba import cuda
 import gnnseg
 from gnnseg.errors import InputError, UsageError
 from gnnseg.kernels.arrays import is_device_array
+from gnnseg.pipeline import write_superpixels
 from gnnseg.superpixels import SlicSettings
 
 
@@ -31,6 +32,27 @@ def test_superpixels_stay_where_the_image_is(shape):
     expected = gnnseg.paint(here, values)
     for given in (values, cuda.to_device(values)):
         np.testing.assert_array_equal(gnnseg.paint(there, given).copy_to_host(), expected)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "spacing"),
+    [("ZYX", (3, 5, 8), (1.5, 1, 1)), ("ZCYX", (2, 2, 4, 7), (3, 1, 1))],
+)
+def test_supervoxels_stay_where_the_volume_is(axes, shape, spacing):
+    """With masked voxels, and some that are not finite."""
+    image = draw(np.float32, *shape)
+    image[0, ..., 3, 2], image[1, ..., 0, 0] = np.nan, np.inf
+    mask = gnnseg.open_image(draw(np.uint8, shape[0], *shape[-2:]) > 20, axes="ZYX")
+    made = {"step": 3, "spacing": spacing, "n_iter": 1, "sigma": 0.4, "compactness": 0.5}
+    here, there = (
+        gnnseg.supervoxels(gnnseg.open_image(pixels, axes=axes), mask=mask, **made)
+        for pixels in (image, cuda.to_device(image))
+    )
+    assert is_device_array(there.slots)
+    np.testing.assert_array_equal(there.slots.copy_to_host(), here.slots)
+    np.testing.assert_array_equal(there.ids(), here.ids())
+    assert there.num_leftover == here.num_leftover
+    assert len(np.unique(here.slots)) > 5
 
 
 @pytest.mark.gpu
@@ -88,11 +110,11 @@ def test_types_that_kernels_do_not_know_are_widened(dtype):
     np.testing.assert_array_equal(there.slots.copy_to_host(), here.slots)
 
 
-def test_what_a_gpu_cannot_do_is_refused():
+def test_what_a_gpu_cannot_do_is_refused(tmp_path):
     stack = cuda.to_device(draw(np.uint8, 3, 9, 8))
     source = gnnseg.open_image(stack, axes="ZYX")
     with pytest.raises(UsageError, match="bring it to memory"):
-        gnnseg.supervoxels(source, step=4)
+        write_superpixels(source, tmp_path / "out.zarr", volume=True)
     with pytest.raises(UsageError, match="plane 7 is outside"):
         gnnseg.region_graph(source, settings=SlicSettings(step=4), plane=7)
     many = cuda.to_device(draw(np.uint8, 65, 4, 4))

@@ -30,8 +30,14 @@ def strided(dtype, ndim):
     return types.Array(dtype, ndim, "A")
 
 
+def of_ints(number):
+    return types.UniTuple(INT, number)
+
+
 SLOTS, PLACES, LIST = of(U8, 2), of(I32, 3), of(I64, 1)
-LOOK = of(U16, 3), SLOTS, INT, of(I16, 1), PLACES, PLACES, of(types.boolean, 2)
+VOXELS, PAIR, PLACE, PART = of(U8, 3), of_ints(2), of_ints(3), of_ints(6)
+HOMES = of(I32, 2)
+LATTICES = [(PAIR, types.UniTuple(of(I16, 1), 2), PLACE, HOMES, PLACE, of_ints(n)) for n in (1, 3)]
 TREES = of(I32, 1), of(I64, 1)
 SUMS = of(I64, 2), LIST, INT, of(I64, 3), PLACES, INT, INT
 SIGNATURES = {
@@ -43,11 +49,21 @@ SIGNATURES = {
         (strided(types.boolean, 2), of(U8, 2)),
         (strided(types.float16, 2), of(types.float32, 2)),
     ],
-    "arrays._fill": [(of(I32, 1), I32), (of(types.boolean, 1), types.boolean)],
+    "arrays._fill": [(of(I32, 1), I32), (LIST, I64), (of(types.boolean, 1), types.boolean)],
     "arrays._find_zero": [(of(types.boolean, 2), of(I32, 1))],
     "arrays._mean_of_channels": [(of(I16, 3), of(I16, 2))],
     "arrays._repeat_edges": [(of(I16, 3), INT, INT, INT, INT)],
     "arrays._write_where_zero": [(strided(t, 2), INT, SLOTS) for t in (U8, types.boolean)],
+    "centres._put": [(of(t, 2), INT, HOMES) for t in (I32, types.boolean)],
+    "centres._take": [(HOMES, INT, of(t, 2)) for t in (I32, types.boolean)],
+    "clustering._add_up": [
+        (of(U16, 4), VOXELS, *lattice, INT, INT, types.boolean, PART, of(I64, 2))
+        for lattice in LATTICES
+    ],
+    "clustering._assign": [
+        (of(U16, 3), SLOTS, INT, *lattice, PART, INT, SLOTS) for lattice in LATTICES
+    ],
+    "clustering._settle": [(of(I64, 2), INT, INT, HOMES)],
     "colour._oppose": [(of(I16, 3), INT, INT, INT, INT)],
     "colour._scale_floats": [
         (of(t, 3), of(F64, 1), of(F64, 1), F64, of(types.boolean, 2), of(I16, 3), INT, INT)
@@ -56,19 +72,26 @@ SIGNATURES = {
     "colour._scale_integers": [
         (of(t, 3), of(I32, 2), INT, of(I16, 3), INT, INT) for t in (U8, U16, I16)
     ],
-    "connectivity._begin": [(SLOTS, tree) for tree in TREES],
-    "connectivity._choose_main": [(SLOTS, INT, tree, of(I32, 1), of(I64, 2)) for tree in TREES],
-    "connectivity._join_neighbours": [(SLOTS, INT, tree) for tree in TREES],
-    "connectivity._list_orphans": [(SLOTS, LIST, LIST)],
-    "connectivity._mark_orphans": [(SLOTS, INT, tree, of(I64, 2), LIST) for tree in TREES],
-    "connectivity._measure": [(tree, of(I32, 1)) for tree in TREES],
-    "connectivity._release": [(SLOTS, LIST, of(types.boolean, 1))],
-    "connectivity._settle": [(SLOTS, LIST, of(U8, 1))],
-    "connectivity._vote": [(SLOTS, INT, LIST, of(U8, 1))],
+    "connectivity_volume._list_orphans": [(VOXELS, LIST, LIST)],
+    "connectivity_volume._move": [(of(U8, 1), LIST, of(U8, 1))],
+    "connectivity_volume._release": [(of(U8, 1), LIST, of(types.boolean, 1))],
+    "connectivity_volume._vote": [(VOXELS, PAIR, PAIR, INT, LIST, of(U8, 1))],
     "fill._fill_ring": [(SLOTS, INT, of(I16, 3), INT, INT)],
     "paint._paint": [
         (SLOTS, INT, of(t, 2), INT, INT, t, of(t, 2)) for t in (U8, U16, types.float32)
     ],
+    "pieces._begin": [(VOXELS, tree) for tree in TREES],
+    "pieces._find_first": [
+        (VOXELS, PAIR, tree, of(I32, 1), PLACES, of(I64, 3)) for tree in TREES
+    ],
+    "pieces._find_largest": [
+        (VOXELS, PAIR, tree, of(I32, 1), PLACES) for tree in TREES
+    ],
+    "pieces._join_neighbours": [(VOXELS, PAIR, tree) for tree in TREES],
+    "pieces._mark_orphans": [
+        (VOXELS, PAIR, tree, of(I64, 3), LIST) for tree in TREES
+    ],
+    "pieces._measure": [(tree, of(I32, 1)) for tree in TREES],
     "refine._flag": [(of(t, 2), INT, INT, of(types.boolean, 2)) for t in (U8, U16)],
     "refine._mix": [
         (SLOTS, INT, PLACES, PLACES, of(I64, 3), PLACES, of(types.boolean, 2), INT, INT,
@@ -77,12 +100,8 @@ SIGNATURES = {
     "region_sums._add_up": [
         (of(I16, 3), strided(I16, 2), SLOTS, INT, *SUMS)
     ],
-    "slic._add_up": [(*LOOK, INT, LIST, of(I32, 4))],
-    "slic._assign": [(*LOOK, LIST)],
-    "slic._seed": [(of(U16, 3), SLOTS, INT, INT, PLACES, PLACES, of(types.boolean, 2))],
-    "slic._soften": [(of(I16, 3), INT, INT, of(U16, 3))],
-    "slic._update": [(of(I32, 4), INT, INT, PLACES, PLACES)],
     "smooth._smooth": [(of(I16, 3), of(I32, 1), INT, of(I16, 3))],
+    "smooth._soften": [(of(I16, 3), INT, INT, of(U16, 3))],
 }  # fmt: skip
 
 
@@ -104,7 +123,9 @@ def main():
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=HOPPER)
     for name, kernel in kernels():
         for signature in SIGNATURES[name]:
-            cuda.compile_ptx(kernel.py_func, signature, cc=HOPPER)
+            code, _ = cuda.compile_ptx(kernel.py_func, signature, cc=HOPPER)
+            if ".extern .func" in code:
+                raise SystemExit(f"{name} calls a function that another compiler must add")
         sys.stdout.write(f"{name}\n")
 
 

@@ -33,7 +33,7 @@ def test_noise_is_united_as_on_the_cpu(seed, step, rounds):
 
 def test_trees_of_many_pixels_are_the_same(monkeypatch):
     """Those of more than 2**31 pixels, on few."""
-    monkeypatch.setattr("gnnseg.kernels.cuda.connectivity._FEW", 0)
+    monkeypatch.setattr("gnnseg.kernels.cuda.connectivity_volume._FEW", 0)
     test_noise_is_united_as_on_the_cpu(3, 4, 4)
 
 
