@@ -9,7 +9,7 @@ import numpy as np
 from gnnseg.blocks import Lattice, Window
 from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, run_tasks
-from gnnseg.kernels.arrays import beside, empty, is_device_array, on_host
+from gnnseg.kernels.arrays import beside, contiguous, empty, is_device_array, on_host
 from gnnseg.kernels.paint import paint as paint_kernel
 from gnnseg.kernels.paint import paint_volume
 from gnnseg.superpixels import Superpixels, Supervoxels
@@ -35,18 +35,14 @@ def paint_window(slots: Any, step: int, values: Any, first: tuple[int, int], fil
 
 
 def paint_box(
-    slots: np.ndarray,
-    steps: tuple[int, int],
-    values: np.ndarray,
-    first: tuple[int, int, int],
-    fill: Any,
-) -> np.ndarray:
+    slots: Any, steps: tuple[int, int], values: Any, first: tuple[int, int, int], fill: Any
+) -> Any:
     """Paint a box of slots (Z, H, W) that starts at a corner of a cell of `steps` (z, yx) voxels.
 
     `values` and `first` are as for a window, with layers of homes first.
     """
-    out = np.empty(slots.shape, values.dtype)
-    slots, values = np.ascontiguousarray(slots), np.ascontiguousarray(values)
+    out = empty(slots.shape, values.dtype, like=slots)
+    slots, values = contiguous(slots), contiguous(values)
     paint_volume(slots, steps, values, first, values.dtype.type(fill), out)
     return out
 
@@ -156,13 +152,14 @@ def _target(slots: Any, values: Any, out: Any) -> Any:
 
 
 def _paint_volume(regions: Supervoxels, values: Any, fill: Any, out: Any) -> Any:
-    lattice, values = regions.lattice, _paintable(on_host(values))
+    lattice, slots = regions.lattice, beside(regions.slots, regions.slots)
+    values = _paintable(beside(values, slots))
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} supervoxels need as many values, got {values.size}")
-    target = _target(regions.slots, values, out)
-    table = np.ascontiguousarray(values).reshape(lattice.shape)
+    target = _target(slots, values, out)
+    table = contiguous(values).reshape(lattice.shape)
     steps, fill = lattice.steps[:2], values.dtype.type(_fill(values, fill))
-    paint_volume(regions.slots, steps, table, (0, 0, 0), fill, target)
+    paint_volume(slots, steps, table, (0, 0, 0), fill, target)
     return target if out is None else out
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gnnseg.kernels.adjacency import REACH
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import inlined, loop, part
-from gnnseg.kernels.runs import ROW, list_across, list_shifted
+from gnnseg.kernels.runs import ROW, inlined_way_home, list_across, list_shifted
 from gnnseg.kernels.slots import LAYER, MASKED
 
 CODES = (2 * REACH + 1) ** 3
@@ -44,6 +45,11 @@ def adjacency_in_plane(
     weight : int
         What a side counts.
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import adjacency as gpu
+
+        gpu.adjacency_in_plane(grey, slots, step, tables, corner, weight)
+        return
     _count_across(grey, slots, step, tables, corner, weight)
     later, grey_later = slots[1:], grey[1:]
     _count_to_next((grey, grey_later), (slots[:-1], later), step, (0, 1), tables, corner, weight)
@@ -63,6 +69,11 @@ def adjacency_along_z(
     Arguments as within a plane, of both planes; `new_layer` tells that a layer of cells begins with
     the second. The layers of the tables are those around the first.
     """
+    if is_device_array(slots[0]):
+        from gnnseg.kernels.cuda import adjacency as gpu
+
+        gpu.adjacency_along_z(grey, slots, step, new_layer, tables, corner, weight)
+        return
     _count_to_next(grey, slots, step, (int(new_layer), 0), tables, corner, weight)
 
 
@@ -104,8 +115,8 @@ def _count_to_next(grey, slots, step, moved, tables, corner, weight):
 
 @inlined
 def _home(slot, cell_y, cell_x):
-    home_y, home_x = cell_y + slot % LAYER // ROW - REACH, cell_x + slot % ROW - REACH
-    return np.int64(slot) // LAYER, home_y, home_x
+    layer, row, column = inlined_way_home(slot)
+    return np.int64(layer), cell_y + row - REACH, cell_x + column - REACH
 
 
 @part

@@ -45,6 +45,15 @@ def copied(array: Any) -> Any:
     return array.copy(order="C")
 
 
+def contiguous(array: Any) -> Any:
+    """An array itself if it is C-contiguous, else a copy."""
+    if is_device_array(array):
+        from gnnseg.kernels.cuda import arrays as gpu
+
+        return gpu.contiguous(array)
+    return np.ascontiguousarray(array)
+
+
 def on_host(array: Any) -> np.ndarray:
     """An array in memory: itself, or a copy of what lies on a GPU."""
     if is_device_array(array):

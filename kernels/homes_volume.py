@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gnnseg.kernels.arrays import full, is_device_array, on_host
 from gnnseg.kernels.compiled import loop
-from gnnseg.kernels.slots import LAYER, MASKED
+from gnnseg.kernels.runs import inlined_way_home
+from gnnseg.kernels.slots import MASKED, REACH
 
 
 def count_homes(
@@ -34,21 +36,27 @@ def count_homes(
     >>> count_homes(slots, (2, 4), (0, 0, 0), (1, 1, 2))
     1
     """
-    taken = np.zeros(shape, np.bool_)
-    _mark(slots, steps, first, taken)
-    return int(taken.sum())
+    taken = full(shape, np.bool_, False, like=slots)
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import homes_volume as gpu
+
+        gpu.mark_homes(slots, steps, first, taken)
+    else:
+        _mark_homes(slots, steps, first, taken)
+    return int(np.count_nonzero(on_host(taken)))
 
 
 @loop
-def _mark(slots, steps, first, taken):
+def _mark_homes(slots, steps, first, taken):
     depth, height, width = taken.shape
     for z in range(slots.shape[0]):
         for y in range(slots.shape[1]):
-            cell_z, cell_y = z // steps[0] - first[0] - 2, y // steps[1] - first[1] - 2
+            first_z, first_y = z // steps[0] - first[0] - REACH, y // steps[1] - first[1] - REACH
             for x in range(slots.shape[2]):
                 slot = np.int64(slots[z, y, x])
-                home_z, home_y = cell_z + slot // LAYER, cell_y + slot % LAYER // 5
-                home_x = x // steps[1] - first[2] + slot % 5 - 2
+                layer, row, column = inlined_way_home(slot)
+                home_z, home_y = first_z + layer, first_y + row
+                home_x = x // steps[1] - first[2] - REACH + column
                 inside = 0 <= home_z < depth and 0 <= home_y < height and 0 <= home_x < width
                 if inside and slot != MASKED:
                     taken[home_z, home_y, home_x] = True

@@ -8,7 +8,8 @@ import numpy as np
 
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import inlined, loop, part
-from gnnseg.kernels.slots import LAYER, SLOTS, VOLUME_SLOTS
+from gnnseg.kernels.runs import inlined_way_home
+from gnnseg.kernels.slots import REACH, SLOTS, VOLUME_SLOTS
 
 _STRIP = 512
 """Pixels of a row that are painted at once."""
@@ -104,8 +105,14 @@ def _gather(slots, near, fill, out):
         out[x] = near[slots[x], x] if slots[x] < SLOTS else fill
 
 
-@loop
-def paint_volume(slots, steps, values, first, fill, out):
+def paint_volume(
+    slots: np.ndarray,
+    steps: tuple[int, int],
+    values: np.ndarray,
+    first: tuple[int, int, int],
+    fill: Any,
+    out: np.ndarray,
+) -> None:
     """Paint a window of a volume.
 
     Parameters
@@ -121,15 +128,25 @@ def paint_volume(slots, steps, values, first, fill, out):
         Value of masked voxels, and of those whose slot is no slot or leads out of `values`.
     out : (Z, H, W), same type as `values`
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import paint as gpu
+
+        gpu.paint_volume(slots, steps, values, first, fill, out)
+    else:
+        _paint_volume(slots, steps, values, first, fill, out)
+
+
+@loop
+def _paint_volume(slots, steps, values, first, fill, out):
     layers, rows, columns = values.shape
-    first_x = np.arange(slots.shape[2]) // steps[1] + first[2] - 2
+    first_x = np.arange(slots.shape[2]) // steps[1] + first[2] - REACH
     for z in range(slots.shape[0]):
         for y in range(slots.shape[1]):
-            cell_z, cell_y = z // steps[0] + first[0] - 2, y // steps[1] + first[1] - 2
+            first_z, first_y = z // steps[0] + first[0] - REACH, y // steps[1] + first[1] - REACH
             for x in range(slots.shape[2]):
                 slot = np.int64(slots[z, y, x])
-                home_z, home_y = cell_z + slot // LAYER, cell_y + slot % LAYER // 5
-                home_x = first_x[x] + slot % 5
+                layer, row, column = inlined_way_home(slot)
+                home_z, home_y, home_x = first_z + layer, first_y + row, first_x[x] + column
                 inside = 0 <= home_z < layers and 0 <= home_y < rows and 0 <= home_x < columns
                 if slot < VOLUME_SLOTS and inside:
                     out[z, y, x] = values[home_z, home_y, home_x]

@@ -9,10 +9,22 @@ from __future__ import annotations
 import numpy as np
 
 from gnnseg.kernels.compiled import inlined, loop
+from gnnseg.kernels.slots import LAYER
 
 ROW = 5
 """One home seen from two rows of cells: the slots differ by a row of slots."""
 _PIECE = 32
+
+
+def way_home(slot):
+    """In which of the five layers, rows and columns of cells around a pixel's own its home lies.
+
+    The slots of a plane are those of layer 0; those of a volume end with layer 4.
+    """
+    return slot // LAYER, slot % LAYER // ROW, slot % ROW
+
+
+inlined_way_home = inlined(way_home)
 
 
 @inlined

@@ -18,14 +18,16 @@ from gnnseg.kernels.adjacency_volume import (
     adjacency_along_z,
     adjacency_in_plane,
 )
-from gnnseg.kernels.region_sums import GEOMETRY, region_sums
-from gnnseg.kernels.slots import LAYER, MASKED
+from gnnseg.kernels.arrays import contiguous, full, on_host
+from gnnseg.kernels.region_sums import GEOMETRY
+from gnnseg.kernels.region_sums_volume import DEPTH, region_sums_in_plane
+from gnnseg.kernels.slots import REACH
 from gnnseg.superpixels import Box, BoxBlock, PixelReader, Pixels, SlicSettings, VolumeReader
 from gnnseg.superpixels.reader import MARGIN
 from gnnseg.superpixels.volume import box_cells, read_volume, supervoxel_map
 
-_BEFORE = 2
-"""The first layer of homes that a plane's voxels may have lies so many before its own."""
+_NEAR = 2 * REACH + 1
+"""Layers of homes that the voxels of a plane may have, from `REACH` before its own on."""
 
 
 def supervoxel_graph(
@@ -78,7 +80,10 @@ def supervoxel_graph(
 def whole_volume_table(
     volume: VolumeReader, *, block: int | tuple[int, int] | None = None, workers: int = 1
 ) -> VolumeTable:
-    """The table of a whole volume, in memory."""
+    """The table of a whole volume, in memory.
+
+    A volume on a GPU is not cut into blocks.
+    """
     lattice = volume.lattice
     slots = supervoxel_map(volume, block=block, workers=workers).slots
     whole = VolumeTable.empty(lattice.cells, lattice.steps, len(volume_features(volume)))
@@ -87,28 +92,32 @@ def whole_volume_table(
         for name, array in whole.arrays().items():
             array[part.window.slices] = getattr(part, name)
 
-    tasks = lattice.blocks(box_cells(lattice, block, workers), (SUM_HALO, SUM_HALO))
+    size = box_cells(lattice, block, workers)
+    if volume.planes.image.is_on_device:
+        size, workers = lattice.shape, 1
+    tasks = lattice.blocks(size, (SUM_HALO, SUM_HALO))
     run_tasks(lambda task: sum_up_volume(volume, slots, task), tasks, workers=workers, done=done)
     return whole
 
 
 def sum_up_volume(volume: VolumeReader, slots: Any, block: BoxBlock) -> VolumeTable:
-    """The regions of one block of cells, from `slots` (Z, Y, X) uint8 in memory or on disk.
+    """The regions of one block of cells, from `slots` (Z, Y, X) uint8.
 
-    The block reads `SUM_HALO` cells on all sides within the volume.
+    These lie in memory, on disk, or on the GPU where the volume is. The block reads `SUM_HALO`
+    cells on all sides within the volume.
     """
-    near = np.ascontiguousarray(slots[volume.lattice.voxels(block.read).slices])
+    near = contiguous(slots[volume.lattice.voxels(block.read).slices])
     return describe_volume(volume, add_up_volume(volume, near, block.read), block.write)
 
 
-def add_up_volume(volume: VolumeReader, slots: np.ndarray, near: Box) -> Totals:
+def add_up_volume(volume: VolumeReader, slots: Any, near: Box) -> Totals:
     """Totals of the homes in `near`, from the slots of its voxels."""
     reader, lattice = volume.planes, volume.lattice
-    sums, step_z = _Sums.empty(reader, near), lattice.step_z
+    sums, step_z = _Sums.empty(reader, near, like=slots), lattice.step_z
     voxels = lattice.voxels(near)
     within, along = lattice.face_weights
     corner, grey = (MARGIN, MARGIN), np.empty(0, np.int16)
-    for n in range(len(slots)):
+    for n in range(voxels.shape[0]):
         pixels = reader.read(voxels.window, voxels.z0 + n)
         before, grey = grey, pixels.grey
         here = sums.around(n // step_z)
@@ -118,34 +127,34 @@ def add_up_volume(volume: VolumeReader, slots: np.ndarray, near: Box) -> Totals:
             pair, sides = (before, grey), sums.around((n - 1) // step_z).sides
             two = slots[n - 1], slots[n]
             adjacency_along_z(pair, two, lattice.step, n % step_z == 0, sides, corner, along)
-    inner = slice(_BEFORE, _BEFORE + near.shape[0])
+    inner = slice(REACH, REACH + near.shape[0])
     arrays = sums.sums, sums.histogram, *sums.sides
-    depth = Depth(sums.depth[inner], step_z, within)
-    return Totals(near, *(array[inner] for array in arrays), depth=depth)
+    depth = Depth(on_host(sums.depth[inner]), step_z, within)
+    return Totals(near, *(on_host(array[inner]) for array in arrays), depth=depth)
 
 
 @dataclass(frozen=True)
 class _Sums:
     """What is added up, with layers for homes before and after the window."""
 
-    sums: np.ndarray
-    histogram: np.ndarray
-    depth: np.ndarray
-    sides: tuple[np.ndarray, np.ndarray, np.ndarray]
+    sums: Any
+    histogram: Any
+    depth: Any
+    sides: tuple[Any, Any, Any]
 
     @classmethod
-    def empty(cls, reader: PixelReader, near: Box) -> _Sums:
+    def empty(cls, reader: PixelReader, near: Box, like: Any) -> _Sums:
         num_planes = len(planes(reader.scaling.num_channels, rgb=reader.scaling.rgb))
         shape = near.shape[0] + LAYERS - 1, *near.window.shape
+
+        def zeros(dtype: type, *columns: int) -> Any:
+            return full((*shape, *columns), dtype, 0, like=like)
+
         return cls(
-            sums=np.zeros((*shape, GEOMETRY + 2 * num_planes), np.int64),
-            histogram=np.zeros((*shape, NUM_BINS), np.int32),
-            depth=np.zeros((*shape, 4), np.int64),
-            sides=(
-                np.zeros((*shape, CODES), np.int32),
-                np.zeros((*shape, CODES), np.int32),
-                np.zeros(shape, np.int32),
-            ),
+            sums=zeros(np.int64, GEOMETRY + 2 * num_planes),
+            histogram=zeros(np.int32, NUM_BINS),
+            depth=zeros(np.int64, DEPTH),
+            sides=(zeros(np.int32, CODES), zeros(np.int32, CODES), zeros(np.int32)),
         )
 
     def around(self, layer: int) -> _Sums:
@@ -156,27 +165,13 @@ class _Sums:
         return _Sums(self.sums[part], self.histogram[part], self.depth[part], sides)
 
 
-def _add_plane(
-    volume: VolumeReader, pixels: Pixels, slots: np.ndarray, here: _Sums, z: int
-) -> None:
-    """Add a plane, the `z`-th of its layer of cells, to the sums of the layers around it.
-
-    Of each layer of homes, the plane's voxels are a plane in which all others are masked.
-    """
-    scaling, lattice = volume.planes.scaling, volume.lattice
+def _add_plane(volume: VolumeReader, pixels: Pixels, slots: Any, here: _Sums, z: int) -> None:
+    """Add a plane, the `z`-th of its layer of cells, to the sums of the layers around it."""
+    scaling, steps = volume.planes.scaling, volume.lattice.steps[:2]
     rows = plane_table(planes(scaling.num_channels, rgb=scaling.rgb))
     kinds, corner = (rows, np.array(RINGS), scaling.top), (MARGIN, MARGIN)
-    of_layer = slots // LAYER
-    for layer in np.flatnonzero(np.bincount(of_layer.ravel(), minlength=MASKED)[:5]):
-        part = np.where(of_layer == layer, slots % LAYER, np.uint8(MASKED))
-        sums, depth = here.sums[layer], here.depth[layer]
-        before = sums[..., :3].copy()
-        tables = sums, here.histogram[layer]
-        region_sums(pixels.work, pixels.grey, part, lattice.step, *kinds, *tables, corner)
-        count, y, x = np.moveaxis(sums[..., :3] - before, -1, 0)
-        away = z - (layer - _BEFORE) * lattice.step_z
-        for column, gain in enumerate((count * away, count * away * away, y * away, x * away)):
-            depth[..., column] += gain
+    tables = here.sums[:_NEAR], here.histogram[:_NEAR], here.depth[:_NEAR]
+    region_sums_in_plane(pixels.work, pixels.grey, slots, steps, z, *kinds, tables, corner)
 
 
 def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeTable:

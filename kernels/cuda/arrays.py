@@ -32,8 +32,7 @@ def from_host(array: np.ndarray) -> Any:
 
 def to_host(array: Any) -> np.ndarray:
     """A copy in memory of an array, or of a view of one."""
-    array = view(array)
-    return (array if array.is_c_contiguous() else copied(array)).copy_to_host()
+    return contiguous(view(array)).copy_to_host()
 
 
 def view(array: Any) -> Any:
@@ -47,6 +46,11 @@ def copied(array: Any) -> Any:
     target = empty(array.shape, array.dtype)
     copy(array, target)
     return target
+
+
+def contiguous(array: Any) -> Any:
+    """An array itself if it is C-contiguous, else a copy."""
+    return array if array.is_c_contiguous() else copied(array)
 
 
 def stacked(arrays: list[Any], dtype: Any = None) -> Any:

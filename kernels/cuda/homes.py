@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from numba import cuda
 
+from gnnseg.kernels import runs
 from gnnseg.kernels.cuda.compare import least, most
-from gnnseg.kernels.runs import ROW
-from gnnseg.kernels.slots import MASKED, REACH
+from gnnseg.kernels.slots import REACH
+
+way_home = cuda.jit(device=True)(runs.way_home)
 
 
 @cuda.jit(device=True)
@@ -20,13 +22,6 @@ def near(home_y, home_x, step, height, width):
 
 @cuda.jit(device=True)
 def home_offset(slots, step, y, x, home_y, home_x):
-    """How many cells below and right of a home that of a pixel lies."""
-    slot = int(slots[y, x])
-    return y // step + slot // ROW - REACH - home_y, x // step + slot % ROW - REACH - home_x
-
-
-@cuda.jit(device=True)
-def belongs(slots, step, y, x, home_y, home_x):
-    """Whether a pixel is one of a home's."""
-    dy, dx = home_offset(slots, step, y, x, home_y, home_x)
-    return slots[y, x] != MASKED and dy == 0 and dx == 0
+    """The layer of a pixel's home, and how many cells below and right of a home it lies."""
+    layer, row, column = way_home(int(slots[y, x]))
+    return layer, y // step + row - REACH - home_y, x // step + column - REACH - home_x

@@ -1,7 +1,8 @@
 """Sums over regions, on a GPU; the rule is that of `gnnseg.kernels.region_sums`.
 
-A block of threads adds up one region: it looks at the pixels of 5 x 5 cells, so that no other block
-writes to the same place.
+A block of threads adds up one region, or those of the homes above each other in the layers of a
+volume, from one plane: it looks at the pixels of 5 x 5 cells, so that no other block writes to the
+same place.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, types
 
-from gnnseg.kernels.cuda.homes import belongs, near
+from gnnseg.kernels.cuda.homes import home_offset, near
 from gnnseg.kernels.cuda.launch import THREADS
 from gnnseg.kernels.patterns import PATTERNS
 from gnnseg.kernels.region_sums import (
@@ -23,6 +24,7 @@ from gnnseg.kernels.region_sums import (
     RISING,
     VALUE,
 )
+from gnnseg.kernels.slots import REACH
 
 MOST_SUMS, MOST_BINS = 256, 128
 """Columns of `sums` and of `histogram`."""
@@ -41,56 +43,120 @@ def region_sums(
     corner: tuple[int, int],
 ) -> None:
     """Add the pixels of a window to the sums of their regions; arguments as for the CPU."""
-    if sums.shape[2] > MOST_SUMS or histogram.shape[2] > MOST_BINS:
+    one_layer = [table.reshape(1, *table.shape) for table in (sums, histogram)]
+    no_depth = cuda.device_array((1, *sums.shape[:2], 0), np.int64)
+    pixels, kinds = (work, grey, slots, step, *corner), (planes, rings, grey_top)
+    _launch(pixels, kinds, (*one_layer, no_depth), (0, 0))
+
+
+def region_sums_in_plane(
+    work: Any,
+    grey: Any,
+    slots: Any,
+    steps: tuple[int, int],
+    z: int,
+    planes: np.ndarray,
+    rings: np.ndarray,
+    grey_top: int,
+    tables: tuple[Any, Any, Any],
+    corner: tuple[int, int],
+) -> None:
+    """Add a plane of a volume to the sums of its regions; arguments as for the CPU."""
+    pixels, kinds = (work, grey, slots, steps[1], *corner), (planes, rings, grey_top)
+    _launch(pixels, kinds, tables, (steps[0], z))
+
+
+def _launch(
+    pixels: tuple[Any, ...],
+    kinds: tuple[np.ndarray, np.ndarray, int],
+    tables: tuple[Any, Any, Any],
+    place: tuple[int, int],
+) -> None:
+    """Add to tables (layers, cells_y, cells_x, columns), by a block of threads a column of homes.
+
+    `place` is the number of planes of a cell, and which of them this one is.
+    """
+    layers, cells_y, cells_x, columns = tables[0].shape
+    bins = tables[1].shape[3]
+    if columns > MOST_SUMS or bins > MOST_BINS:
         raise ValueError(
-            f"{sums.shape[2]} sums and {histogram.shape[2]} bins a region: a GPU takes at most "
+            f"{columns} sums and {bins} bins a region: a GPU takes at most "
             f"{MOST_SUMS} and {MOST_BINS}"
         )
-    kinds = cuda.to_device(planes), cuda.to_device(rings)
-    homes = sums.shape[0] * sums.shape[1]
-    _add_up[homes, THREADS](work, grey, slots, step, *kinds, grey_top, sums, histogram, *corner)
+    planes, rings, grey_top = kinds
+    rules = cuda.to_device(planes), cuda.to_device(rings), grey_top
+    shared = layers * (8 * columns + 4 * bins)
+    _add_up[cells_y * cells_x, THREADS, 0, shared](*pixels, *rules, *tables, *place)
 
 
 @cuda.jit
-def _add_up(work, grey, slots, step, planes, rings, grey_top, sums, histogram, top, left):
-    totals = cuda.shared.array(MOST_SUMS, np.int64)
-    bars = cuda.shared.array(MOST_BINS, np.int32)
-    home_y, home_x = cuda.blockIdx.x // sums.shape[1], cuda.blockIdx.x % sums.shape[1]
-    for k in range(cuda.threadIdx.x, sums.shape[2], cuda.blockDim.x):
+def _add_up(
+    work, grey, slots, step, top, left, planes, rings, grey_top, sums, histogram, depth, step_z, z
+):
+    layers, columns, bins = sums.shape[0], sums.shape[3], histogram.shape[3]
+    totals = cuda.shared.array(0, types.int64)
+    bars = cuda.shared.array(0, types.int32)[2 * layers * columns :]
+    home_y, home_x = cuda.blockIdx.x // sums.shape[2], cuda.blockIdx.x % sums.shape[2]
+    for k in range(cuda.threadIdx.x, layers * columns, cuda.blockDim.x):
         totals[k] = 0
-    for k in range(cuda.threadIdx.x, histogram.shape[2], cuda.blockDim.x):
+    for k in range(cuda.threadIdx.x, layers * bins, cuda.blockDim.x):
         bars[k] = 0
     cuda.syncthreads()
-    y0, x0, rows, columns = near(home_y, home_x, step, slots.shape[0], slots.shape[1])
-    for at in range(cuda.threadIdx.x, rows * columns, cuda.blockDim.x):
-        y, x = y0 + at // columns, x0 + at % columns
-        if belongs(slots, step, y, x, home_y, home_x):
-            _add_place(totals, y - home_y * step, x - home_x * step)
+    y0, x0, rows, width = near(home_y, home_x, step, slots.shape[0], slots.shape[1])
+    for at in range(cuda.threadIdx.x, rows * width, cuda.blockDim.x):
+        y, x = y0 + at // width, x0 + at % width
+        layer, dy, dx = home_offset(slots, step, y, x, home_y, home_x)
+        if layer < layers and dy == 0 and dx == 0:
+            first, bar = layer * columns, layer * bins
+            _add_place(totals, first, y - home_y * step, x - home_x * step)
             for k in range(planes.shape[0]):
                 value = _value(work, grey, top + y, left + x, planes[k, 0], planes[k, 1])
-                cuda.atomic.add(totals, GEOMETRY + 2 * k, value)
-                cuda.atomic.add(totals, GEOMETRY + 2 * k + 1, value * value)
+                cuda.atomic.add(totals, first + GEOMETRY + 2 * k, value)
+                cuda.atomic.add(totals, first + GEOMETRY + 2 * k + 1, value * value)
             level = int(grey[top + y, left + x]) * GREY_BINS // (grey_top + 1)
-            cuda.atomic.add(bars, level, 1)
+            cuda.atomic.add(bars, bar + level, 1)
             for k in range(rings.size):
                 kind = _pattern(grey, top + y, left + x, rings[k], grey_top // 100)
-                cuda.atomic.add(bars, GREY_BINS + k * PATTERNS + kind, 1)
+                cuda.atomic.add(bars, bar + GREY_BINS + k * PATTERNS + kind, 1)
     cuda.syncthreads()
-    for k in range(cuda.threadIdx.x, sums.shape[2], cuda.blockDim.x):
-        sums[home_y, home_x, k] += totals[k]
-    for k in range(cuda.threadIdx.x, histogram.shape[2], cuda.blockDim.x):
-        histogram[home_y, home_x, k] += bars[k]
+    _hand_over(totals, bars, (home_y, home_x), sums, histogram, depth, (step_z, z))
 
 
 @cuda.jit(device=True)
-def _add_place(totals, y, x):
+def _hand_over(totals, bars, home, sums, histogram, depth, place):
+    """Add the sums of a column of homes to the tables; those without a pixel are left."""
+    (home_y, home_x), (step_z, z) = home, place
+    columns, bins = sums.shape[3], histogram.shape[3]
+    for layer in range(sums.shape[0]):
+        first, bar = layer * columns, layer * bins
+        if totals[first] > 0:
+            for k in range(cuda.threadIdx.x, columns, cuda.blockDim.x):
+                sums[layer, home_y, home_x, k] += totals[first + k]
+            for k in range(cuda.threadIdx.x, bins, cuda.blockDim.x):
+                histogram[layer, home_y, home_x, k] += bars[bar + k]
+            if cuda.threadIdx.x == 0 and depth.shape[3] > 0:
+                away = z - (layer - REACH) * step_z
+                _add_depth(totals, first, away, depth[layer, home_y, home_x])
+
+
+@cuda.jit(device=True)
+def _add_depth(totals, first, away, depth):
+    """Add the moments along z of voxels that lie `away` planes after the first of their home."""
+    depth[0] += totals[first] * away
+    depth[1] += totals[first] * away * away
+    depth[2] += totals[first + 1] * away
+    depth[3] += totals[first + 2] * away
+
+
+@cuda.jit(device=True)
+def _add_place(totals, first, y, x):
     """Add a pixel's place, counted from the corner of the home's cell, and its products."""
-    cuda.atomic.add(totals, 0, 1)
-    cuda.atomic.add(totals, 1, y)
-    cuda.atomic.add(totals, 2, x)
-    cuda.atomic.add(totals, 3, y * y)
-    cuda.atomic.add(totals, 4, y * x)
-    cuda.atomic.add(totals, 5, x * x)
+    cuda.atomic.add(totals, first, 1)
+    cuda.atomic.add(totals, first + 1, y)
+    cuda.atomic.add(totals, first + 2, x)
+    cuda.atomic.add(totals, first + 3, y * y)
+    cuda.atomic.add(totals, first + 4, y * x)
+    cuda.atomic.add(totals, first + 5, x * x)
 
 
 @cuda.jit(device=True)

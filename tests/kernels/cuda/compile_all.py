@@ -39,11 +39,11 @@ VOXELS, PAIR, PLACE, PART = of(U8, 3), of_ints(2), of_ints(3), of_ints(6)
 HOMES = of(I32, 2)
 LATTICES = [(PAIR, types.UniTuple(of(I16, 1), 2), PLACE, HOMES, PLACE, of_ints(n)) for n in (1, 3)]
 TREES = of(I32, 1), of(I64, 1)
-SUMS = of(I64, 2), LIST, INT, of(I64, 3), PLACES, INT, INT
+GREY, TABLE = strided(I16, 2), of(I32, 4)
+SIDES = TABLE, TABLE, PLACES, INT, INT, INT
 SIGNATURES = {
-    "adjacency._count_sides": [
-        (of(I16, 2), SLOTS, INT, PLACES, PLACES, of(I32, 2), INT, INT),
-    ],
+    "adjacency._count_along_z": [(GREY, GREY, SLOTS, SLOTS, INT, INT, *SIDES)],
+    "adjacency._count_in_plane": [(grey, SLOTS, INT, *SIDES) for grey in (of(I16, 2), GREY)],
     "arrays._copy": [
         *((strided(t, 2), of(t, 2)) for t in (U8, U16, I16, types.float32)),
         (strided(types.boolean, 2), of(U8, 2)),
@@ -77,8 +77,13 @@ SIGNATURES = {
     "connectivity_volume._release": [(of(U8, 1), LIST, of(types.boolean, 1))],
     "connectivity_volume._vote": [(VOXELS, PAIR, PAIR, INT, LIST, of(U8, 1))],
     "fill._fill_ring": [(SLOTS, INT, of(I16, 3), INT, INT)],
+    "homes_volume._mark_homes": [(VOXELS, *(INT,) * 5, of(types.boolean, 3))],
     "paint._paint": [
         (SLOTS, INT, of(t, 2), INT, INT, t, of(t, 2)) for t in (U8, U16, types.float32)
+    ],
+    "paint._paint_volume": [
+        (VOXELS, INT, INT, of(t, 3), INT, INT, INT, t, of(t, 3))
+        for t in (U8, U16, types.float32)
     ],
     "pieces._begin": [(VOXELS, tree) for tree in TREES],
     "pieces._find_first": [
@@ -98,7 +103,8 @@ SIGNATURES = {
          of(I16, 3), INT, INT, of(I32, 2), INT, LIST, of(types.float32, 2))
     ],
     "region_sums._add_up": [
-        (of(I16, 3), strided(I16, 2), SLOTS, INT, *SUMS)
+        (of(I16, 3), GREY, SLOTS, INT, INT, INT, of(I64, 2), LIST, INT, of(I64, 4), TABLE,
+         of(I64, 4), INT, INT)
     ],
     "smooth._smooth": [(of(I16, 3), of(I32, 1), INT, of(I16, 3))],
     "smooth._soften": [(of(I16, 3), INT, INT, of(U16, 3))],
