@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,16 @@ def copied(array: Any) -> Any:
     return array.copy(order="C")
 
 
+def copy_to(source: Any, target: Any) -> None:
+    """Write an array into another of its shape, where both lie."""
+    if is_device_array(target):
+        from gnnseg.kernels.cuda import arrays as gpu
+
+        gpu.copy(source, target)
+    else:
+        target[...] = source
+
+
 def contiguous(array: Any) -> Any:
     """An array itself if it is C-contiguous, else a copy."""
     if is_device_array(array):
@@ -52,6 +63,13 @@ def contiguous(array: Any) -> Any:
 
         return gpu.contiguous(array)
     return np.ascontiguousarray(array)
+
+
+def as_rows(array: Any, axes: int) -> Any:
+    """An array whose first `axes` axes are one, C-contiguous: a view of it where that can be."""
+    shape = math.prod(array.shape[:axes]), *array.shape[axes:]
+    # Numba neither reshapes nor cuts arrays on a GPU that hold nothing.
+    return contiguous(array).reshape(shape) if array.size else empty(shape, array.dtype, like=array)
 
 
 def on_host(array: Any) -> np.ndarray:

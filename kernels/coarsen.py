@@ -5,13 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from gnnseg.kernels.adjacency_volume import MOST_CONTRAST
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import loop
 
+Tables = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Area, moment, contact and contrast."""
 
-@loop
+
 def coarsen(
-    area, moment, contact, contrast, reach, cell, out_area, out_moment, out_contact, out_contrast
-):
+    area: np.ndarray,
+    moment: np.ndarray,
+    contact: np.ndarray,
+    contrast: np.ndarray,
+    reach: int,
+    cell: int,
+    out_area: np.ndarray,
+    out_moment: np.ndarray,
+    out_contact: np.ndarray,
+    out_contrast: np.ndarray,
+) -> None:
     """Add fine tables up to coarse ones; edges that become inner vanish.
 
     Parameters
@@ -26,6 +38,20 @@ def coarsen(
     out_area, out_moment, out_contact, out_contrast
         (h, w), (h, w, 2), (h, w, 9), (h, w, 9), zeroed by the caller.
     """
+    tables = area, moment, contact, contrast
+    out = out_area, out_moment, out_contact, out_contrast
+    if is_device_array(area):
+        from gnnseg.kernels.cuda import coarsen as gpu
+
+        gpu.coarsen(tables, reach, cell, out)
+        return
+    _pool_plane(tables, reach, cell, out)
+
+
+@loop
+def _pool_plane(tables, reach, cell, out):
+    area, moment, contact, contrast = tables
+    out_area, out_moment, out_contact, out_contrast = out
     side = 2 * reach + 1
     for y in range(area.shape[0]):
         for x in range(area.shape[1]):
@@ -44,8 +70,14 @@ def coarsen(
                     out_contrast[py, px, coarse] += contrast[y, x, code]
 
 
-@loop
-def coarsen_volume(tables, reach, cell, layers, out, out_reach):
+def coarsen_volume(
+    tables: Tables,
+    reach: int,
+    cell: tuple[int, int, int],
+    layers: int,
+    out: Tables,
+    out_reach: int,
+) -> None:
     """The same of a volume: pool 2 x 2 cells of `layers` layers (1 or 2).
 
     Parameters
@@ -60,6 +92,16 @@ def coarsen_volume(tables, reach, cell, layers, out, out_reach):
     out : area, moment, contact, contrast
         (d, h, w, ...), zeroed by the caller.
     """
+    if is_device_array(tables[0]):
+        from gnnseg.kernels.cuda import coarsen as gpu
+
+        gpu.coarsen_volume(tables, reach, cell, layers, out, out_reach)
+        return
+    _pool_volume(tables, reach, cell, layers, out, out_reach)
+
+
+@loop
+def _pool_volume(tables, reach, cell, layers, out, out_reach):
     area, moment, contact, contrast = tables
     out_area, out_moment, out_contact, out_contrast = out
     side, out_side = 2 * reach + 1, 2 * out_reach + 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import loop
 
 
-@loop
 def deciles(histogram: np.ndarray, percents: np.ndarray, out: np.ndarray) -> None:
     """Write percentiles as shares of the histogram's range.
 
@@ -18,6 +18,16 @@ def deciles(histogram: np.ndarray, percents: np.ndarray, out: np.ndarray) -> Non
         Ascending.
     out : (N, D) float64
     """
+    if is_device_array(histogram):
+        from gnnseg.kernels.cuda import deciles as gpu
+
+        gpu.deciles(histogram, percents, out)
+        return
+    _write(histogram, percents, out)
+
+
+@loop
+def _write(histogram, percents, out):
     bins = histogram.shape[1]
     for n in range(len(histogram)):
         total = 0

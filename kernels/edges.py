@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import inlined, loop
 
 ATTRIBUTES = 4
@@ -41,6 +42,10 @@ def edge_list(
         Source minus target in cells (along each axis, length), share of the target's contact, mean
         contrast, and the source's share of both areas; computed in float64.
     """
+    if is_device_array(area):
+        from gnnseg.kernels.cuda import edges as gpu
+
+        return gpu.edge_list(contact, contrast, pos, area, reach, cell, contrast_top)
     axes = area.ndim
     # As a tuple, of which the compiler knows the length.
     cells = tuple(np.broadcast_to(cell, axes).tolist())
@@ -48,15 +53,19 @@ def edge_list(
     shape = (1, 1, *area.shape)[-3:]
     contact, contrast = (table.reshape(*shape, -1) for table in (contact, contrast))
     pos, area = pos.reshape(*shape, axes), area.reshape(shape)
-    sides = (2 * reach + 1 if axes == 3 else 1), 2 * reach + 1, 2 * reach + 1
-    ways = np.stack(np.unravel_index(np.arange(contact.shape[3]), sides), axis=1)
-    ways -= np.array(sides) // 2
     most = np.count_nonzero(contact)
     edge_index = np.empty((2, most), np.int64)
     edge_attr = np.empty((most, axes + ATTRIBUTES), np.float32)
     tables = contact, contrast, pos, area
-    number = _fill(*tables, ways, cells, contrast_top, edge_index, edge_attr)
+    number = _fill(*tables, ways_of(reach, axes), cells, contrast_top, edge_index, edge_attr)
     return np.ascontiguousarray(edge_index[:, :number]), edge_attr[:number]
+
+
+def ways_of(reach: int, axes: int) -> np.ndarray:
+    """Where each offset of a table leads along z, y and x, (codes, 3); in a plane not along z."""
+    sides = (2 * reach + 1 if axes == 3 else 1), 2 * reach + 1, 2 * reach + 1
+    ways = np.stack(np.unravel_index(np.arange(np.prod(sides)), sides), axis=1)
+    return ways - np.array(sides) // 2
 
 
 @inlined

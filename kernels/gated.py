@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.expf import exp
 
@@ -13,13 +16,8 @@ _ONE = np.float32(1)
 
 
 def gated_messages(
-    target: np.ndarray,
-    source: np.ndarray,
-    edge_index: np.ndarray,
-    edge_attr: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray,
-) -> np.ndarray:
+    target: Any, source: Any, edge_index: Any, edge_attr: Any, weight: Any, bias: Any
+) -> Any:
     """`o_i + sum_j sigmoid(q_i + k_j + weight a_ij + bias) * v_j` over the edges, in order.
 
     Parameters
@@ -29,7 +27,7 @@ def gated_messages(
     source : (N, 2 W) float32
         k, then v, of each source.
     edge_index : (2, E) int64
-        Source j and target i.
+        Source j and target i; on a GPU sorted by target.
     edge_attr : (E, D) float32
     weight, bias : (W, D) and (W,) float32
         What the gate makes of the attributes of an edge.
@@ -43,6 +41,10 @@ def gated_messages(
     Each channel of each edge is computed by the same operations wherever it stands, and sums run in
     the order of the edges: a node's bits depend on its own edges alone.
     """
+    if is_device_array(target):
+        from gnnseg.kernels.cuda import gated as gpu
+
+        return gpu.gated_messages(target, source, edge_index, edge_attr, weight, bias)
     out = target[:, target.shape[1] // 2 :].copy()
     # The number of attributes reaches the compiler as the length of a tuple.
     number = (0,) * edge_attr.shape[1]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gnnseg.kernels.adjacency import CODES, REACH
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import loop
 
 
-@loop
-def nearest(pos, area, k, chosen):
+def nearest(pos: np.ndarray, area: np.ndarray, k: int, chosen: np.ndarray) -> None:
     """Mark, for each region, its `k` nearest ones; ties go to the lower id.
 
     Parameters
@@ -22,6 +22,16 @@ def nearest(pos, area, k, chosen):
     chosen : (cells_y, cells_x, 25) int32
         Out: 1 for the offsets of the `k` nearest, 0 for the others.
     """
+    if is_device_array(pos):
+        from gnnseg.kernels.cuda import nearest as gpu
+
+        gpu.nearest(pos, area, k, chosen)
+        return
+    _mark(pos, area, k, chosen)
+
+
+@loop
+def _mark(pos, area, k, chosen):
     cells_y, cells_x = area.shape
     squared = np.empty(CODES, np.float64)
     for y in range(cells_y):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.compiled import loop, part
 from gnnseg.kernels.slots import MASKED
 
 
-def pool(maps: np.ndarray, slots: np.ndarray, step: int, stride: int, sums: np.ndarray) -> None:
+def pool(maps: Any, slots: Any, step: int, stride: int, sums: Any) -> None:
     """Add the map's value at each pixel to the pixel's region.
 
     Parameters
@@ -27,6 +30,11 @@ def pool(maps: np.ndarray, slots: np.ndarray, step: int, stride: int, sums: np.n
     A region's pixels are added in raster order, runs of equal ones by one product: its bits depend
     on its own pixels alone, as long as all of them are there.
     """
+    if is_device_array(slots):
+        from gnnseg.kernels.cuda import pool as gpu
+
+        gpu.pool(maps, slots, step, stride, sums)
+        return
     _walk(maps, slots, step, stride, sums, False)
 
 

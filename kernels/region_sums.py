@@ -22,6 +22,8 @@ GREY_BINS = 32
 """Leading bins of a histogram; then come those of the patterns, for one distance after another."""
 VALUE, ALONG_X, ALONG_Y, FALLING, RISING, LAPLACIAN = range(6)
 """Rules for a plane: a channel's value, or a response on grey, each at a distance in pixels."""
+RULES = VALUE, ALONG_X, ALONG_Y, FALLING, RISING, LAPLACIAN
+"""All that the loops know, here and on a GPU."""
 _SIDE = 16
 """Rows and columns of a tile: squares of values below 4096 then add up to less than 2**32."""
 _AREA = _SIDE * _SIDE
@@ -76,6 +78,10 @@ def region_sums(
     corner : (y, x)
         Where in `work` and `grey` the window starts.
     """
+    if not np.isin(planes[:, 0], RULES).all():
+        raise ValueError(
+            f"planes have rules {sorted(set(planes[:, 0].tolist()))}, known are {RULES}"
+        )
     if is_device_array(slots):
         from gnnseg.kernels.cuda import region_sums as gpu
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gnnseg.features.planes import RINGS, Plane, planes
+from gnnseg.features.planes import RINGS, planes
+from gnnseg.kernels.arrays import empty, is_device_array
 from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.deciles import deciles
 from gnnseg.kernels.patterns import PATTERNS
@@ -63,29 +64,34 @@ def derive(
     histogram: np.ndarray,
     boundary: np.ndarray,
     contrast: np.ndarray,
-    place: np.ndarray,
+    pos: np.ndarray,
     *,
-    rows: tuple[Plane, ...],
     step: int,
     top: int,
+    extent: tuple[int, ...],
+    out: np.ndarray,
     depth: Depth | None = None,
-) -> np.ndarray:
-    """Features of regions: (N, F) float32, zero for empty regions.
+) -> None:
+    """Write features of regions, zero for empty ones.
 
     Parameters
     ----------
     sums, histogram
         (N, 6 + 2 P) and (N, 32 + 10 D) from `gnnseg.kernels.region_sums`.
-    boundary, contrast : (N,)
-        Pixel sides shared with other regions, and the grey differences summed over those of them
-        that are shared with a region whose home lies within two cells.
-    place : (N, 2) float64, of a volume (N, 3)
-        Centroid (y, x) as a share of the image's height and width; of a volume, z comes first.
-    rows : tuple of Plane
+    boundary : (N,) int32
+        Pixel sides shared with other regions.
+    contrast : (N, offsets) int32
+        Grey differences summed over those of them that are shared with a region whose home lies
+        within two cells.
+    pos : (N, 2) float64, of a volume (N, 3)
+        Centroids (y, x); of a volume, z comes first.
     step : int
         Cell size in pixels.
     top : int
         Largest grey value: means and deviations are given as shares of it.
+    extent : (height, width), of a volume (depth, height, width)
+        Pixels of the image: `place_*` is a share of them.
+    out : (N, F) float32
     depth : Depth, optional
         Of the regions of a volume.
 
@@ -99,29 +105,34 @@ def derive(
     sides, also those of regions further away. In a volume `boundary` is in
     times the four upright sides of a cell.
     """
-    tenths = np.empty((len(sums), len(DECILES)))
+    number = sums.shape[0]
+    tenths = empty((number, len(DECILES)), np.float64, like=sums)
     deciles(histogram[:, :GREY_BINS], np.array(DECILES), tenths)
     layers, face = (1, 1) if depth is None else (depth.step, depth.face)
-    more = np.empty((len(sums), 0)) if depth is None else _shape_in_depth(sums, step, depth)
-    rest = len(DECILES) + len(_PATTERNS + _SHAPE + _BORDER) + more.shape[1] + place.shape[1]
-    out = np.empty((len(sums), 2 * len(rows) + rest), np.float32)
+    around = boundary, contrast, pos, np.array(extent, np.float64)
+    steps, units = (step, layers), (4.0 * step * (face * layers), 1.0 / top)
+    if is_device_array(sums):
+        from gnnseg.kernels.cuda import derive as gpu
+
+        along_z = empty((number, 0), np.int64, like=sums) if depth is None else depth.sums
+        gpu.derive((sums, tenths, histogram, along_z), around, steps, units, out)
+        return
+    more = np.empty((number, 0)) if depth is None else _shape_in_depth(sums, step, depth)
     inside = sums, tenths, histogram[:, GREY_BINS:], more
-    sides = 4.0 * step * (face * layers)
-    _write_rows(inside, (boundary, contrast, place), (step, layers), (sides, 1.0 / top), out)
-    return out
+    _write_rows(inside, around, steps, units, out)
 
 
 @loop
 def _write_rows(
     inside: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    around: tuple[np.ndarray, np.ndarray, np.ndarray],
+    around: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     steps: tuple[int, int],
     units: tuple[float, float],
     out: np.ndarray,
 ) -> None:
     """Write the columns of `feature_names`, in their order, one region after the other."""
     sums, tenths, patterns, more = inside
-    boundary, contrast, place = around
+    boundary, contrast, pos, extent = around
     sides, scale = units
     num = (sums.shape[1] - GEOMETRY) // 2
     for n in range(len(out)):
@@ -143,8 +154,10 @@ def _write_rows(
         at += _write(_shape(total, count, steps), x[at:])
         at += _write(more[n], x[at:])
         x[at] = boundary[n] / sides
-        x[at + 1] = contrast[n] / max(boundary[n], 1) * scale
-        _write(place[n], x[at + len(_BORDER) :])
+        x[at + 1] = contrast[n].sum() / max(boundary[n], 1) * scale
+        at += len(_BORDER)
+        for axis in range(extent.size):
+            x[at + axis] = pos[n, axis] / extent[axis]
 
 
 @inlined

@@ -1,7 +1,7 @@
 """The table of planes: each is summed over every region, plain and squared; and the pattern rings.
 
-A new texture is one more row here and, if its rule is new, one more rule in each of the two loops:
-`gnnseg.kernels.region_sums` and, for a GPU, `gnnseg.kernels.cuda.region_sums`.
+A new texture is one more row here and, if its rule is new, one more of `RULES` and in each of the
+two loops: `gnnseg.kernels.region_sums` and, for a GPU, `gnnseg.kernels.cuda.region_sums`.
 """
 
 from __future__ import annotations

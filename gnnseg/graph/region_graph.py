@@ -9,6 +9,7 @@ import numpy as np
 
 from gnnseg.errors import UsageError
 from gnnseg.graph.table import FINE_REACH, RegionTable, VolumeTable
+from gnnseg.kernels.arrays import as_rows, contiguous, empty, full, is_device_array
 from gnnseg.kernels.edges import edge_list
 from gnnseg.kernels.nearest import nearest
 
@@ -26,6 +27,8 @@ VOLUME_EDGE_NAMES = ("dz", *EDGE_NAMES)
 @dataclass(frozen=True)
 class RegionGraph:
     """Regions as nodes, one for each home cell in raster order; touching regions joined by edges.
+
+    All arrays lie in memory, or all on a GPU.
 
     Attributes
     ----------
@@ -65,6 +68,8 @@ class RegionGraph:
             raise UsageError(
                 f"edge_index must be (2, {len(self.edge_attr)}), got {self.edge_index.shape}"
             )
+        if is_device_array(self.edge_index):
+            return  # what names no node there would have to come to memory to be found
         if self.edge_index.size and not 0 <= self.edge_index.min() <= self.edge_index.max() < nodes:
             raise UsageError(f"edge_index must name nodes 0 .. {nodes - 1}")
 
@@ -85,17 +90,17 @@ class RegionGraph:
         feature_names: tuple[str, ...] = (),
     ) -> RegionGraph:
         """Derive the adjacency graph of a table; `contrast_top` is the largest grey difference."""
-        pos = table.pos()
+        pos, axes = table.pos(), table.area.ndim
         edge_index, edge_attr = edge_list(
             table.contact, table.contrast, pos, table.area, table.reach, table.cell, contrast_top
         )
         return cls(
             table=table,
-            x=table.x.reshape(table.window.size, -1),
+            x=as_rows(table.x, axes),
             edge_index=edge_index,
             edge_attr=edge_attr,
-            pos=pos.reshape(table.window.size, -1),
-            area=table.area.ravel(),
+            pos=as_rows(pos, axes),
+            area=as_rows(table.area, axes),
             feature_names=feature_names,
             contrast_top=contrast_top,
         )
@@ -114,17 +119,13 @@ class RegionGraph:
         save_graph(self, path, overwrite=overwrite)
 
     def to_data(self) -> Data:
-        """The graph as PyTorch Geometric data that shares this graph's memory."""
+        """The graph as PyTorch Geometric data that shares this graph's memory, where it lies."""
         import torch
         from torch_geometric.data import Data
 
-        return Data(
-            x=torch.from_numpy(self.x),
-            edge_index=torch.from_numpy(self.edge_index),
-            edge_attr=torch.from_numpy(self.edge_attr),
-            pos=torch.from_numpy(self.pos),
-            area=torch.from_numpy(self.area),
-        )
+        device = "cuda" if is_device_array(self.x) else "cpu"
+        names = "x", "edge_index", "edge_attr", "pos", "area"
+        return Data(**{name: torch.as_tensor(getattr(self, name), device=device) for name in names})
 
 
 def nearest_graph(table: RegionTable, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +134,9 @@ def nearest_graph(table: RegionTable, k: int) -> tuple[np.ndarray, np.ndarray]:
     Returns `edge_index` (2, E) int64, by target, then source, and distance (E,) float32.
     """
     pos = table.pos()
-    chosen = np.zeros((*table.window.shape, 25), np.int32)
-    nearest(pos, np.ascontiguousarray(table.area), k, chosen)
+    chosen = full((*table.window.shape, 25), np.int32, 0, like=table.area)
+    nearest(pos, contiguous(table.area), k, chosen)
     edge_index, edge_attr = edge_list(chosen, chosen, pos, table.area, FINE_REACH, table.cell, 1)
+    if edge_attr.size == 0:  # Numba does not cut arrays on a GPU that hold nothing
+        return edge_index, empty((0,), np.float32, like=edge_attr)
     return edge_index, edge_attr[:, EDGE_NAMES.index("distance")]

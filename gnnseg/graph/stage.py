@@ -14,7 +14,7 @@ from gnnseg.features import NUM_BINS, RINGS, Depth, derive, feature_names, plane
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import FINE_REACH, RegionTable, VolumeTable
 from gnnseg.kernels.adjacency import CODES, adjacency
-from gnnseg.kernels.arrays import copied, full, on_host
+from gnnseg.kernels.arrays import as_rows, copied, empty, full, is_device_array
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
 from gnnseg.superpixels.box import Box
@@ -99,7 +99,7 @@ def add_up(
     kinds = rows, np.array(RINGS), scaling.top
     region_sums(work, grey, slots, step, *kinds, *sums, corner)
     adjacency(grey, slots, step, *sides, corner)
-    return Totals(near, *map(on_host, (*sums, *sides)))
+    return Totals(near, *sums, *sides)
 
 
 def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
@@ -107,13 +107,13 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
     scaling = reader.scaling
     assert isinstance(totals.window, Window)
     part = write.relative_to(totals.window).slices
-    names = feature_names(scaling.num_channels, rgb=scaling.rgb)
+    names, sums = feature_names(scaling.num_channels, rgb=scaling.rgb), totals.sums[part]
     table = RegionTable(
         window=write,
         cell=reader.settings.step,
-        x=np.empty((*write.shape, len(names)), np.float32),
-        area=totals.sums[part][..., 0].copy(),
-        moment=totals.sums[part][..., 1:3].copy(),
+        x=empty((*write.shape, len(names)), np.float32, like=sums),
+        area=copied(sums[:, :, 0]),
+        moment=copied(sums[:, :, 1:3]),
         contact=totals.contact[part],
         contrast=totals.contrast[part],
     )
@@ -124,31 +124,30 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
 def fill_features(
     reader: PixelReader, totals: Totals, part: tuple[slice, ...], table: RegionTable | VolumeTable
 ) -> None:
-    """Derive the features of a table from a part of the totals."""
+    """Derive the features of a table, whose `x` is in one piece, from a part of the totals."""
     scaling, image, depth = reader.scaling, reader.image, totals.depth
-    sizes = [image.num_planes, image.height, image.width][-table.area.ndim :]
-    place = table.pos() / np.array(sizes, np.float64)
-    contrast = table.contrast.sum(axis=-1, dtype=np.int64)
-    for some in _pieces(table.area.shape):
-        x = table.x[some]
-        num = x.shape[0] * x.shape[1]
-        x[:] = derive(
-            totals.sums[part][some].reshape(num, -1),
-            totals.histogram[part][some].reshape(num, -1),
-            totals.boundary[part][some].reshape(num),
-            contrast[some].reshape(num),
-            place[some].reshape(num, -1),
-            rows=planes(scaling.num_channels, rgb=scaling.rgb),
+    extent = (image.num_planes, image.height, image.width)[-table.area.ndim :]
+    pos = table.pos()
+    arrays = totals.sums, totals.histogram, totals.boundary, totals.contrast
+    for some in _pieces(table.area):
+        sums, histogram, boundary, contrast = (as_rows(array[part][some], 2) for array in arrays)
+        derive(
+            *(sums, histogram, boundary, contrast, as_rows(pos[some], 2)),
+            out=as_rows(table.x[some], 2),
             step=reader.settings.step,
             top=scaling.top,
-            depth=depth and replace(depth, sums=depth.sums[part][some].reshape(num, -1)),
-        ).reshape(x.shape)
+            extent=extent,
+            depth=depth and replace(depth, sums=as_rows(depth.sums[part][some], 2)),
+        )
 
 
-def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[int | slice, ...]]:
-    """Rows of a lattice, as many as are worked on at once, a layer after the other."""
-    *layers, height, width = shape
-    rows = max(1, _DERIVED_AT_ONCE // max(1, width))
+def _pieces(area: Any) -> Iterator[tuple[int | slice, ...]]:
+    """Rows of a lattice, as many as are worked on at once, a layer after the other.
+
+    On a GPU those of a layer at once.
+    """
+    *layers, height, width = area.shape
+    rows = max(1, height if is_device_array(area) else _DERIVED_AT_ONCE // max(1, width))
     for layer in np.ndindex(*layers):
         for y in range(0, height, rows):
             yield *layer, slice(y, y + rows)
@@ -163,7 +162,9 @@ def region_graph(
     block: int | None = None,
     workers: int | None = None,
 ) -> RegionGraph:
-    """The region adjacency graph of an image (of one plane of a stack), in memory.
+    """The region adjacency graph of an image (of one plane of a stack).
+
+    It lies in memory, or on the GPU where the image is.
 
     Parameters
     ----------
@@ -198,7 +199,7 @@ def region_graph(
 def whole_table(
     reader: PixelReader, plane: int = 0, *, block: int | None = None, workers: int = 1
 ) -> tuple[np.ndarray, RegionTable]:
-    """Slots (Y, X) and the table of a whole plane, in memory.
+    """Slots (Y, X) and the table of a whole plane, in memory or on the GPU where the image is.
 
     An image on a GPU is not cut into blocks.
     """
@@ -209,13 +210,13 @@ def whole_table(
     tasks = region_blocks(lattice, reader.settings, lattice.cells, size)
     if len(tasks) == 1:
         part = compute_regions(reader, plane, tasks[0])
-        return on_host(part.slots), part.table
+        return part.slots, part.table
     num_features = len(feature_names(scaling.num_channels, rgb=scaling.rgb))
     slots = np.empty((lattice.height, lattice.width), np.uint8)
     whole = RegionTable.empty(lattice.cells, lattice.step, num_features, FINE_REACH)
 
     def done(_block: Block, part: RegionBlock) -> None:
-        slots[part.pixels.slices] = on_host(part.slots)
+        slots[part.pixels.slices] = part.slots
         for name, array in whole.arrays().items():
             array[part.cells.slices] = getattr(part.table, name)
 

@@ -265,7 +265,7 @@ def _positive(about: dict[str, Any], name: str) -> int:
 
 
 def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a graph that lies in memory: its features, and the rest of its table."""
+    """Write a graph that no file holds yet: its features, and the rest of its table."""
     import zarr
 
     from gnnseg.io import remove_output
@@ -276,7 +276,7 @@ def save_graph(graph: RegionGraph, path: str | Path, *, overwrite: bool = False)
             raise StateError(f"{path}: exists; choose another name, or allow overwriting")
         remove_output(path)
     features = graph.x.reshape(*graph.table.window.shape, graph.x.shape[1])
-    table = replace(graph.table, x=features)
+    table = replace(graph.table, x=features).on_host()
     about_it = graph.contrast_top, graph.feature_names if table.x.shape[-1] else ()
     group = zarr.open_group(path, mode="w-")
     if isinstance(table, VolumeTable):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.errors import UsageError
+from gnnseg.kernels.arrays import contiguous, full, on_host
+from gnnseg.kernels.centroids import centroids
 from gnnseg.kernels.coarsen import coarsen as coarsen_kernel
 from gnnseg.kernels.coarsen import coarsen_volume
 from gnnseg.superpixels.box import Box
@@ -45,44 +47,64 @@ class _Table:
     @property
     def reach(self) -> int:
         """How many cells an edge may span on an axis."""
-        return (round(self.contact.shape[-1] ** (1 / self.area.ndim)) - 1) // 2
+        return (round(self.contact.shape[self.area.ndim] ** (1 / self.area.ndim)) - 1) // 2
 
     def pad(self, window: Any) -> Self:
         """The same for a window around this one, with empty regions there."""
         if window == self.window:
             return self
-        padded = self.empty(window, self.cell, self.x.shape[-1], self.reach)
+        padded = self.empty(
+            window, self.cell, self.x.shape[self.area.ndim], self.reach, like=self.area
+        )
         part = self.window.relative_to(window).slices
         for name, array in padded.arrays().items():
-            array[part] = getattr(self, name)
+            if array.size:
+                array[part] = getattr(self, name)
         return padded
 
+    def on_host(self) -> Self:
+        """The same in memory: itself, or a copy of what lies on a GPU."""
+        arrays: dict[str, Any] = {name: on_host(array) for name, array in self.arrays().items()}
+        return replace(self, **arrays)
+
     @classmethod
-    def empty(cls, window: Any, cell: Any, num_features: int, reach: int = FINE_REACH) -> Self:
-        """A table of empty regions."""
-        return cls(window=window, cell=cell, **_blank(window.shape, num_features, reach))
+    def empty(
+        cls,
+        window: Any,
+        cell: Any,
+        num_features: int,
+        reach: int = FINE_REACH,
+        *,
+        like: Any = None,
+    ) -> Self:
+        """A table of empty regions, in memory or where `like` lies."""
+        arrays = _blank(window.shape, num_features, reach, like)
+        return cls(window=window, cell=cell, **arrays)
 
     def pos(self) -> np.ndarray:
         """Float64 centroids, (y, x) or (z, y, x) in pixels of the image; a cell's middle if empty.
 
         Of shape (h, w, 2), or (d, h, w, 3).
         """
-        cell = np.broadcast_to(np.array(self.cell), self.area.ndim)
-        places = np.ogrid[self.window.slices]
-        corner = np.stack(np.broadcast_arrays(*places), axis=-1) * cell.astype(np.float64)
-        mean = self.moment / np.maximum(self.area, 1)[..., None]
-        return corner + np.where(self.area[..., None] > 0, mean, (cell - 1) / 2)
+        first = [part.start for part in self.window.slices]
+        made: np.ndarray = centroids(self.area, self.moment, first, self.cell)
+        return made
 
 
-def _blank(shape: tuple[int, ...], num_features: int, reach: int) -> dict[str, np.ndarray]:
+def _blank(
+    shape: tuple[int, ...], num_features: int, reach: int, like: Any
+) -> dict[str, np.ndarray]:
     """The arrays of empty regions."""
     codes = (2 * reach + 1) ** len(shape)
+    columns: dict[str, tuple[tuple[int, ...], type]] = {
+        "x": ((num_features,), np.float32),
+        "area": ((), np.int64),
+        "moment": ((len(shape),), np.int64),
+        "contact": ((codes,), np.int32),
+        "contrast": ((codes,), np.int32),
+    }
     return {
-        "x": np.zeros((*shape, num_features), np.float32),
-        "area": np.zeros(shape, np.int64),
-        "moment": np.zeros((*shape, len(shape)), np.int64),
-        "contact": np.zeros((*shape, codes), np.int32),
-        "contrast": np.zeros((*shape, codes), np.int32),
+        name: full((*shape, *rest), dtype, 0, like=like) for name, (rest, dtype) in columns.items()
     }
 
 
@@ -119,12 +141,13 @@ class RegionTable(_Table):
     def coarsen(self) -> RegionTable:
         """Pool 2 x 2 cells, aligned to the lattice of the whole image."""
         fine = self.pad(self.window.align(2))
-        coarse = RegionTable.empty(fine.window.coarsen(2), 2 * self.cell, 0, COARSE_REACH)
+        window = fine.window.coarsen(2)
+        coarse = RegionTable.empty(window, 2 * self.cell, 0, COARSE_REACH, like=self.area)
         coarsen_kernel(
-            np.ascontiguousarray(fine.area),
-            np.ascontiguousarray(fine.moment),
-            np.ascontiguousarray(fine.contact),
-            np.ascontiguousarray(fine.contrast),
+            contiguous(fine.area),
+            contiguous(fine.moment),
+            contiguous(fine.contact),
+            contiguous(fine.contrast),
             self.reach,
             self.cell,
             coarse.area,
@@ -165,10 +188,10 @@ class VolumeTable(_Table):
         fine = self.pad(self.window.align(layers))
         reach = COARSE_REACH if layers == 2 else max(self.reach, COARSE_REACH)
         cell = self.cell[0] * layers, 2 * self.cell[1], 2 * self.cell[2]
-        coarse = VolumeTable.empty(fine.window.coarsen(layers), cell, 0, reach)
+        window = fine.window.coarsen(layers)
+        coarse = VolumeTable.empty(window, cell, 0, reach, like=self.area)
         tables, out = (
-            tuple(map(np.ascontiguousarray, (t.area, t.moment, t.contact, t.contrast)))
-            for t in (fine, coarse)
+            (*map(contiguous, (t.area, t.moment, t.contact, t.contrast)),) for t in (fine, coarse)
         )
         coarsen_volume(tables, self.reach, self.cell, layers, out, reach)
         return coarse

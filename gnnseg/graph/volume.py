@@ -18,7 +18,7 @@ from gnnseg.kernels.adjacency_volume import (
     adjacency_along_z,
     adjacency_in_plane,
 )
-from gnnseg.kernels.arrays import contiguous, full, on_host
+from gnnseg.kernels.arrays import contiguous, copied, copy_to, empty, full
 from gnnseg.kernels.region_sums import GEOMETRY
 from gnnseg.kernels.region_sums_volume import DEPTH, region_sums_in_plane
 from gnnseg.kernels.slots import REACH
@@ -43,12 +43,12 @@ def supervoxel_graph(
     block: int | tuple[int, int] | None = None,
     workers: int | None = None,
 ) -> RegionGraph:
-    """The region adjacency graph of a volume's supervoxels, in memory; the same for any `block`.
+    """The region adjacency graph of a volume's supervoxels; the same for any `block`.
 
-    Arguments are those of `supervoxels`, and nodes are numbered as its `ids()`. A graph takes some
-    1500 bytes a supervoxel, those of a block 2500 while it is worked on. A face between
-    voxels counts by its size in `contact`, in the edges and in the features; features of colour
-    and texture look at pixels within their plane.
+    It lies in memory, or on the GPU where the volume is. Arguments are those of `supervoxels`, and
+    nodes are numbered as its `ids()`. A graph takes some 1500 bytes a supervoxel, those of a block
+    2500 while it is worked on. A face between voxels counts by its size in `contact`, in the edges
+    and in the features; features of colour and texture look at pixels within their plane.
 
     Returns
     -------
@@ -80,22 +80,24 @@ def supervoxel_graph(
 def whole_volume_table(
     volume: VolumeReader, *, block: int | tuple[int, int] | None = None, workers: int = 1
 ) -> VolumeTable:
-    """The table of a whole volume, in memory.
+    """The table of a whole volume, in memory or on the GPU where the volume is.
 
     A volume on a GPU is not cut into blocks.
     """
     lattice = volume.lattice
     slots = supervoxel_map(volume, block=block, workers=workers).slots
+    size = box_cells(lattice, block, workers)
+    if volume.planes.image.is_on_device:
+        size, workers = lattice.shape, 1
+    tasks = list(lattice.blocks(size, (SUM_HALO, SUM_HALO)))
+    if len(tasks) == 1:
+        return sum_up_volume(volume, slots, tasks[0])
     whole = VolumeTable.empty(lattice.cells, lattice.steps, len(volume_features(volume)))
 
     def done(_block: BoxBlock, part: VolumeTable) -> None:
         for name, array in whole.arrays().items():
             array[part.window.slices] = getattr(part, name)
 
-    size = box_cells(lattice, block, workers)
-    if volume.planes.image.is_on_device:
-        size, workers = lattice.shape, 1
-    tasks = lattice.blocks(size, (SUM_HALO, SUM_HALO))
     run_tasks(lambda task: sum_up_volume(volume, slots, task), tasks, workers=workers, done=done)
     return whole
 
@@ -129,8 +131,8 @@ def add_up_volume(volume: VolumeReader, slots: Any, near: Box) -> Totals:
             adjacency_along_z(pair, two, lattice.step, n % step_z == 0, sides, corner, along)
     inner = slice(REACH, REACH + near.shape[0])
     arrays = sums.sums, sums.histogram, *sums.sides
-    depth = Depth(on_host(sums.depth[inner]), step_z, within)
-    return Totals(near, *(on_host(array[inner]) for array in arrays), depth=depth)
+    depth = Depth(sums.depth[inner], step_z, within)
+    return Totals(near, *(array[inner] for array in arrays), depth=depth)
 
 
 @dataclass(frozen=True)
@@ -180,12 +182,15 @@ def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeT
     assert totals.depth is not None
     part = write.relative_to(totals.window).slices
     sums = totals.sums[part]
+    moment = empty((*write.shape, 3), np.int64, like=sums)
+    copy_to(totals.depth.sums[part][:, :, :, :1], moment[:, :, :, :1])
+    copy_to(sums[:, :, :, 1:3], moment[:, :, :, 1:])
     table = VolumeTable(
         window=write,
         cell=volume.lattice.steps,
-        x=np.empty((*write.shape, len(volume_features(volume))), np.float32),
-        area=sums[..., 0].copy(),
-        moment=np.concatenate([totals.depth.sums[part][..., :1], sums[..., 1:3]], axis=-1),
+        x=empty((*write.shape, len(volume_features(volume))), np.float32, like=sums),
+        area=copied(sums[:, :, :, 0]),
+        moment=moment,
         contact=totals.contact[part],
         contrast=totals.contrast[part],
     )

@@ -1,4 +1,4 @@
-"""The gated sum by PyTorch Geometric: for GPUs, and what the compiled loops are tested against."""
+"""The gated sum by PyTorch Geometric: for training on GPUs, and to test the loops against."""
 
 from __future__ import annotations
 

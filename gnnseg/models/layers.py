@@ -109,8 +109,8 @@ class EdgeGatedConv(nn.Module):
 
     `out_i = W x_i + sum_j sigmoid(Q x_i + K x_j + E e_ij) * V x_j`, after Bresson and Laurent,
     "Residual gated graph ConvNets", arXiv:1711.07553, equation 11, with an edge term in the gate.
-    On a CPU `gnnseg.kernels.gated` computes the sum and its gradients, each in one pass over the
-    edges; elsewhere it is PyTorch Geometric's message passing.
+    `gnnseg.kernels.gated` computes the sum and, on a CPU, its gradients, each in one pass over the
+    edges; in trainings on a GPU it is PyTorch Geometric's message passing.
     """
 
     def __init__(self, channels: int, edge_channels: int) -> None:

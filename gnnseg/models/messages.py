@@ -1,4 +1,4 @@
-"""Message passing: one pass over the edges on a CPU, PyTorch Geometric elsewhere."""
+"""Message passing: one pass over the edges; for gradients on a GPU, PyTorch Geometric."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import linear
 
 from gnnseg.kernels.gated import gated_gradients, gated_messages
+from gnnseg.models.loops import loops_take
 
 
 def send_messages(
@@ -24,19 +25,22 @@ def send_messages(
     target, source : (N, 2 W)
         q and o of each target, k and v of each source.
     edge_index : (2, E) int64
+        Sorted by target.
     edge_attr : (E, D)
         No gradients reach it.
     gate : Linear
         From D to W.
     """
+    given = target, source, edge_index, edge_attr, gate.weight, gate.bias
+    if target.is_cuda and loops_take(target):
+        made = gated_messages(*(tensor.detach().contiguous() for tensor in given))
+        return torch.as_tensor(made, device=target.device)
     if target.is_cuda:
         from gnnseg.models.gated_sum import gated_sum
 
         (query, own), edge = target.chunk(2, dim=-1), linear(edge_attr, gate.weight, gate.bias)
         return own + gated_sum(query, source, edge_index, edge)
-    summed: torch.Tensor = _Messages.apply(
-        target, source, edge_index, edge_attr, gate.weight, gate.bias
-    )
+    summed: torch.Tensor = _Messages.apply(*given)
     return summed
 
 

@@ -107,7 +107,7 @@ class Model:
         return levels
 
     def logits(self, table: RegionTable, stem: np.ndarray | None = None) -> np.ndarray:
-        """Logits (N, classes) float32 of a whole table, in one piece.
+        """Logits (N, classes) float32 of a whole table, in one piece, on the processor.
 
         `stem` (N, channels) are the states of a model that has a stem; `plane_logits`
         computes them.
@@ -116,6 +116,7 @@ class Model:
 
         from gnnseg.models.group import FEATURES, STEM, run_groups
 
+        table = table.on_host()
         with torch.inference_mode():
             states = {FEATURES: self.standardise(table.x.reshape(table.window.size, -1))}
             if stem is not None:

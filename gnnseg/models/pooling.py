@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from gnnseg.kernels.pool import pool, spread
 from gnnseg.kernels.slots import MASKED
+from gnnseg.models.loops import loops_take
 
 
 def pool_pixels(
@@ -18,8 +19,12 @@ def pool_pixels(
     """Sums (rows, columns, C) float32 of maps (C, H', W') over the pixels of each region.
 
     `slots` (H, W) uint8 covers `cells`; each value of the maps stands for `stride` x `stride`
-    pixels. On a CPU this is `gnnseg.kernels.pool`.
+    pixels. This is `gnnseg.kernels.pool`; for gradients on a GPU, a sum by index.
     """
+    if maps.is_cuda and loops_take(maps):
+        sums = maps.new_zeros(*cells, maps.shape[0])
+        pool(maps.detach().permute(1, 2, 0).contiguous(), slots, step, stride, sums)
+        return sums
     if maps.is_cuda:
         return _pool_on_device(maps, slots, step, stride, cells)
     return _Pool.apply(maps.float(), slots, (step, stride), cells)

@@ -19,9 +19,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
 def full(shape: tuple[int, ...], dtype: Any, value: Any) -> Any:
     """A new array with one value everywhere."""
     array = empty(shape, dtype)
-    flat = array.reshape(-1)
-    if flat.size > 0:
-        _fill[per_item(flat.size)](flat, np.dtype(dtype).type(value))
+    if array.size > 0:
+        _fill[per_item(array.size)](array.reshape(-1), np.dtype(dtype).type(value))
     return array
 
 
@@ -32,7 +31,7 @@ def from_host(array: np.ndarray) -> Any:
 
 def to_host(array: Any) -> np.ndarray:
     """A copy in memory of an array, or of a view of one."""
-    return contiguous(view(array)).copy_to_host()
+    return contiguous(array).copy_to_host()
 
 
 def view(array: Any) -> Any:
@@ -49,7 +48,8 @@ def copied(array: Any) -> Any:
 
 
 def contiguous(array: Any) -> Any:
-    """An array itself if it is C-contiguous, else a copy."""
+    """Numba's view of an array, or a C-contiguous copy where that is none."""
+    array = view(array)
     return array if array.is_c_contiguous() else copied(array)
 
 
@@ -66,8 +66,10 @@ def copy(source: Any, target: Any) -> None:
     if source.ndim == 1:
         _copy[per_pixel(1, source.size)](source.reshape(1, source.size), target.reshape(1, -1))
     elif source.ndim > 2:
-        for at in range(source.shape[0]):
-            copy(source[at], target[at])
+        fewest = int(np.argmin(source.shape))
+        for at in range(source.shape[fewest]):
+            index = (*[slice(None)] * fewest, at)
+            copy(source[index], target[index])
     else:
         _copy[per_pixel(*source.shape)](source, target)
 

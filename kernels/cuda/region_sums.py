@@ -161,7 +161,7 @@ def _add_place(totals, first, y, x):
 
 @cuda.jit(device=True)
 def _value(work, grey, y, x, rule, d):
-    """A plane's value at a pixel of the channels."""
+    """A plane's value at a pixel of the channels, by one of `RULES`; the last is the Laplacian."""
     if rule == VALUE:
         return int(work[d, y, x])
     if rule == ALONG_X:

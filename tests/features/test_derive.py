@@ -145,19 +145,32 @@ def test_names_and_columns_agree(channels, rgb):
     rows = planes(channels, rgb=rgb)
     assert len(set(names)) == len(names)
     assert plane_table(rows).shape == (len(rows), 2)
-    nothing = derive(
-        np.zeros((4, GEOMETRY + 2 * len(rows)), np.int64),
-        np.zeros((4, NUM_BINS), np.int32),
-        np.zeros(4),
-        np.zeros(4),
-        np.full((4, 2), 0.5),
-        rows=rows,
-        step=STEP,
-        top=800,
-    )
-    assert nothing.shape == (4, len(names))
-    assert nothing.dtype == np.float32
-    assert (nothing == 0).all()
+    sums = np.zeros((4, GEOMETRY + 2 * len(rows)), np.int64)
+    sums[1:, 0] = 9
+    made = derived(len(names), sums, np.zeros((4, NUM_BINS), np.int32), *sides(4), place(4))
+    assert (made[0] == 0).all()
+    places = [names.index(name) for name in ("place_y", "place_x")]
+    assert places == [len(names) - 2, len(names) - 1]
+    np.testing.assert_array_equal(made[1:, places], np.float32(place(4)[1:] / SIZE))
+
+
+SIZE = 700, 900
+"""Of the image that the regions below are said to be of."""
+
+
+def sides(num):
+    """Boundary and contrast of regions that touch none."""
+    return np.zeros(num, np.int32), np.zeros((num, 25), np.int32)
+
+
+def place(num):
+    return np.random.default_rng(0).uniform(0, 700, (num, 2))
+
+
+def derived(columns, *tables):
+    out = np.full((len(tables[0]), columns), np.nan, np.float32)
+    derive(*tables, step=STEP, top=800, extent=SIZE, out=out)
+    return out
 
 
 def test_deciles_of_a_known_histogram():
@@ -166,10 +179,8 @@ def test_deciles_of_a_known_histogram():
     rows = planes(1, rgb=False)
     sums = np.zeros((1, GEOMETRY + 2 * len(rows)), np.int64)
     sums[0, 0] = 100
-    x = derive(
-        sums, histogram, np.zeros(1), np.zeros(1), np.zeros((1, 2)), rows=rows, step=STEP, top=800
-    )
     names = feature_names(1, rgb=False)
+    x = derived(len(names), sums, histogram, *sides(1), place(1))
     got = [x[0, names.index(f"decile_{p}")] for p in range(10, 100, 10)]
     np.testing.assert_allclose(got, (3 + np.arange(1, 10) / 10) / GREY_BINS, rtol=1e-6)
 
@@ -185,18 +196,15 @@ def test_features_do_not_depend_on_the_other_regions():
     rows = planes(1, rgb=False)
     sums = rng.integers(0, 10**5, (50, GEOMETRY + 2 * len(rows)))
     histogram = rng.integers(0, 9, (50, NUM_BINS)).astype(np.int32)
-    boundary, contrast = rng.integers(1, 99, 50), rng.integers(0, 999, 50)
-    place = rng.random((50, 2))
-
-    def derived(part):
-        return derive(
-            sums[part], histogram[part], boundary[part], contrast[part], place[part],
-            rows=rows, step=STEP, top=800,
-        )  # fmt: skip
-
-    whole = derived(slice(None))
+    boundary, contrast = (rng.integers(1, 99, (50, 25)).astype(np.int32) for _ in range(2))
+    tables = sums, histogram, boundary[:, 0], contrast, place(50)
+    columns = len(feature_names(1, rgb=False))
+    whole = derived(columns, *tables)
+    assert np.isfinite(whole).all()
     for n in range(50):
-        np.testing.assert_array_equal(derived(slice(n, n + 1))[0], whole[n])
+        np.testing.assert_array_equal(
+            derived(columns, *(t[n : n + 1] for t in tables))[0], whole[n]
+        )
 
 
 def test_the_margin_of_a_block_holds_the_filters():

@@ -9,13 +9,13 @@ import pytest
 from numba import cuda
 
 import gnnseg
-from gnnseg.graph import volume as module
+from gnnseg.graph import RegionGraph
 from gnnseg.graph.stage import SUM_HALO
 from gnnseg.graph.volume import sum_up_volume, whole_volume_table
 from gnnseg.kernels.arrays import is_device_array
 from gnnseg.kernels.slots import MASKED
 from gnnseg.paint import paint_box
-from gnnseg.superpixels import BoxBlock, Supervoxels, VolumeReader
+from gnnseg.superpixels import Supervoxels, VolumeReader
 from gnnseg.superpixels.stage import make_reader
 from gnnseg.superpixels.volume import read_volume
 
@@ -28,7 +28,7 @@ def example(shape, spacing):
     axes = "ZYX" if pixels.ndim == 3 else "ZCYX"
     opened = [gnnseg.open_image(mask, axes="ZYX")]
     opened += [gnnseg.open_image(array, axes=axes) for array in (pixels, cuda.to_device(pixels))]
-    here = read_volume(opened[1], 4, None, spacing, opened[0], n_iter=1)
+    here = read_volume(opened[1], 4, None, spacing, opened[0], n_iter=1, compactness=0.1)
     slots = gnnseg.supervoxels(
         opened[1], step=4, spacing=spacing, mask=opened[0], n_iter=1, compactness=0.1
     ).slots
@@ -47,26 +47,24 @@ def same(table, expected):
 @pytest.mark.parametrize(
     ("shape", "spacing"), [((5, 5, 6), (1, 1, 1)), ((3, 3, 3, 6), (2.2, 1, 1))]
 )
-def test_the_graph_is_that_of_the_cpu(monkeypatch, shape, spacing):
+def test_the_graph_is_that_of_the_cpu_and_stays(shape, spacing):
     """A volume on a GPU is not cut, whatever the block."""
-    here, there, slots, copies = example(shape, spacing)
-    taken = []
-
-    def slots_there(volume, **_rest):
-        taken.append(volume)
-        return Supervoxels(copies, volume.lattice, volume.planes.settings, None, 0)
-
-    monkeypatch.setattr(module, "supervoxel_map", slots_there)
-    whole = BoxBlock(here.lattice.cells, here.lattice.cells)
-    same(whole_volume_table(there, block=4, workers=2), sum_up_volume(here, slots, whole))
-    assert taken == [there]
+    here, there, _, _ = example(shape, spacing)
+    expected, table = whole_volume_table(here), whole_volume_table(there, block=4, workers=2)
+    assert all(is_device_array(array) for array in table.arrays().values())
+    same(table.on_host(), expected)
+    graphs = [RegionGraph.from_table(t, contrast_top=1020) for t in (expected, table)]
+    for name in ("x", "pos", "area", "edge_index", "edge_attr"):
+        mine, its = (getattr(graph, name) for graph in graphs)
+        assert is_device_array(its)
+        np.testing.assert_array_equal(its.copy_to_host(), mine, name)
 
 
 def test_a_part_of_a_volume_has_the_sums_of_the_cpu():
     here, there, slots, copies = example((6, 3, 5), (4, 1, 1))
     block = next(here.lattice.blocks((2, 1, 2), (SUM_HALO, SUM_HALO)))
     assert block.read.shape == (5, 1, 2)
-    same(sum_up_volume(there, copies, block), sum_up_volume(here, slots, block))
+    same(sum_up_volume(there, copies, block).on_host(), sum_up_volume(here, slots, block))
 
 
 def test_volumes_are_painted_where_their_slots_are():

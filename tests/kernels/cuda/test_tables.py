@@ -8,7 +8,7 @@ from numba import config, cuda
 
 from gnnseg.features import NUM_BINS, RINGS, plane_table, planes
 from gnnseg.kernels.adjacency import CODES, adjacency
-from gnnseg.kernels.region_sums import GEOMETRY, region_sums
+from gnnseg.kernels.region_sums import GEOMETRY, RULES, VALUE, region_sums
 from gnnseg.kernels.slots import MASKED
 
 STEP, MARGIN = 4, 4
@@ -44,6 +44,24 @@ def test_sums_are_those_of_the_cpu(channels):
         np.ones((*cells, NUM_BINS), np.int32),
     )
     check(region_sums, inputs, tables, rows, np.array(RINGS), 1020, (MARGIN, MARGIN))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_that_of_the_cpu(rule):
+    *inputs, cells = draw(1, (6, 7))
+    rows = np.array([(rule, 0 if rule == VALUE else 2)])
+    tables = np.zeros((*cells, GEOMETRY + 2), np.int64), np.zeros((*cells, NUM_BINS), np.int32)
+    check(region_sums, inputs, tables, rows, np.array(RINGS), 1020, (MARGIN, MARGIN))
+    assert tables[0][..., GEOMETRY].any()
+
+
+@pytest.mark.parametrize("where", [np.asarray, cuda.to_device])
+def test_a_rule_that_no_loop_knows_is_refused(where):
+    *inputs, cells = draw(1, (6, 7))
+    tables = np.zeros((*cells, GEOMETRY + 2), np.int64), np.zeros((*cells, NUM_BINS), np.int32)
+    kinds = np.array([(len(RULES), 1)]), np.array(RINGS), 1020
+    with pytest.raises(ValueError, match=r"rules \[6\], known are"):
+        region_sums(*map(where, inputs), STEP, *kinds, *map(where, tables), (MARGIN, MARGIN))
 
 
 def test_adjacency_is_that_of_the_cpu():
