@@ -3,7 +3,8 @@
     python experiments/bench_cuda.py [SIDE]
 
 Needs an NVIDIA GPU, and a CUDA toolkit that Numba finds (CUDA_HOME). The picture is that of
-`bench_kernels.py`, SIDE x SIDE pixels (16384), about one superpixel to 16 x 16. A stage runs once
+`bench_kernels.py`, SIDE x SIDE pixels (16384), about one superpixel to 16 x 16; the volume has
+planes of it, each moved against the one before, and cells of 8 x 8 x 8 voxels. A stage runs once
 to warm up and then five times, timed by the clock around work that is waited for; the median
 counts. Memory is the most that the driver gave away while a stage ran, above the image, sampled
 every millisecond. Expected of an H200: superpixels at 3 Gpx/s or more, paint at half of the
@@ -33,6 +34,7 @@ import gnnseg
 
 RESULT = Path(__file__).parent / "results" / "bench_cuda.json"
 SIDE, REPEATS = 16384, 5
+PLANES, STEP_IN_VOLUME = 64, 8
 
 Stage = Callable[[Any], dict[str, Any]]
 """What a stage makes of an image, here or on the GPU, by name."""
@@ -42,15 +44,20 @@ def main(side: int) -> None:
     """Every stage on the GPU and, once, on the processor."""
     if not cuda.is_available():
         raise SystemExit("no GPU that Numba can use: nothing was measured")
-    image = picture(side)
-    there = cuda.to_device(image)
+    image, volume = picture(side), volume_of(picture(max(side // 8, 1)))
+    number = image[..., 0].size
     copied = copy_bandwidth(image.nbytes)
-    rows = [measure(name, stage, image, there) for name, stage in stages(image).items()]
+    rows = [
+        *measure(stages(image), image, number),
+        *measure(volume_stages(volume), volume, volume.size),
+    ]
     paint = next(row for row in rows if row["stage"] == "paint")
     found = {
         "machine": machine_record(),
-        "pixels": image[..., 0].size,
+        "pixels": number,
+        "voxels": volume.size,
         "step": STEP,
+        "step_in_volume": STEP_IN_VOLUME,
         "copy_gb_per_second": copied,
         "paint_share_of_copy": 2 * paint["gpx_per_second"] / copied,
         "rows": rows,
@@ -68,8 +75,7 @@ def stages(image: np.ndarray) -> dict[str, Stage]:
         return lambda pixels: {"slots": gnnseg.superpixels(pixels, step=STEP, n_iter=n_iter).slots}
 
     def graph(pixels: Any) -> dict[str, Any]:
-        made = gnnseg.region_graph(pixels)
-        return {"x": made.x, "edge_index": made.edge_index, "edge_attr": made.edge_attr}
+        return arrays_of(gnnseg.region_graph(pixels))
 
     def paint(pixels: Any) -> dict[str, Any]:
         where = "here" if isinstance(pixels, np.ndarray) else "there"
@@ -88,24 +94,64 @@ def stages(image: np.ndarray) -> dict[str, Stage]:
     }
 
 
-def measure(name: str, stage: Stage, image: np.ndarray, there: Any) -> dict[str, Any]:
-    """The seconds and the memory of a stage, and whether its bits are those of the processor."""
-    expected = stage(image)
-    made = {key: on_host(value) for key, value in stage(there).items()}
-    equal = all(np.array_equal(made[key], on_host(value)) for key, value in expected.items())
-    seconds = [seconds_of(lambda: stage(there)) for _ in range(REPEATS)]
-    with most_taken() as taken:
-        stage(there)
-        cuda.synchronize()
-    rate = image[..., 0].size / statistics.median(seconds) / 1e9
-    print(f"{name}: {rate:.3f} Gpx/s, bits {'equal' if equal else 'DIFFER'}", flush=True)
+def volume_of(plane: np.ndarray) -> np.ndarray:
+    """A volume (Z, Y, X) of one channel of a picture, moved by a pixel from plane to plane."""
+    return np.stack([np.roll(plane[..., 0], z, axis=(0, 1)) for z in range(PLANES)])
+
+
+def volume_stages(volume: np.ndarray) -> dict[str, Stage]:
+    """The same for a volume."""
+
+    def supervoxels(voxels: Any) -> Any:
+        stack = gnnseg.open_image(voxels, axes="ZYX")
+        return gnnseg.supervoxels(stack, step=STEP_IN_VOLUME)
+
+    def graph(voxels: Any) -> dict[str, Any]:
+        stack = gnnseg.open_image(voxels, axes="ZYX")
+        return arrays_of(gnnseg.supervoxel_graph(stack, step=STEP_IN_VOLUME))
+
+    here, there = supervoxels(volume), supervoxels(cuda.to_device(volume))
+    labels = np.arange(here.lattice.num_cells).astype(np.uint8)
+
+    def paint(voxels: Any) -> dict[str, Any]:
+        regions = here if isinstance(voxels, np.ndarray) else there
+        return {"labels": gnnseg.paint(regions, labels)}
+
     return {
-        "stage": name,
-        "seconds": seconds,
-        "gpx_per_second": rate,
-        "equal_bits": equal,
-        "peak_device_bytes": taken[0],
+        "supervoxels": lambda voxels: {"slots": supervoxels(voxels).slots},
+        "supervoxels, features and graph": graph,
+        "paint of a volume": paint,
     }
+
+
+def arrays_of(graph: Any) -> dict[str, Any]:
+    """What a region graph is made of."""
+    return {name: getattr(graph, name) for name in ("x", "edge_index", "edge_attr")}
+
+
+def measure(stages: dict[str, Stage], image: np.ndarray, number: int) -> Iterator[dict[str, Any]]:
+    """The seconds and memory of each stage, and whether its bits are those of the processor.
+
+    `number` is that of pixels or voxels.
+    """
+    there = cuda.to_device(image)
+    for name, stage in stages.items():
+        expected = stage(image)
+        made = {key: on_host(value) for key, value in stage(there).items()}
+        equal = all(np.array_equal(made[key], on_host(value)) for key, value in expected.items())
+        seconds = [seconds_of(lambda stage=stage: stage(there)) for _ in range(REPEATS)]
+        with most_taken() as taken:
+            stage(there)
+            cuda.synchronize()
+        rate = number / statistics.median(seconds) / 1e9
+        print(f"{name}: {rate:.3f} Gpx/s, bits {'equal' if equal else 'DIFFER'}", flush=True)
+        yield {
+            "stage": name,
+            "seconds": seconds,
+            "gpx_per_second": rate,
+            "equal_bits": equal,
+            "peak_device_bytes": taken[0],
+        }
 
 
 def on_host(array: Any) -> np.ndarray:
