@@ -11,6 +11,7 @@ from typing import Any
 
 from machine import machine_record
 
+from gnnseg.compare.operations import count_operations
 from gnnseg.datasets.base import Dataset
 from gnnseg.memory import peak_rss
 from gnnseg.pipeline import evaluate, load_model
@@ -37,11 +38,13 @@ def measure(run: Row, dataset: Dataset, path: Path) -> Row:
     model = load_model(path)
     save_plot(model, path.with_suffix(".png"))
     figures = evaluate(dataset, model, split="test")
+    pixels, operations = count_operations(model, dataset.split("test"))
     print(f"{path.stem}: test mIoU {figures['miou']:.4f}", file=sys.stderr)
     return {
         "run": run,
         "machine": machine_record(),
         "parameters": model.num_parameters,
+        "operations_per_pixel": operations / pixels,
         "training": {**model.training, "dataset": run["dataset"]},
         "test": figures,
         "peak_rss_bytes": peak_rss(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from gnnseg.blocks import Window
 from gnnseg.compare.cells import Cell
 from gnnseg.compare.folder import Folder
+from gnnseg.compare.operations import count_operations
 from gnnseg.compare.pictures import draw_pictures
 from gnnseg.compare.sources import open_set, write_large
 from gnnseg.compare.trainers import check_options, settings_of, train_model
@@ -84,7 +85,7 @@ def _evaluate(cell: Cell, folder: Folder) -> Done:
     with ledger.stage("evaluate"):
         figures = evaluate(dataset, model, **options)
     items = dataset.split(about["split"])
-    pixels, operations = _operations(model, items)
+    pixels, operations = count_operations(model, items)
     counts = {"parameters": model.num_parameters, "pixels": pixels, "operations": operations}
     ledger.add("evaluate", **counts)
     result = {
@@ -95,38 +96,6 @@ def _evaluate(cell: Cell, folder: Folder) -> Done:
         "pictures": draw_pictures(cell, folder, model, items),
     }
     return Done(result, ledger.as_dict(), ledger.sampler(), ledger.base, file_identity(path))
-
-
-def _operations(model: Any, items: Sequence[Any]) -> tuple[int, int]:
-    """Pixels, and floating-point operations of the network, of all images.
-
-    Counted on the first image of each size.
-    """
-    pixels, operations, by_size = 0, 0, {}
-    for item in items:
-        image = item.open_image()
-        size = (image.height, image.width)
-        if size not in by_size:
-            by_size[size] = _image_operations(model, item)
-        pixels += image.height * image.width
-        operations += by_size[size]
-    return pixels, operations
-
-
-def _image_operations(model: Any, item: Any) -> int:
-    from gnnseg.models import Model
-
-    _, labels = item.load()
-    if isinstance(model, Model):
-        from gnnseg.models.operations import counted_operations
-        from gnnseg.pipeline import evaluate
-
-        with counted_operations() as counted:
-            evaluate([item.image], model, [labels], workers=1)
-        return counted.total
-    from gnnseg.baselines.cost import plane_operations
-
-    return plane_operations(model, labels.shape)
 
 
 def _image(cell: Cell, folder: Folder) -> Done:
