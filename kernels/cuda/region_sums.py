@@ -43,10 +43,9 @@ def region_sums(
     corner: tuple[int, int],
 ) -> None:
     """Add the pixels of a window to the sums of their regions; arguments as for the CPU."""
-    one_layer = [table.reshape(1, *table.shape) for table in (sums, histogram)]
-    no_depth = cuda.device_array((1, *sums.shape[:2], 0), np.int64)
-    pixels, kinds = (work, grey, slots, step, *corner), (planes, rings, grey_top)
-    _launch(pixels, kinds, (*one_layer, no_depth), (0, 0))
+    _check(sums.shape[2], histogram.shape[2])
+    homes, kinds = sums.shape[0] * sums.shape[1], (cuda.to_device(planes), cuda.to_device(rings))
+    _add_up[homes, THREADS](work, grey, slots, step, *kinds, grey_top, sums, histogram, *corner)
 
 
 def region_sums_in_plane(
@@ -62,64 +61,73 @@ def region_sums_in_plane(
     corner: tuple[int, int],
 ) -> None:
     """Add a plane of a volume to the sums of its regions; arguments as for the CPU."""
-    pixels, kinds = (work, grey, slots, steps[1], *corner), (planes, rings, grey_top)
-    _launch(pixels, kinds, tables, (steps[0], z))
+    sums, histogram, _ = tables
+    (layers, cells_y, cells_x, columns), bins = sums.shape, histogram.shape[3]
+    _check(columns, bins)
+    kinds = cuda.to_device(planes), cuda.to_device(rings), grey_top
+    shared = layers * (8 * columns + 4 * bins)
+    add_up = _add_up_layers[cells_y * cells_x, THREADS, 0, shared]
+    add_up(work, grey, slots, *steps, z, *kinds, *tables, *corner)
 
 
-def _launch(
-    pixels: tuple[Any, ...],
-    kinds: tuple[np.ndarray, np.ndarray, int],
-    tables: tuple[Any, Any, Any],
-    place: tuple[int, int],
-) -> None:
-    """Add to tables (layers, cells_y, cells_x, columns), by a block of threads a column of homes.
-
-    `place` is the number of planes of a cell, and which of them this one is.
-    """
-    layers, cells_y, cells_x, columns = tables[0].shape
-    bins = tables[1].shape[3]
+def _check(columns: int, bins: int) -> None:
     if columns > MOST_SUMS or bins > MOST_BINS:
         raise ValueError(
             f"{columns} sums and {bins} bins a region: a GPU takes at most "
             f"{MOST_SUMS} and {MOST_BINS}"
         )
-    planes, rings, grey_top = kinds
-    rules = cuda.to_device(planes), cuda.to_device(rings), grey_top
-    shared = layers * (8 * columns + 4 * bins)
-    _add_up[cells_y * cells_x, THREADS, 0, shared](*pixels, *rules, *tables, *place)
 
 
 @cuda.jit
-def _add_up(
-    work, grey, slots, step, top, left, planes, rings, grey_top, sums, histogram, depth, step_z, z
+def _add_up(work, grey, slots, step, planes, rings, grey_top, sums, histogram, top, left):
+    totals = cuda.shared.array(MOST_SUMS, np.int64)
+    bars = cuda.shared.array(MOST_BINS, np.int32)
+    home_y, home_x = cuda.blockIdx.x // sums.shape[1], cuda.blockIdx.x % sums.shape[1]
+    _clear(totals, sums.shape[2], bars, histogram.shape[2])
+    y0, x0, rows, columns = near(home_y, home_x, step, slots.shape[0], slots.shape[1])
+    for at in range(cuda.threadIdx.x, rows * columns, cuda.blockDim.x):
+        y, x = y0 + at // columns, x0 + at % columns
+        layer, dy, dx = home_offset(slots, step, y, x, home_y, home_x)
+        if layer == 0 and dy == 0 and dx == 0:
+            _add_place(totals, 0, y - home_y * step, x - home_x * step)
+            _add_values(totals, 0, work, grey, top + y, left + x, planes)
+            _add_bins(bars, 0, grey, top + y, left + x, rings, grey_top)
+    cuda.syncthreads()
+    for k in range(cuda.threadIdx.x, sums.shape[2], cuda.blockDim.x):
+        sums[home_y, home_x, k] += totals[k]
+    for k in range(cuda.threadIdx.x, histogram.shape[2], cuda.blockDim.x):
+        histogram[home_y, home_x, k] += bars[k]
+
+
+@cuda.jit
+def _add_up_layers(
+    work, grey, slots, step_z, step, z, planes, rings, grey_top, sums, histogram, depth, top, left
 ):
+    """The same of a volume's plane, and moments along z; a block has the homes of all layers."""
     layers, columns, bins = sums.shape[0], sums.shape[3], histogram.shape[3]
     totals = cuda.shared.array(0, types.int64)
     bars = cuda.shared.array(0, types.int32)[2 * layers * columns :]
     home_y, home_x = cuda.blockIdx.x // sums.shape[2], cuda.blockIdx.x % sums.shape[2]
-    for k in range(cuda.threadIdx.x, layers * columns, cuda.blockDim.x):
-        totals[k] = 0
-    for k in range(cuda.threadIdx.x, layers * bins, cuda.blockDim.x):
-        bars[k] = 0
-    cuda.syncthreads()
+    _clear(totals, layers * columns, bars, layers * bins)
     y0, x0, rows, width = near(home_y, home_x, step, slots.shape[0], slots.shape[1])
     for at in range(cuda.threadIdx.x, rows * width, cuda.blockDim.x):
         y, x = y0 + at // width, x0 + at % width
         layer, dy, dx = home_offset(slots, step, y, x, home_y, home_x)
         if layer < layers and dy == 0 and dx == 0:
-            first, bar = layer * columns, layer * bins
-            _add_place(totals, first, y - home_y * step, x - home_x * step)
-            for k in range(planes.shape[0]):
-                value = _value(work, grey, top + y, left + x, planes[k, 0], planes[k, 1])
-                cuda.atomic.add(totals, first + GEOMETRY + 2 * k, value)
-                cuda.atomic.add(totals, first + GEOMETRY + 2 * k + 1, value * value)
-            level = int(grey[top + y, left + x]) * GREY_BINS // (grey_top + 1)
-            cuda.atomic.add(bars, bar + level, 1)
-            for k in range(rings.size):
-                kind = _pattern(grey, top + y, left + x, rings[k], grey_top // 100)
-                cuda.atomic.add(bars, bar + GREY_BINS + k * PATTERNS + kind, 1)
+            _add_place(totals, layer * columns, y - home_y * step, x - home_x * step)
+            _add_values(totals, layer * columns, work, grey, top + y, left + x, planes)
+            _add_bins(bars, layer * bins, grey, top + y, left + x, rings, grey_top)
     cuda.syncthreads()
     _hand_over(totals, bars, (home_y, home_x), sums, histogram, depth, (step_z, z))
+
+
+@cuda.jit(device=True)
+def _clear(totals, num_totals, bars, num_bars):
+    for k in range(cuda.threadIdx.x, num_totals, cuda.blockDim.x):
+        totals[k] = 0
+    for k in range(cuda.threadIdx.x, num_bars, cuda.blockDim.x):
+        bars[k] = 0
+    cuda.syncthreads()
 
 
 @cuda.jit(device=True)
@@ -134,7 +142,7 @@ def _hand_over(totals, bars, home, sums, histogram, depth, place):
                 sums[layer, home_y, home_x, k] += totals[first + k]
             for k in range(cuda.threadIdx.x, bins, cuda.blockDim.x):
                 histogram[layer, home_y, home_x, k] += bars[bar + k]
-            if cuda.threadIdx.x == 0 and depth.shape[3] > 0:
+            if cuda.threadIdx.x == 0:
                 away = z - (layer - REACH) * step_z
                 _add_depth(totals, first, away, depth[layer, home_y, home_x])
 
@@ -157,6 +165,25 @@ def _add_place(totals, first, y, x):
     cuda.atomic.add(totals, first + 3, y * y)
     cuda.atomic.add(totals, first + 4, y * x)
     cuda.atomic.add(totals, first + 5, x * x)
+
+
+@cuda.jit(device=True)
+def _add_values(totals, first, work, grey, y, x, planes):
+    """Add the value of each plane at a pixel of the channels, and its square."""
+    for k in range(planes.shape[0]):
+        value = _value(work, grey, y, x, planes[k, 0], planes[k, 1])
+        cuda.atomic.add(totals, first + GEOMETRY + 2 * k, value)
+        cuda.atomic.add(totals, first + GEOMETRY + 2 * k + 1, value * value)
+
+
+@cuda.jit(device=True)
+def _add_bins(bars, first, grey, y, x, rings, grey_top):
+    """Count the level of a pixel, and its patterns."""
+    level = int(grey[y, x]) * GREY_BINS // (grey_top + 1)
+    cuda.atomic.add(bars, first + level, 1)
+    for k in range(rings.size):
+        kind = _pattern(grey, y, x, rings[k], grey_top // 100)
+        cuda.atomic.add(bars, first + GREY_BINS + k * PATTERNS + kind, 1)
 
 
 @cuda.jit(device=True)

@@ -43,6 +43,7 @@ POOLED = of(I64, 3), of(I64, 4), of(I32, 4), of(I32, 4)
 EDGES = of(I64, 2), of(F32, 2)
 TREES = of(I32, 1), of(I64, 1)
 GREY, TABLE = strided(I16, 2), of(I32, 4)
+PIXELS, KINDS = (of(I16, 3), GREY, SLOTS), (of(I64, 2), LIST, INT)
 SIDES = TABLE, TABLE, PLACES, INT, INT, INT
 SIGNATURES = {
     "adjacency._count_along_z": [(GREY, GREY, SLOTS, SLOTS, INT, INT, *SIDES)],
@@ -125,9 +126,9 @@ SIGNATURES = {
         (SLOTS, INT, PLACES, PLACES, of(I64, 3), PLACES, of(types.boolean, 2), INT, INT,
          of(I16, 3), INT, INT, of(I32, 2), INT, LIST, of(types.float32, 2))
     ],
-    "region_sums._add_up": [
-        (of(I16, 3), GREY, SLOTS, INT, INT, INT, of(I64, 2), LIST, INT, of(I64, 4), TABLE,
-         of(I64, 4), INT, INT)
+    "region_sums._add_up": [(*PIXELS, INT, *KINDS, of(I64, 3), PLACES, INT, INT)],
+    "region_sums._add_up_layers": [
+        (*PIXELS, INT, INT, INT, *KINDS, of(I64, 4), TABLE, of(I64, 4), INT, INT)
     ],
     "scan._add_up": [(of(I32, 1), LIST)],
     "scan._write_starts": [(of(I32, 1), LIST, LIST)],
