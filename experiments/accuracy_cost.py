@@ -2,29 +2,36 @@
 
     python experiments/accuracy_cost.py
 
-From `experiments/results/compare_main.json` (`experiments/comparison.py`). Writes
-`docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a factor of four and
-more; above it in three panels, and above ENet in both of its.
+From `experiments/results/compare_main.json` (`experiments/comparison.py`), and, of presets and
+networks that are not in it, from single trainings (`experiments/accuracy.py`, `networks.py`), which
+are squares. Writes `docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a
+factor of four and more; above it in three panels, and above ENet in both of its.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gnnseg.compare.convergence import flattened
+
 HERE = Path(__file__).parent
-RESULT = HERE / "results" / "compare_main.json"
+RESULTS = HERE / "results"
 PICTURE = HERE.parent / "docs" / "images" / "accuracy_cost.png"
 COLORS = {
+    "mlp": "#999999",
     "jain2023": "#0072b2",
     "small": "#d55e00",
     "default": "#009e73",
     "default-refined": "#117733",
+    "large": "#332288",
     "unet-8": "#cc79a7",
+    "unet-16": "#882255",
     "enet": "#e69f00",
 }
 COLUMNS = 3
@@ -32,7 +39,8 @@ COLUMNS = 3
 
 def main() -> None:
     """One panel a data set."""
-    rows = json.loads(RESULT.read_text(encoding="utf-8"))["accuracy"]
+    compared = json.loads((RESULTS / "compare_main.json").read_text(encoding="utf-8"))
+    rows = [{**row, "marker": "o"} for row in compared["accuracy"]] + list(others())
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     lines = -(-len(datasets) // COLUMNS)
     figure = Figure(figsize=(4.2 * COLUMNS, 3.4 * lines), layout="constrained")
@@ -46,13 +54,33 @@ def main() -> None:
     figure.savefig(PICTURE, dpi=150)
 
 
+def others() -> Iterator[dict[str, Any]]:
+    """Presets and networks that are not in the comparison."""
+    paths = [path for kind in ("accuracy", "network") for path in RESULTS.glob(f"{kind}_*.json")]
+    for path in sorted(paths):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        run, training = found["run"], found["training"]
+        model = run.get("preset") or run["name"].replace("unet", "unet-")
+        if model in ("mlp", "large", "unet-16"):
+            curve, patience = training["history"]["val_miou"], training["config"]["patience"]
+            yield {
+                "dataset": run["dataset"],
+                "model": model,
+                "miou": found["test"]["miou"],
+                "operations_per_pixel": found["operations_per_pixel"],
+                "ceiling_miou": None,
+                "converged": flattened(curve, patience)[0],
+                "marker": "s",
+            }
+
+
 def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
     """A point for each model: hollow where its training had not flattened."""
     for row in rows:
         color = COLORS[row["model"]]
         face = color if row["converged"] else "white"
         x, y = row["operations_per_pixel"], row["miou"]
-        axes.plot([x], [y], "o", markersize=9, color=color, markerfacecolor=face)
+        axes.plot([x], [y], row["marker"], markersize=8, color=color, markerfacecolor=face)
         refined = row["model"].endswith("-refined")
         place = {"xytext": (0, 9 if refined else -18), "textcoords": "offset points"}
         axes.annotate(row["model"], (x, y), ha="center", fontsize=8, **place)

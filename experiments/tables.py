@@ -33,7 +33,7 @@ def main() -> None:
     )
     fill(
         DETAILS,
-        of_accuracy.costs(results.get("cost")),
+        of_accuracy.costs(results),
         of_accuracy.accuracy(results),
         of_accuracy.ablation(results.get("ablation")),
         of_accuracy.ablation(results.get("ablation_sequence")),

@@ -151,7 +151,8 @@ def ablation(result: dict[str, Any] | None) -> str:
         f"One change at a time against the default preset with cells of {shared['step']} pixels, "
         f"{shared['epochs']} epochs; mIoU on {val} (`experiments/ablation.py`). "
         f"{len(seeds)} seeds of the reference span {100 * (max(seeds) - min(seeds)):.1f} points "
-        f"around {base:.3f}: smaller differences mean nothing.",
+        f"around {base:.3f}: "
+        + ("those above spanned more." if held_out else "smaller differences mean nothing."),
         ("part", "change", "parameters", "operations a pixel", "val mIoU", "points"),
         [
             (
@@ -249,17 +250,19 @@ def calibration(result: dict[str, Any] | None) -> str:
     )
 
 
-def costs(result: dict[str, Any] | None) -> str:
+def costs(results: dict[str, dict[str, Any]]) -> str:
     """What each preset costs."""
+    result = results.get("cost")
     if result is None:
         return ""
-    side = result["side"]
+    side, trained = result["side"], _trained_on_camvid(results)
     return section(
         "Presets",
         f"On one thread, {side} x {side} pixels in colour, 11 classes (`experiments/cost.py`): "
         "operations of the network in floating point, halos included, and about how many integer "
         "ones superpixels and features take; times of these, and of the network; peak of a process "
-        "beyond its imports and loops.",
+        "beyond its imports and loops. Minutes of training on camvid on two cores, and what they "
+        "brought (tables below).",
         (
             "preset",
             "step",
@@ -269,6 +272,7 @@ def costs(result: dict[str, Any] | None) -> str:
             "superpixels, features, ns a pixel",
             "network, ns a pixel",
             "peak",
+            "training on camvid",
         ),
         [
             (
@@ -280,7 +284,28 @@ def costs(result: dict[str, Any] | None) -> str:
                 f"{found['regions_ns_per_pixel']:.0f}",
                 f"{found['network_ns_per_pixel']:.0f}",
                 f"{found['peak_bytes'] / 2**20:.0f} MiB",
+                trained.get((found["preset"], found["step"]), ""),
             )
             for found in result["presets"]
         ],
     )
+
+
+def _trained_on_camvid(results: dict[str, dict[str, Any]]) -> dict[tuple[str, int], str]:
+    """Minutes and test mIoU by preset and step: of a training of its own, or of the comparison."""
+    found = {}
+    compared = results.get("compare_main", {"accuracy": [], "configuration": {"models": []}})
+    steps = {
+        model["name"]: model["training_on"].get("camvid", {}).get("step")
+        for model in compared["configuration"]["models"]
+    }
+    for row in compared["accuracy"]:
+        if row["dataset"] == "camvid" and row["model"] in PRESETS:
+            key = row["model"], steps[row["model"]]
+            found[key] = f"{row['training_minutes']:.0f} min: {row['miou']:.3f}"
+    for preset in PRESETS:
+        row = results.get(f"accuracy_camvid_{preset}")
+        if row:
+            minutes, miou = row["training"]["seconds"] / 60, row["test"]["miou"]
+            found[preset, row["run"]["step"]] = f"{minutes:.0f} min: {miou:.3f}"
+    return found
