@@ -86,6 +86,17 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two, ledge
         assert stages[name]["seconds"] > 0
 
 
+def test_so_do_two_processes_with_a_learned_stem(dataset):
+    """A stem reads images, which go to the processes beside the graphs."""
+    settings = {**SETTINGS, "epochs": 2, "options": {**SETTINGS["options"], "stem": {"widths": [8, 12, 16]}}}
+    two = train(dataset, **settings, batch=130, devices=2)
+    one = train(dataset, **settings, batch=260)
+    assert two.network.stem is not None
+    for name in ("loss", "val_miou"):
+        got, expected = (np.array(m.training["history"][name]) for m in (two, one))
+        np.testing.assert_allclose(got, expected, rtol=2e-3, atol=5e-3, err_msg=name)
+
+
 def test_ctrl_c_leaves_a_checkpoint_that_goes_on_with_the_same_bits(dataset, tmp_path, monkeypatch):
     # With dropout each shard of each process has a generator to go on from.
     settings = {**SETTINGS, "options": {**SETTINGS["options"], "dropout": 0.2}}
