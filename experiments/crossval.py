@@ -6,8 +6,8 @@ Images of one animal or specimen (the name's first part) stay together. A fold i
 model that was trained on all others but the next, which validates. One confusion matrix for all
 images gives the pooled mIoU; its interval (2.5 to 97.5 %) comes from drawing animals or specimens
 with replacement (Efron, "Bootstrap methods", Annals of Statistics 1979), since images of one are
-alike. Runs that `experiments/results/crossval.json` has are skipped; a second process may begin at
-the other end, since epochs bound the trainings. Expected: see the configuration.
+alike. Runs and folds that `experiments/results/crossval.json` has are skipped; a second process may
+begin at the other end, since epochs bound the trainings. Expected: see the configuration.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from gnnseg.metrics import ConfusionMatrix
 from gnnseg.pipeline import segment
 from gnnseg.training import make_config
 
+Row = dict[str, Any]
 RESULTS = Path(__file__).parent / "results" / "crossval.json"
 DRAWS = 2000
 
@@ -40,45 +43,55 @@ DRAWS = 2000
 def main(config_path: str, *order: str) -> None:
     """Carry out the runs of a configuration, one after the other."""
     given = tomllib.loads(Path(config_path).read_text(encoding="utf-8"))
-    names = [(run["dataset"], run["name"]) for run in given["runs"]]
+    names = [_name(run) for run in given["runs"]]
     for run in given["runs"][::-1] if order else given["runs"]:
-        if (run["dataset"], run["name"]) not in map(_name, _results(given)["runs"]):
-            result = carry_out(run, given["folds"])
-            found = _results(given)
-            found["runs"] = sorted([*found["runs"], result], key=lambda r: names.index(_name(r)))
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        if _name(run) not in map(_name, _results(given)["runs"]):
+            result = carry_out(run, given)
+            with _changed(given) as found:
+                found["runs"] = sorted(
+                    [*found["runs"], result], key=lambda r: names.index(_name(r))
+                )
+                found["parts"] = [part for part in found["parts"] if _name(part) != _name(run)]
 
 
-def _name(run: dict[str, Any]) -> tuple[str, str]:
+def _name(run: Row) -> tuple[str, str]:
     return run["dataset"], run["name"]
 
 
-def _results(given: dict[str, Any]) -> dict[str, Any]:
-    """What other processes and this one have found so far."""
+def _results(given: Row) -> Row:
+    """What other processes and this one have found so far; `parts` are folds of unfinished runs."""
     if RESULTS.exists():
-        return json.loads(RESULTS.read_text(encoding="utf-8"))
-    return {"machine": machine_record(), "folds": given["folds"], "runs": []}
+        return {"parts": [], **json.loads(RESULTS.read_text(encoding="utf-8"))}
+    return {"machine": machine_record(), "folds": given["folds"], "runs": [], "parts": []}
 
 
-def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
-    """Train and measure every fold."""
-    dataset, started = find(run["dataset"]), time.perf_counter()
-    folds = split([item for name in dataset.items for item in dataset.split(name)], number)
-    matrices: dict[str, ConfusionMatrix] = {}
-    curves = []
-    for index, fold in enumerate(folds):
-        val = folds[(index + 1) % number]
-        kept = tuple(item for part in folds if part not in (fold, val) for item in part)
-        part = Dataset(
-            dataset.name, dataset.classes, {"train": kept, "val": tuple(val)}, dataset.pixel_size
-        )
-        model = train(part, run)
-        curves.append(model.training["history"]["val_miou"])
-        for item in fold:
-            empty = ConfusionMatrix.zeros(dataset.num_classes)
-            matrices[group_of(item)] = matrices.get(group_of(item), empty) + measure(item, model)
-    whole = sum(matrices.values(), ConfusionMatrix.zeros(dataset.num_classes))
-    low, high = interval(list(matrices.values()))
+@contextmanager
+def _changed(given: Row) -> Iterator[Row]:
+    """The results, which are written again at the end."""
+    found = _results(given)
+    yield found
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def carry_out(run: Row, given: Row) -> Row:
+    """Train and measure every fold that is not among the results."""
+    dataset = find(run["dataset"])
+    folds = split([item for name in dataset.items for item in dataset.split(name)], given["folds"])
+    parts = []
+    for index in range(len(folds)):
+        known = [
+            p for p in _results(given)["parts"] if (*_name(p), p["fold"]) == (*_name(run), index)
+        ]
+        if not known:
+            known = [measure_fold(run, dataset, folds, index)]
+            with _changed(given) as found:
+                found["parts"].append(known[0])
+        parts += known
+    matrices = [
+        ConfusionMatrix(np.array(counts)) for part in parts for counts in part["counts"].values()
+    ]
+    whole = sum(matrices, ConfusionMatrix.zeros(dataset.num_classes))
+    low, high = interval(matrices)
     print(f"{run['dataset']} {run['name']}: {whole.miou:.4f} ({low:.4f} to {high:.4f})", flush=True)
     return {
         **run,
@@ -87,8 +100,29 @@ def carry_out(run: dict[str, Any], number: int) -> dict[str, Any]:
         "miou": whole.miou,
         "interval": [low, high],
         "per_class_iou": whole.as_dict(dataset.classes.names)["per_class_iou"],
+        "parameters": parts[0]["parameters"],
+        "val_miou_by_epoch": [part["val_miou"] for part in parts],
+        "seconds": sum(part["seconds"] for part in parts),
+    }
+
+
+def measure_fold(run: Row, dataset: Dataset, folds: list[list[Item]], index: int) -> Row:
+    """Train on all folds but this one and the next, which validates; count by group."""
+    started, val = time.perf_counter(), folds[(index + 1) % len(folds)]
+    kept = tuple(item for part in folds if part not in (folds[index], val) for item in part)
+    items = {"train": kept, "val": tuple(val)}
+    model = train(Dataset(dataset.name, dataset.classes, items, dataset.pixel_size), run)
+    counts: dict[str, np.ndarray] = {}
+    for item in folds[index]:
+        matrix, group = measure(item, model), group_of(item)
+        counts[group] = counts.get(group, 0) + matrix.counts
+    return {
+        "dataset": run["dataset"],
+        "name": run["name"],
+        "fold": index,
         "parameters": model.num_parameters,
-        "val_miou_by_epoch": curves,
+        "val_miou": model.training["history"]["val_miou"],
+        "counts": {group: found.tolist() for group, found in counts.items()},
         "seconds": time.perf_counter() - started,
     }
 
@@ -109,7 +143,7 @@ def group_of(item: Item) -> str:
     return item.stem.partition("_")[0]
 
 
-def train(dataset: Dataset, run: dict[str, Any]) -> Any:
+def train(dataset: Dataset, run: Row) -> Any:
     """A region model where the run names a preset, otherwise a U-Net."""
     settings = {"patience": run["settings"]["epochs"], **run["settings"]}
     if "preset" in run:
@@ -139,4 +173,4 @@ def interval(matrices: list[ConfusionMatrix]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
