@@ -107,12 +107,12 @@ def paint(
     if values.size != lattice.num_cells:
         raise UsageError(f"{lattice.num_cells} superpixels need as many values, got {values.size}")
     target = _target(slots, values, out)
-    fill, values = values.dtype.type(_fill(values, fill)), values.reshape(lattice.shape)
+    fill, values = values.dtype.type(_fill(values, fill)), contiguous(values).reshape(lattice.shape)
     if is_device_array(slots):
         paint_kernel(slots, step, values, 0, 0, fill, target)
     else:
-        contiguous = np.ascontiguousarray(slots), np.ascontiguousarray(values)
-        _paint_bands(lattice, *contiguous, fill, target, workers=workers or default_workers())
+        workers = workers or default_workers()
+        _paint_bands(lattice, contiguous(slots), values, fill, target, workers=workers)
     return target if out is None else out
 
 

@@ -56,6 +56,15 @@ def copy_to(source: Any, target: Any) -> None:
         target[...] = source
 
 
+def cut(array: Any, index: tuple[Any, ...]) -> Any:
+    """`array[index]`, a view, also where that is not of one piece on a GPU."""
+    if is_device_array(array):
+        from gnnseg.kernels.cuda import arrays as gpu
+
+        return gpu.cut(array, index)
+    return array[index]
+
+
 def contiguous(array: Any) -> Any:
     """An array itself if it is C-contiguous, else a copy."""
     if is_device_array(array):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gnnseg.features.planes import RINGS, planes
-from gnnseg.kernels.arrays import empty, is_device_array
+from gnnseg.kernels.arrays import cut, empty, is_device_array
 from gnnseg.kernels.compiled import inlined, loop
 from gnnseg.kernels.deciles import deciles
 from gnnseg.kernels.patterns import PATTERNS
@@ -107,7 +107,7 @@ def derive(
     """
     number = sums.shape[0]
     tenths = empty((number, len(DECILES)), np.float64, like=sums)
-    deciles(histogram[:, :GREY_BINS], np.array(DECILES), tenths)
+    deciles(cut(histogram, np.s_[:, :GREY_BINS]), np.array(DECILES), tenths)
     layers, face = (1, 1) if depth is None else (depth.step, depth.face)
     around = boundary, contrast, pos, np.array(extent, np.float64)
     steps, units = (step, layers), (4.0 * step * (face * layers), 1.0 / top)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gnnseg.errors import UsageError
 from gnnseg.graph.table import FINE_REACH, RegionTable, VolumeTable
-from gnnseg.kernels.arrays import as_rows, contiguous, empty, full, is_device_array
+from gnnseg.kernels.arrays import as_rows, contiguous, cut, full, is_device_array
 from gnnseg.kernels.edges import edge_list
 from gnnseg.kernels.nearest import nearest
 
@@ -137,6 +137,4 @@ def nearest_graph(table: RegionTable, k: int) -> tuple[np.ndarray, np.ndarray]:
     chosen = full((*table.window.shape, 25), np.int32, 0, like=table.area)
     nearest(pos, contiguous(table.area), k, chosen)
     edge_index, edge_attr = edge_list(chosen, chosen, pos, table.area, FINE_REACH, table.cell, 1)
-    if edge_attr.size == 0:  # Numba does not cut arrays on a GPU that hold nothing
-        return edge_index, empty((0,), np.float32, like=edge_attr)
-    return edge_index, edge_attr[:, EDGE_NAMES.index("distance")]
+    return edge_index, cut(edge_attr, np.s_[:, EDGE_NAMES.index("distance")])

@@ -14,7 +14,7 @@ from gnnseg.features import NUM_BINS, RINGS, Depth, derive, feature_names, plane
 from gnnseg.graph.region_graph import RegionGraph
 from gnnseg.graph.table import FINE_REACH, RegionTable, VolumeTable
 from gnnseg.kernels.adjacency import CODES, adjacency
-from gnnseg.kernels.arrays import as_rows, copied, empty, full, is_device_array
+from gnnseg.kernels.arrays import as_rows, copied, cut, empty, full, is_device_array
 from gnnseg.kernels.region_sums import GEOMETRY, region_sums
 from gnnseg.superpixels import PixelReader, Pixels, SlicSettings, compute_slots, make_reader
 from gnnseg.superpixels.box import Box
@@ -112,8 +112,8 @@ def describe(reader: PixelReader, totals: Totals, write: Window) -> RegionTable:
         window=write,
         cell=reader.settings.step,
         x=empty((*write.shape, len(names)), np.float32, like=sums),
-        area=copied(sums[:, :, 0]),
-        moment=copied(sums[:, :, 1:3]),
+        area=copied(cut(sums, np.s_[:, :, 0])),
+        moment=copied(cut(sums, np.s_[:, :, 1:3])),
         contact=totals.contact[part],
         contrast=totals.contrast[part],
     )

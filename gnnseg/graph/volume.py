@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from gnnseg.kernels.adjacency_volume import (
     adjacency_along_z,
     adjacency_in_plane,
 )
-from gnnseg.kernels.arrays import contiguous, copied, copy_to, empty, full
+from gnnseg.kernels.arrays import contiguous, copied, copy_to, cut, empty, full
 from gnnseg.kernels.region_sums import GEOMETRY
 from gnnseg.kernels.region_sums_volume import DEPTH, region_sums_in_plane
 from gnnseg.kernels.slots import REACH
@@ -91,7 +91,10 @@ def whole_volume_table(
         size, workers = lattice.shape, 1
     tasks = list(lattice.blocks(size, (SUM_HALO, SUM_HALO)))
     if len(tasks) == 1:
-        return sum_up_volume(volume, slots, tasks[0])
+        table = sum_up_volume(volume, slots, tasks[0])
+        # Copies: totals have layers more, which would stay as long as the table.
+        sides = {"contact": copied(table.contact), "contrast": copied(table.contrast)}
+        return replace(table, **sides)
     whole = VolumeTable.empty(lattice.cells, lattice.steps, len(volume_features(volume)))
 
     def done(_block: BoxBlock, part: VolumeTable) -> None:
@@ -183,13 +186,13 @@ def describe_volume(volume: VolumeReader, totals: Totals, write: Box) -> VolumeT
     part = write.relative_to(totals.window).slices
     sums = totals.sums[part]
     moment = empty((*write.shape, 3), np.int64, like=sums)
-    copy_to(totals.depth.sums[part][:, :, :, :1], moment[:, :, :, :1])
-    copy_to(sums[:, :, :, 1:3], moment[:, :, :, 1:])
+    copy_to(cut(totals.depth.sums[part], np.s_[:, :, :, :1]), cut(moment, np.s_[:, :, :, :1]))
+    copy_to(cut(sums, np.s_[:, :, :, 1:3]), cut(moment, np.s_[:, :, :, 1:]))
     table = VolumeTable(
         window=write,
         cell=volume.lattice.steps,
         x=empty((*write.shape, len(volume_features(volume))), np.float32, like=sums),
-        area=copied(sums[:, :, :, 0]),
+        area=copied(cut(sums, np.s_[:, :, :, 0])),
         moment=moment,
         contact=totals.contact[part],
         contrast=totals.contrast[part],

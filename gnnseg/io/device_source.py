@@ -47,7 +47,7 @@ class DeviceReader:
 
     def read_there(self, layout: Layout, window: Window, plane: int, num_channels: int) -> Any:
         """The pixels of a window as a new (C, h, w) array on the GPU, of a type kernels know."""
-        from gnnseg.kernels.cuda.arrays import stacked
+        from gnnseg.kernels.cuda.arrays import cut, stacked, turned
 
         index: list[Any] = [part.start for part in layout.index(window, plane, 1)]
         index[layout.y], index[layout.x] = window.slices
@@ -55,8 +55,8 @@ class DeviceReader:
         for channel in range(num_channels):
             if layout.channel is not None:
                 index[layout.channel] = channel
-            part = self.array[tuple(index)]
-            channels.append(part if layout.y < layout.x else part.T)
+            part = cut(self.array, tuple(index))
+            channels.append(part if layout.y < layout.x else turned(part))
         known = {"b": np.uint8, "f2": np.float32}
         dtype = known.get(self.dtype.kind) or known.get(self.dtype.str[1:]) or self.dtype
         return stacked(channels, dtype)

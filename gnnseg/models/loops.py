@@ -13,11 +13,14 @@ from gnnseg.log import LOGGER
 def loops_take(tensor: torch.Tensor) -> bool:
     """Whether loops for a GPU take a tensor there as it is, in place of PyTorch's operations.
 
-    They have no gradients, and work on the current device.
+    They have no gradients, and work on the current device, on its default stream.
     """
     if torch.is_grad_enabled() or tensor.dtype != torch.float32:
         return False
-    return tensor.device.index == torch.cuda.current_device() and _loops_run()
+    here = tensor.device.index == torch.cuda.current_device()
+    # Loops run on the default stream: on another, nothing would order them.
+    ordered = torch.cuda.current_stream(tensor.device).cuda_stream == 0
+    return here and ordered and _loops_run()
 
 
 @cache

@@ -33,8 +33,7 @@ def send_messages(
     """
     given = target, source, edge_index, edge_attr, gate.weight, gate.bias
     if target.is_cuda and loops_take(target):
-        made = gated_messages(*(tensor.detach().contiguous() for tensor in given))
-        return torch.as_tensor(made, device=target.device)
+        return gated_messages(*(tensor.detach().contiguous() for tensor in given))
     if target.is_cuda:
         from gnnseg.models.gated_sum import gated_sum
 

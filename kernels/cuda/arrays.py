@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,67 @@ def to_host(array: Any) -> np.ndarray:
 
 
 def view(array: Any) -> Any:
-    """Numba's view of an array on a GPU, whoever made it; the simulator's are Numba's."""
-    array = array.detach() if hasattr(array, "detach") else array
+    """Numba's view of an array on a GPU, whoever made it; the simulator's are Numba's.
+
+    What PyTorch still has to do for a tensor on a stream of its own is waited for.
+    """
+    if hasattr(array, "detach"):
+        array = array.detach()
+        _finish_stream(array)
     return cuda.as_cuda_array(array) if hasattr(array, "__cuda_array_interface__") else array
+
+
+def _finish_stream(tensor: Any) -> None:
+    """Wait for PyTorch's current stream, unless it is the default one, which all share."""
+    if getattr(tensor, "is_cuda", False):
+        import torch
+
+        stream = torch.cuda.current_stream(tensor.device)
+        if stream.cuda_stream != 0:
+            stream.synchronize()
+
+
+def cut(array: Any, index: tuple[Any, ...]) -> Any:
+    """`array[index]` for whole numbers and slices, of whatever strides.
+
+    Numba's own lists all contiguous pieces of what is cut, and takes microseconds for each of them.
+    """
+    if not hasattr(array, "__cuda_array_interface__"):
+        return array[index]  # the simulator's
+    shape, strides, start = [], [], 0
+    for axis, (size, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
+        part = index[axis] if axis < len(index) else slice(None)
+        places = range(size)[part]
+        if isinstance(places, range):
+            shape.append(len(places))
+            strides.append(stride * places.step)
+        start += stride * (places.start if isinstance(places, range) else places)
+    if 0 in shape:
+        return empty(tuple(shape), array.dtype)
+    steps = zip(shape, strides, strict=True)
+    end = start + sum((size - 1) * step for size, step in steps) + array.dtype.itemsize
+    data = array.gpu_data.view(start, end)
+    return type(array)(tuple(shape), tuple(strides), array.dtype, gpu_data=data)
+
+
+def turned(array: Any) -> Any:
+    """The transpose, as a view: Numba's own is a copy, by a kernel that is compiled each time."""
+    if not hasattr(array, "__cuda_array_interface__"):
+        return array.T
+    shape, strides = array.shape[::-1], array.strides[::-1]
+    return type(array)(shape, strides, array.dtype, gpu_data=array.gpu_data)
+
+
+def constant(array: np.ndarray) -> Any:
+    """A copy of a small array in memory that is not to be changed: one for all who ask for it."""
+    array = np.ascontiguousarray(array)
+    device = cuda.current_context().device.uuid
+    return _constant(array.tobytes(), array.dtype.str, array.shape, device)
+
+
+@lru_cache(maxsize=64)
+def _constant(raw: bytes, dtype: str, shape: tuple[int, ...], _device: object) -> Any:
+    return from_host(np.frombuffer(raw, dtype).reshape(shape))
 
 
 def copied(array: Any) -> Any:
@@ -64,12 +123,12 @@ def stacked(arrays: list[Any], dtype: Any = None) -> Any:
 def copy(source: Any, target: Any) -> None:
     """Copy an array into another of its shape."""
     if source.ndim == 1:
-        _copy[per_pixel(1, source.size)](source.reshape(1, source.size), target.reshape(1, -1))
+        _copy_row[per_item(source.size)](source, target)
     elif source.ndim > 2:
         fewest = int(np.argmin(source.shape))
         for at in range(source.shape[fewest]):
             index = (*[slice(None)] * fewest, at)
-            copy(source[index], target[index])
+            copy(cut(source, index), cut(target, index))
     else:
         _copy[per_pixel(*source.shape)](source, target)
 
@@ -106,6 +165,13 @@ def _fill(array, value):
     at = cuda.grid(1)
     if at < array.size:
         array[at] = value
+
+
+@cuda.jit
+def _copy_row(source, target):
+    at = cuda.grid(1)
+    if at < target.size:
+        target[at] = source[at]
 
 
 @cuda.jit

@@ -8,6 +8,7 @@ import numpy as np
 from numba import cuda
 
 from gnnseg.kernels.colour import NEUTRAL, SHIFT
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.cuda.launch import per_pixel
 
@@ -17,7 +18,7 @@ def scale_integers(
 ) -> None:
     """Scale integers; arguments as for the CPU, and its fixed-point constants (C, 4) int32."""
     grid = per_pixel(*pixels.shape[1:])
-    _scale_integers[grid](pixels, cuda.to_device(constants), top, out, *corner)
+    _scale_integers[grid](pixels, constant(constants), top, out, *corner)
     if rgb:
         _oppose[grid](out, *corner, *pixels.shape[1:])
 
@@ -33,7 +34,7 @@ def scale_floats(
     corner: tuple[int, int],
 ) -> None:
     """Scale other numbers; arguments as for the CPU, and how much a unit becomes (C,)."""
-    grid, scale = per_pixel(*valid.shape), (cuda.to_device(low), cuda.to_device(gain))
+    grid, scale = per_pixel(*valid.shape), (constant(low), constant(gain))
     _scale_floats[grid](pixels, *scale, top, valid, out, *corner)
     if rgb:
         _oppose[grid](out, *corner, *valid.shape)

@@ -42,9 +42,10 @@ def connect_volume(
         along_z = planes_seen(round_ + 1, steps) > planes_seen(round_, steps)
         _vote[per_orphan](slots, steps, faces, 0 if along_z else _IN_PLANE, orphans, new)
         _move[per_orphan](flat, orphans, new)
-    left = cuda.device_array(number, np.bool_)
-    _release[per_orphan](flat, orphans, left)
-    return np.sort(orphans.copy_to_host()[left.copy_to_host()]).astype(index)
+    left, count = cuda.device_array(number, np.int64), full((1,), np.int64, 0)
+    _release[per_orphan](flat, orphans, left, count)
+    few = int(count.copy_to_host()[0])
+    return np.sort(left[:few].copy_to_host()).astype(index) if few else np.empty(0, index)
 
 
 @cuda.jit(device=True)
@@ -119,10 +120,9 @@ def _move(slots, orphans, new):
 
 
 @cuda.jit
-def _release(slots, orphans, left):
-    """Give the orphans that are left their slots back."""
+def _release(slots, orphans, left, count):
+    """Give the orphans that are left their slots back, and list them in any order."""
     at = cuda.grid(1)
-    if at < orphans.size:
-        left[at] = _is_orphan(slots[orphans[at]])
-        if left[at]:
-            slots[orphans[at]] -= ORPHAN
+    if at < orphans.size and _is_orphan(slots[orphans[at]]):
+        slots[orphans[at]] -= ORPHAN
+        left[cuda.atomic.add(count, 0, 1)] = orphans[at]

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.compare import most
 from gnnseg.kernels.cuda.launch import per_item
 
 
 def deciles(histogram: Any, percents: np.ndarray, out: Any) -> None:
     """Write percentiles as shares of the histogram's range; arguments as for the CPU."""
-    _write[per_item(out.shape[0])](histogram, cuda.to_device(percents), out)
+    _write[per_item(out.shape[0])](histogram, constant(percents), out)
 
 
 @cuda.jit

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.compare import most
 from gnnseg.kernels.cuda.exact import dadd, dmul
 from gnnseg.kernels.cuda.launch import per_item
@@ -37,7 +38,7 @@ def derive(
         As for the CPU.
     """
     *tables, extent = around
-    sizes = cuda.to_device(extent)
+    sizes = constant(extent)
     _write_rows[per_item(out.shape[0])](*inside, *tables, sizes, *steps, *units, out)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numba import cuda
 
 from gnnseg.kernels.arrays import as_rows
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.compare import most
 from gnnseg.kernels.cuda.exact import dadd, dmul
 from gnnseg.kernels.cuda.launch import per_item
@@ -32,7 +33,7 @@ def edge_list(
     axes, size = area.ndim, area.size
     shape = (1, *area.shape)[-3:]
     cells = tuple(np.broadcast_to(cell, axes).tolist())
-    ways = cuda.to_device(ways_of(reach, axes))
+    ways = constant(ways_of(reach, axes))
     contact, contrast, pos = (as_rows(t, axes) for t in (contact, contrast, pos))
     numbers = cuda.device_array(size, np.int32)
     _count[per_item(size)](contact, ways, shape, numbers)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import cuda
 
 from gnnseg.errors import UsageError
-from gnnseg.kernels.cuda.arrays import full, view
+from gnnseg.kernels.cuda.arrays import empty, full, view
 from gnnseg.kernels.cuda.exact import fadd, fmul
 from gnnseg.kernels.cuda.expf import exp
 from gnnseg.kernels.cuda.launch import per_item
@@ -29,8 +29,10 @@ def gated_messages(
     given = [view(array) for array in (target, source, edge_index, edge_attr, weight, bias)]
     nodes, width = target.shape[0], target.shape[1] // 2
     starts = _starts_of(given[2], nodes)
-    out = cuda.device_array((nodes, width), np.float32)
-    _add[per_item(out.size)](*given, starts, out)
+    # PyTorch's memory for its tensors: it may hold all that there is.
+    there = hasattr(target, "new_empty")
+    out = target.new_empty((nodes, width)) if there else empty((nodes, width), np.float32)
+    _add[per_item(nodes * width)](*given, starts, view(out))
     return out
 
 

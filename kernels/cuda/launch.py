@@ -8,6 +8,7 @@ from numba import config
 
 from gnnseg.errors import UsageError
 
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # type: ignore[attr-defined]  # small tables: small grids
 _SIMULATED: bool = config.ENABLE_CUDASIM  # type: ignore[attr-defined]
 THREADS = 8 if _SIMULATED else 128
 """Threads of a block that works on one cell or home together; few where each is simulated."""

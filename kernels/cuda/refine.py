@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.compare import least, most
 from gnnseg.kernels.cuda.launch import per_item, per_pixel
 from gnnseg.kernels.refine import CANDIDATES, LEVELS, PARTS, SHIFT, WEIGHTS
@@ -31,7 +32,7 @@ def mix(
     out: Any,
 ) -> None:
     """Mix the logits of the homes around some pixels; arguments as for the CPU."""
-    weights = cuda.to_device(WEIGHTS)
+    weights = constant(WEIGHTS)
     pixels = work, *corner, places
     _mix[per_item(len(places))](slots, step, *homes, *first, *pixels, nearness, weights, out)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.homes import home_offset, near
 from gnnseg.kernels.cuda.launch import THREADS
 from gnnseg.kernels.patterns import PATTERNS
@@ -44,7 +45,7 @@ def region_sums(
 ) -> None:
     """Add the pixels of a window to the sums of their regions; arguments as for the CPU."""
     _check(sums.shape[2], histogram.shape[2])
-    homes, kinds = sums.shape[0] * sums.shape[1], (cuda.to_device(planes), cuda.to_device(rings))
+    homes, kinds = sums.shape[0] * sums.shape[1], (constant(planes), constant(rings))
     _add_up[homes, THREADS](work, grey, slots, step, *kinds, grey_top, sums, histogram, *corner)
 
 
@@ -64,7 +65,7 @@ def region_sums_in_plane(
     sums, histogram, _ = tables
     (layers, cells_y, cells_x, columns), bins = sums.shape, histogram.shape[3]
     _check(columns, bins)
-    kinds = cuda.to_device(planes), cuda.to_device(rings), grey_top
+    kinds = constant(planes), constant(rings), grey_top
     shared = layers * (8 * columns + 4 * bins)
     add_up = _add_up_layers[cells_y * cells_x, THREADS, 0, shared]
     add_up(work, grey, slots, *steps, z, *kinds, *tables, *corner)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
+from gnnseg.kernels.cuda.arrays import constant
 from gnnseg.kernels.cuda.launch import per_pixel
 from gnnseg.kernels.smooth import WEIGHT_BITS
 
@@ -15,7 +16,7 @@ def smooth(padded: Any, weights: np.ndarray, out: Any) -> None:
     """Smooth (C, H + 2 r, W + 2 r) int16 into (C, H, W); the rule is `gnnseg.kernels.smooth`'s."""
     channels = out.shape[0]
     rows = cuda.device_array((channels, out.shape[1], padded.shape[2]), np.int16)
-    kernel = cuda.to_device(weights)
+    kernel = constant(weights)
     for source, target, down in ((padded, rows, 1), (rows, out, 0)):
         grid, threads = per_pixel(*target.shape[1:])
         _smooth[(*grid, channels), (*threads, 1)](source, kernel, down, target)

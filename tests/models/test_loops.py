@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,8 @@ def test_messages_take_the_loop_where_it_runs(taken, monkeypatch):
 
     def noted(*tensors):
         calls.append(tensors)
-        return loop(*(tensor.as_subclass(torch.Tensor).numpy() for tensor in tensors))
+        made = loop(*(tensor.as_subclass(torch.Tensor).numpy() for tensor in tensors))
+        return torch.from_numpy(made)
 
     monkeypatch.setattr(messages, "loops_take", lambda tensor: asked.append(tensor) or taken)
     conv, (x, *edges) = EdgeGatedConv(8, 6), draw_graph()
@@ -67,6 +70,8 @@ def test_pooling_takes_the_loop_where_it_runs(taken, monkeypatch):
 def fresh(monkeypatch):
     """As if no loop had been tried yet, and the current device were that of tensors in memory."""
     monkeypatch.setattr(torch.cuda, "current_device", lambda: None)
+    default = SimpleNamespace(cuda_stream=0)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: default)
     loops._loops_run.cache_clear()
     yield
     loops._loops_run.cache_clear()
@@ -78,6 +83,14 @@ def test_loops_take_what_needs_no_gradients():
     with torch.no_grad():
         assert loops.loops_take(torch.zeros(2))
         assert not loops.loops_take(torch.zeros(2, dtype=torch.float16))
+
+
+@pytest.mark.usefixtures("fresh")
+def test_another_stream_than_the_default_is_pytorchs(monkeypatch):
+    side = SimpleNamespace(cuda_stream=7)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: side)
+    with torch.no_grad():
+        assert not loops.loops_take(torch.zeros(2))
 
 
 @pytest.mark.usefixtures("fresh")

@@ -88,7 +88,8 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two, ledge
 
 def test_so_do_two_processes_with_a_learned_stem(dataset):
     """A stem reads images, which go to the processes beside the graphs."""
-    settings = {**SETTINGS, "epochs": 2, "options": {**SETTINGS["options"], "stem": {"widths": [8, 12, 16]}}}
+    options = {**SETTINGS["options"], "stem": {"widths": [8, 12, 16]}}
+    settings = {**SETTINGS, "epochs": 2, "options": options}
     two = train(dataset, **settings, batch=130, devices=2)
     one = train(dataset, **settings, batch=260)
     assert two.network.stem is not None

@@ -54,6 +54,7 @@ SIGNATURES = {
         (strided(types.float16, 2), of(types.float32, 2)),
         *((strided(t, 2), strided(t, 2)) for t in (I32, I64)),
     ],
+    "arrays._copy_row": [(strided(t, 1), strided(t, 1)) for t in (U8, types.float32, I64)],
     "arrays._fill": [(of(I32, 1), I32), (LIST, I64), (of(types.boolean, 1), types.boolean)],
     "arrays._find_zero": [(of(types.boolean, 2), of(I32, 1))],
     "arrays._mean_of_channels": [(of(I16, 3), of(I16, 2))],
@@ -83,7 +84,7 @@ SIGNATURES = {
     ],
     "connectivity_volume._list_orphans": [(VOXELS, LIST, LIST)],
     "connectivity_volume._move": [(of(U8, 1), LIST, of(U8, 1))],
-    "connectivity_volume._release": [(of(U8, 1), LIST, of(types.boolean, 1))],
+    "connectivity_volume._release": [(of(U8, 1), LIST, LIST, LIST)],
     "connectivity_volume._vote": [(VOXELS, PAIR, PAIR, INT, LIST, of(U8, 1))],
     "deciles._write": [(strided(I32, 2), LIST, of(F64, 2))],
     "derive._write_rows": [
