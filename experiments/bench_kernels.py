@@ -8,7 +8,7 @@ the peers' alternate, and medians of the least times are compared. The picture i
 message passing), about one superpixel to 16 x 16 pixels, on all cores. A small image is the size of
 a street scene of CamVid, on one thread. Peers that are not installed are named and left out:
 `pip install '.[bench]'`, and fast-slic from its source. Expected on 2 cores: superpixels with one
-round eight times as fast as fast-slic and 170 times scikit-image's `slic`. Writes
+round 7 to 9 times as fast as fast-slic and 140 to 170 times scikit-image's `slic`. Writes
 `experiments/results/bench_kernels.json`.
 """
 
