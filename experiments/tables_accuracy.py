@@ -113,8 +113,8 @@ def crossval(result: dict[str, Any] | None) -> str:
         "Sets of few images",
         f"Every image measured once, in {result['folds']} folds by animal or specimen "
         "(`experiments/crossval.py`); the interval (95 %) is that of drawing these with "
-        "replacement. Epochs bound the trainings (`experiments/configs/crossval.toml`); those of "
-        "ten images are few updates for a U-Net, so that its rows are lower bounds:",
+        "replacement. Epochs bound the trainings (`experiments/configs/crossval.toml`); with so "
+        "few images they are few updates for a U-Net, whose rows are lower bounds:",
         ("dataset", "model", "images", "groups", "epochs", "flattened", "pooled mIoU", "interval"),
         [
             (
