@@ -85,8 +85,7 @@ _begin_there = cuda.jit(device=True)(_begin)
 def _count_in_plane(grey, slots, step, contact, contrast, boundary, top, left, weight):
     layers, codes = boundary.shape[0], contact.shape[3]
     counts = cuda.shared.array(0, types.uint32)
-    home_y, home_x = cuda.blockIdx.x // boundary.shape[2], cuda.blockIdx.x % boundary.shape[2]
-    _clear(counts, _begin_there(layers, codes))
+    home_y, home_x = _begin_home(counts, boundary, codes)
     y0, x0, rows, columns = near(home_y, home_x, step, slots.shape[0], slots.shape[1])
     for at in range(cuda.threadIdx.x, rows * columns, cuda.blockDim.x):
         y, x = y0 + at // columns, x0 + at % columns
@@ -111,8 +110,7 @@ def _count_along_z(
 ):
     layers, codes = boundary.shape[0], contact.shape[3]
     counts = cuda.shared.array(0, types.uint32)
-    home_y, home_x = cuda.blockIdx.x // boundary.shape[2], cuda.blockIdx.x % boundary.shape[2]
-    _clear(counts, _begin_there(layers, codes))
+    home_y, home_x = _begin_home(counts, boundary, codes)
     y0, x0, rows, columns = near(home_y, home_x, step, slots.shape[0], slots.shape[1])
     for at in range(cuda.threadIdx.x, rows * columns, cuda.blockDim.x):
         y, x = y0 + at // columns, x0 + at % columns
@@ -133,10 +131,13 @@ def _count_along_z(
 
 
 @cuda.jit(device=True)
-def _clear(counts, size):
-    for k in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+def _begin_home(counts, boundary, codes):
+    """Clear what a block counts; return where its homes lie."""
+    layers, _, cells_x = boundary.shape
+    for k in range(cuda.threadIdx.x, _begin_there(layers, codes), cuda.blockDim.x):
         counts[k] = 0
     cuda.syncthreads()
+    return cuda.blockIdx.x // cells_x, cuda.blockIdx.x % cells_x
 
 
 @cuda.jit(device=True)
