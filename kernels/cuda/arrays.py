@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -49,9 +50,8 @@ def view(array: Any) -> Any:
 def _finish_stream(tensor: Any) -> None:
     """Wait for PyTorch's current stream, unless it is the default one, which all share."""
     if getattr(tensor, "is_cuda", False):
-        import torch
-
-        stream = torch.cuda.current_stream(tensor.device)
+        # Whoever holds a tensor has imported PyTorch: kernels need not.
+        stream = sys.modules["torch"].cuda.current_stream(tensor.device)
         if stream.cuda_stream != 0:
             stream.synchronize()
 

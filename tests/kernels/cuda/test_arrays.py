@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,3 +84,16 @@ def test_small_arrays_that_stay_are_copied_once():
 def test_small_launches_are_no_mistake():
     assert launch.per_item(1)[0] == 1
     assert config.CUDA_LOW_OCCUPANCY_WARNINGS == 0
+
+
+@pytest.mark.parametrize(("stream", "waits"), [(0, 0), (7, 1)])
+def test_tensors_on_a_stream_of_their_own_are_waited_for(monkeypatch, stream, waits):
+    import torch
+
+    waited = []
+    found = SimpleNamespace(cuda_stream=stream, synchronize=lambda: waited.append(stream))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: found)
+    tensor = SimpleNamespace(is_cuda=True, device=None)
+    tensor.detach = lambda: tensor
+    assert arrays.view(tensor) is tensor
+    assert len(waited) == waits
