@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class Stem(nn.Module):
     scaling : Scaling
         Of the working channels.
     widths : (int, int, int)
-        Channels at each size.
+        Channels at each size, rising.
     blocks : (int, int)
         Residual blocks at a quarter and at an eighth; those at an eighth look 1, 2, 4 and 8 values
         far in turn.
@@ -98,6 +99,11 @@ class Stem(nn.Module):
             raise UsageError(
                 "a stem has three widths and two numbers of blocks: got widths "
                 f"{list(widths)}, blocks {list(blocks)}"
+            )
+        if any(outer <= inner for inner, outer in pairwise([scaling.num_channels, *widths])):
+            raise UsageError(
+                f"widths of a stem rise from the image's {scaling.num_channels} channels on, for "
+                f"each size keeps the channels of the one before: got {list(widths)}"
             )
         half, quarter, eighth = widths
         self.out_channels = out_channels
