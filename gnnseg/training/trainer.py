@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
 machine."""
+LEAST_UPDATES = 8
+"""Of an epoch, where there are as many pieces: sets of a few small images would fit one batch."""
 
 
 class Trainer(Loop):
@@ -99,7 +101,7 @@ class Trainer(Loop):
         samples = [piece for image in self.train_samples for piece in self._pick(image)]
         nodes = sum(sample.num_nodes for sample in samples)
         seen = 0
-        limit = self.config.batch * ranks.size
+        limit = min(self.config.batch * ranks.size, nodes // LEAST_UPDATES)
         own = slice(ranks.rank, None, ranks.size)
         for number, chosen in enumerate(shuffled(samples, limit, self.state.shuffle)):
             if number >= place.step:

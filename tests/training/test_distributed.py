@@ -50,8 +50,8 @@ def running():
 
 @pytest.fixture(scope="module")
 def dataset():
-    # Seven images of 120 regions: the last batch of an epoch has a part for one process only.
-    return synthetic_dataset(9, height=80, width=96, num_classes=3, val=0.3)
+    # 21 images of 48 regions: the last batch of an epoch has a part for one process only.
+    return synthetic_dataset(27, height=48, width=64, num_classes=3, val=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +63,13 @@ def ledger():
 def two(dataset, ledger):
     # Some of the samples lie in a file that both processes read.
     more = {"devices": 2, "graph_memory": "500KiB", "ledger": ledger}
-    return train(dataset, **SETTINGS, batch=130, **more)
+    return train(dataset, **SETTINGS, batch=52, **more)
 
 
 def test_two_processes_do_what_one_does_with_twice_the_batch(dataset, two, ledger):
     alone = Ledger()
-    one = train(dataset, **SETTINGS, batch=260, ledger=alone)
-    other = train(dataset, **SETTINGS, batch=130)
+    one = train(dataset, **SETTINGS, batch=104, ledger=alone)
+    other = train(dataset, **SETTINGS, batch=52)
     for name in ("loss", "val_miou", "learning_rate"):
         got, expected, differs = (np.array(m.training["history"][name]) for m in (two, one, other))
         np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-3 if "miou" in name else 0)
@@ -90,8 +90,8 @@ def test_so_do_two_processes_with_a_learned_stem(dataset):
     """A stem reads images, which go to the processes beside the graphs."""
     options = {**SETTINGS["options"], "stem": {"widths": [8, 12, 16]}}
     settings = {**SETTINGS, "epochs": 2, "options": options}
-    two = train(dataset, **settings, batch=130, devices=2)
-    one = train(dataset, **settings, batch=260)
+    two = train(dataset, **settings, batch=52, devices=2)
+    one = train(dataset, **settings, batch=104)
     assert two.network.stem is not None
     for name in ("loss", "val_miou"):
         got, expected = (np.array(m.training["history"][name]) for m in (two, one))
@@ -101,7 +101,7 @@ def test_so_do_two_processes_with_a_learned_stem(dataset):
 def test_ctrl_c_leaves_a_checkpoint_that_goes_on_with_the_same_bits(dataset, tmp_path, monkeypatch):
     # With dropout each shard of each process has a generator to go on from.
     settings = {**SETTINGS, "options": {**SETTINGS["options"], "dropout": 0.2}}
-    two = train(dataset, **settings, batch=130, devices=2)
+    two = train(dataset, **settings, batch=52, devices=2)
     path = tmp_path / "m.checkpoint"
     watching = stage.watching
 
@@ -113,12 +113,12 @@ def test_ctrl_c_leaves_a_checkpoint_that_goes_on_with_the_same_bits(dataset, tmp
     with monkeypatch.context() as patch:
         patch.setattr(stage, "watching", pressing)
         with pytest.raises(KeyboardInterrupt):
-            train(dataset, **settings, batch=130, devices=2, checkpoint=path)
+            train(dataset, **settings, batch=52, devices=2, checkpoint=path)
     assert path.exists()
     assert running() == []
     with pytest.raises(StateError, match="devices 2, now 1"):
-        train(dataset, **settings, batch=130, checkpoint=path)
-    model = train(dataset, **settings, batch=130, devices=2, checkpoint=path)
+        train(dataset, **settings, batch=52, checkpoint=path)
+    model = train(dataset, **settings, batch=52, devices=2, checkpoint=path)
     for (name, weights), expected in zip(
         model.network.state_dict().items(), two.network.state_dict().values(), strict=True
     ):
@@ -138,7 +138,7 @@ def parts(dataset):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "train_on_devices", take)
         with pytest.raises(InterruptedError):
-            train(dataset, **SETTINGS, batch=130, devices=2)
+            train(dataset, **SETTINGS, batch=52, devices=2)
     return seen[0]
 
 
