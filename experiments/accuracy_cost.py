@@ -2,9 +2,9 @@
 
     python experiments/accuracy_cost.py
 
-From `experiments/results/compare_main.json` (`experiments/comparison.py`), and, of presets and
-networks that are not in it, from single trainings (`experiments/accuracy.py`, `networks.py`), which
-are squares. Writes `docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a
+From `experiments/results/compare_main.json` and `compare_sizes.json` (`experiments/comparison.py`),
+and, of presets and networks that are not in these, from single trainings (`experiments/accuracy.py`,
+`networks.py`), which are squares. Writes `docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a
 factor of four and more; above it in three panels, and above ENet in both of its.
 """
 
@@ -29,7 +29,10 @@ COLORS = {
     "small": "#d55e00",
     "default": "#009e73",
     "default-refined": "#117733",
+    "default-fine": "#44aa99",
+    "default-fine-refined": "#44aa99",
     "large": "#332288",
+    "large-refined": "#332288",
     "unet-8": "#cc79a7",
     "unet-16": "#882255",
     "enet": "#e69f00",
@@ -39,8 +42,7 @@ COLUMNS = 3
 
 def main() -> None:
     """One panel a data set."""
-    compared = json.loads((RESULTS / "compare_main.json").read_text(encoding="utf-8"))
-    rows = [{**row, "marker": "o"} for row in compared["accuracy"]] + list(others())
+    rows = [*compared("main"), *compared("sizes"), *others()]
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     lines = -(-len(datasets) // COLUMNS)
     figure = Figure(figsize=(4.2 * COLUMNS, 3.4 * lines), layout="constrained")
@@ -52,6 +54,12 @@ def main() -> None:
     for axes in panels[len(datasets) :]:
         axes.set_axis_off()
     figure.savefig(PICTURE, dpi=150)
+
+
+def compared(name: str) -> Iterator[dict[str, Any]]:
+    """Rows of a comparison."""
+    found = json.loads((RESULTS / f"compare_{name}.json").read_text(encoding="utf-8"))
+    yield from ({**row, "marker": "o"} for row in found["accuracy"])
 
 
 def others() -> Iterator[dict[str, Any]]:
@@ -88,6 +96,7 @@ def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
             axes.plot([x / 1.6, x * 1.6], [row["ceiling_miou"]] * 2, ":", color=color)
     axes.set_xscale("log")
     axes.margins(0.25)
+    axes.set_ylim(top=min(1, axes.get_ylim()[1]))
     axes.set_xlabel("operations a pixel")
     axes.set_ylabel("test mIoU")
     axes.grid(alpha=0.3)
