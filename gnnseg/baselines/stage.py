@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.baselines.config import CnnConfig, make_cnn_config
-from gnnseg.baselines.crops import Picture, load_picture
+from gnnseg.baselines.crops import Picture, count_pixels, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
 from gnnseg.datasets.item import OpenedImages
@@ -21,6 +21,7 @@ from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset
+from gnnseg.training.validating import warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def train(
     with staged(ledger, "pictures"):
         scaling = fit_scaling(sources, by_image=config.contrast == "image")
         pictures, val_pictures = _pictures(dataset, scaling, val)
+        warn_of_unseen(dataset, _pixels(pictures, dataset), _pixels(val_pictures, dataset))
         model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
         model.network.load_vgg16(config.vgg16)
@@ -137,6 +139,11 @@ def _pictures(
     for index, picture in enumerate(train):
         parts[index in chosen].append(picture)
     return parts
+
+
+def _pixels(pictures: Sequence[Picture], dataset: Dataset) -> np.ndarray:
+    """Labelled pixels by class, (classes,)."""
+    return np.sum([count_pixels(picture, dataset.classes) for picture in pictures], axis=0)
 
 
 def _labelled(dataset: Dataset, pictures: Sequence[Picture]) -> list[Picture]:

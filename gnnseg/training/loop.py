@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from gnnseg.training.schedule import learning_rate
 
 if TYPE_CHECKING:
     from gnnseg.ledger import Ledger
+    from gnnseg.metrics import ConfusionMatrix
     from gnnseg.training.learning import LearningConfig
     from gnnseg.training.state import State
 
@@ -77,8 +78,8 @@ class Loop(ABC):
         """The updates of an epoch that are still to be done."""
 
     @abstractmethod
-    def _validate(self) -> float:
-        """The val mIoU of the averaged weights."""
+    def _validate(self) -> ConfusionMatrix:
+        """What the averaged weights say of val."""
 
     @abstractmethod
     def _finish(self) -> None:
@@ -164,10 +165,17 @@ class Loop(ABC):
         self._tick()
         place = self.state.place
         before = place.seconds
-        miou = self._validate()
+        matrix = self._validate()
         self._tick()
         place.validation = place.seconds - before
-        return miou
+        return matrix.present_miou
+
+    def _choose_shift(self, matrices: Sequence[ConfusionMatrix]) -> float:
+        """That of `SHIFTS` with the best val mIoU, of equals the first, from what each gives."""
+        mious = [matrix.present_miou for matrix in matrices]
+        best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
+        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+        return SHIFTS[best]
 
     def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
         """Before each update, after `position` epochs: the checkpoint, and the learning rate.
@@ -233,8 +241,3 @@ class Loop(ABC):
         self.state.place.epoch_seconds += now - self._ticked
         self.state.place.seconds += now - self._ticked
         self._ticked = now
-
-
-def choose_shift(mious: list[float]) -> int:
-    """The index in `SHIFTS` of the best mIoU, of equals the first."""
-    return max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))

@@ -27,6 +27,7 @@ from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
 from gnnseg.training.shelf import Kept, Shelf, open_shelf
 from gnnseg.training.trainer import Trainer
+from gnnseg.training.validating import warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def train(
             config = choose_compactness(config, items, scaling, dataset.num_classes)
             model = _new_model(dataset, sources, scaling, config)
             samples, val_samples = _samples(dataset, model, config, val, shelf)
+            first = (piece for variants in samples for piece in variants[0])
+            warn_of_unseen(dataset, _pixels(first), _pixels(val_samples))
             _set_statistics(model, samples)
             trim()
         shown = None if plot is None else Path(plot)
@@ -188,6 +191,11 @@ def _labelled(images: list[list[list[Kept]]], name: str, split: str) -> list[lis
 def _pieces(images: list[list[list[Kept]]]) -> list[Kept]:
     """All pieces of images that are not varied."""
     return [piece for [pieces] in images for piece in pieces]
+
+
+def _pixels(pieces: Iterable[Kept]) -> np.ndarray:
+    """Labelled pixels by class, (classes,)."""
+    return np.sum([piece.load().counts.sum(axis=0, dtype=np.int64) for piece in pieces], axis=0)
 
 
 def _hold_out(

@@ -28,7 +28,6 @@ from gnnseg.training.loop import (
     UPDATES,
     VALIDATION,
     Loop,
-    choose_shift,
     pick_device,
 )
 from gnnseg.training.loss import Loss
@@ -197,20 +196,18 @@ class Trainer(Loop):
 
         run_tasks(work, chosen, workers=self.workers, done=handed)
 
-    def _validate(self) -> float:
-        return self.validate()[0].miou
+    def _validate(self) -> ConfusionMatrix:
+        return self.validate()[0]
 
     def _finish(self) -> None:
-        self._choose_shift()
+        self._undo_weights()
         self._fit_temperature()
 
-    def _choose_shift(self) -> None:
+    def _undo_weights(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
-        mious = [matrix.miou for matrix in self.validate(SHIFTS)]
-        best = choose_shift(mious)
+        shift = self._choose_shift(self.validate(SHIFTS))
         with torch.no_grad():
-            self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
-        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+            self.state.average.output_bias.sub_(shift * self.loss.prior)
 
     def _fit_temperature(self) -> None:
         """Find how sure the network may be on labelled regions, or on a share of many.

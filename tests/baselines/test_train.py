@@ -17,6 +17,7 @@ from gnnseg import baselines
 from gnnseg.baselines import load_pixel_model, make_cnn_config, save_pixel_model
 from gnnseg.baselines import model as models
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.datasets.base import Dataset
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.io import ClassInfo
 from gnnseg.ledger import Ledger
@@ -120,6 +121,27 @@ def test_images_without_a_split_are_held_out(dataset):
         [np.moveaxis(pictures[0], 0, -1)], labels[:1], **{**SETTINGS, "epochs": 1}
     )
     assert np.isfinite(single.training["val_miou"])
+
+
+def test_a_class_that_val_lacks_is_left_out_and_told(dataset, caplog, monkeypatch):
+    def relabelled(item):
+        labels = item.read_labels().copy()
+        labels[labels == 2] = 0
+        return replace(item, label=labels)
+
+    seen, validate = [], PixelTrainer._validate
+
+    def kept(self):
+        seen.append(validate(self))
+        return seen[-1]
+
+    monkeypatch.setattr(PixelTrainer, "_validate", kept)
+    val = tuple(relabelled(item) for item in dataset.split("val"))
+    model = run(Dataset("lacking", dataset.classes, {**dataset.items, "val": val}))
+    assert model.training["history"]["val_miou"] == [matrix.present_miou for matrix in seen]
+    assert all(matrix.counts[:, 2].any() and not matrix.counts[2].any() for matrix in seen)
+    [message] = caplog.messages
+    assert f"no pixel of {dataset.classes.names[2]}: " in message
 
 
 def test_labels_of_nothing_are_refused():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import count
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import UsageError
+from gnnseg.metrics import ConfusionMatrix
 from gnnseg.training import loop, train, trainer
 
 
@@ -62,7 +64,8 @@ def test_the_first_epoch_ends_with_the_minutes_too(dataset, monkeypatch):
 
 @pytest.mark.parametrize(("minutes", "epochs"), [(None, 10), (60 * 200, 10), (60 * 30, 5)])
 def test_patience_waits_for_a_tenth_of_the_training_too(dataset, monkeypatch, minutes, epochs):
-    monkeypatch.setattr(trainer.Trainer, "_validate", lambda _self: 0.5)
+    matrix = ConfusionMatrix(np.eye(3, 4, dtype=np.int64))
+    monkeypatch.setattr(trainer.Trainer, "_validate", lambda _self: matrix)
     clock = count(0, 600)
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     # An epoch takes 50 minutes, and the first is the best.

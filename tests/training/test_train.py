@@ -315,6 +315,43 @@ def test_images_without_any_label_are_refused_before_training(dataset, split):
         trained(Dataset("blank", dataset.classes, items), "mlp")
 
 
+def without_a_class_in_val(dataset, lacking):
+    """The set, with that class taken for the first one in the labels of val."""
+
+    def relabelled(item):
+        labels = item.read_labels().copy()
+        labels[labels == lacking] = 0
+        return replace(item, label=labels)
+
+    val = tuple(relabelled(item) for item in dataset.split("val"))
+    return Dataset("lacking", dataset.classes, {**dataset.items, "val": val})
+
+
+def test_a_class_that_val_lacks_may_be_predicted_and_is_told(dataset, monkeypatch, caplog):
+    seen, validate = [], trainer.Trainer.validate
+
+    def kept(self, *shifts):
+        seen.append(validate(self, *shifts))
+        return seen[-1]
+
+    monkeypatch.setattr(trainer.Trainer, "validate", kept)
+    sparse = without_a_class_in_val(dataset, 2)
+    model = trained(sparse, "mlp", epochs=12, learning_rate=0.02, patience=12)
+    epochs = [matrix for [matrix] in seen[:-1]]
+    mious = model.training["history"]["val_miou"]
+    assert mious == [matrix.present_miou for matrix in epochs]
+    assert any(matrix.counts[:, 2].any() for matrix in epochs)
+    assert mious != [matrix.miou for matrix in epochs]
+    assert model.training["val_miou"] == max(matrix.present_miou for matrix in seen[-1])
+    [message] = [text for text in caplog.messages if "val mIoU" in text]
+    assert f"no pixel of {dataset.classes.names[2]}: " in message
+
+
+def test_nothing_is_said_where_val_has_every_class(dataset, caplog):
+    trained(dataset, "mlp", epochs=1)
+    assert caplog.messages == []
+
+
 def test_val_of_scribbles_is_measured_on_their_pixels_alone(dataset):
     sparse = with_scribbles(dataset, 0.05)
     val = tuple(
