@@ -14,7 +14,7 @@ from torch import nn
 from gnnseg.baselines.cost import input_operations, plane_operations
 from gnnseg.baselines.crops import CropMaker, Picture, count_pixels, prefetched
 from gnnseg.baselines.inference import plane_slabs
-from gnnseg.baselines.loss import PixelLoss
+from gnnseg.baselines.loss import CELL, PixelLoss
 from gnnseg.blocks import Window
 from gnnseg.counters import device_work, moved
 from gnnseg.metrics import ConfusionMatrix
@@ -181,7 +181,7 @@ class PixelTrainer(Loop):
         with torch.no_grad():
             self.state.average.output_bias.sub_(taken)
         shifted = [(logits - taken.cpu().numpy(), counts) for logits, counts in sample]
-        self.state.history.temperature = fit_temperature(shifted)
+        self.state.history.temperature = fit_temperature(shifted, same=CELL)
 
     def _sample(
         self, truth: np.ndarray, logits: np.ndarray, share: float, rng: np.random.Generator

@@ -96,9 +96,10 @@ def test_warnings_are_logged_and_shown(tmp_path):
 
 def test_a_warning_is_shown_once_and_logged_once(tmp_path, capsys):
     log = tmp_path / "run.log"
-    with pytest.warns(UserWarning, match="odd"), warnings_shown(), log_to(log):
+    with warnings_shown(), log_to(log):
         LOGGER.warning("few %s", "labels")
         LOGGER.error("said by who reports it")
+    with pytest.warns(UserWarning, match="odd"), warnings_shown(), log_to(log):
         warnings.warn("odd", UserWarning, stacklevel=1)
     assert capsys.readouterr().err == "warning: few labels\n"
     assert len(events(log)) == 3
