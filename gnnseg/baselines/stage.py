@@ -21,13 +21,14 @@ from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset
-from gnnseg.training.validating import warn_of_unseen
+from gnnseg.training.validating import held_numbers, val_items, warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnseg.datasets.base import Dataset
+    from gnnseg.datasets.item import Item
     from gnnseg.ledger import Ledger
     from gnnseg.superpixels import Scaling
 
@@ -102,7 +103,7 @@ def train(
     config = choose_augmentation(config, sources, dataset.pixel_size)
     with staged(ledger, "pictures"):
         scaling = fit_scaling(sources, by_image=config.contrast == "image")
-        pictures, val_pictures = _pictures(dataset, scaling, val)
+        pictures, val_pictures = _pictures(dataset, val_items(dataset), scaling, val)
         warn_of_unseen(dataset, _pixels(pictures, dataset), _pixels(val_pictures, dataset))
         model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
@@ -117,24 +118,23 @@ def train(
 
 
 def _pictures(
-    dataset: Dataset, scaling: Scaling, val: float
+    dataset: Dataset, held: list[Item], scaling: Scaling, val: float
 ) -> tuple[list[Picture], list[Picture]]:
-    """Those that train and those that validate; every n-th where the dataset does not say."""
-    train, held = (
-        _labelled(dataset, [load_picture(item, scaling) for item in dataset.split(split)])
-        for split in ("train", "val")
+    """Those that train and those that validate: where none is `held`, every n-th of them."""
+    train, seen = (
+        _labelled(dataset, [load_picture(item, scaling) for item in items])
+        for items in (dataset.split("train"), held)
     )
     if not train:
         raise InputError(
             f"{dataset.name}: no pixel of the training images has a label (255 means none): "
             "label some"
         )
-    if held:
-        return train, held
+    if seen:
+        return train, seen
     if len(train) == 1:
         return train, [*train]
-    every = max(2, round(1 / max(val, 0.01)))
-    chosen = set(range(every - 1, len(train), every)) or {len(train) - 1}
+    chosen = held_numbers(len(train), val)
     parts: tuple[list[Picture], list[Picture]] = ([], [])
     for index, picture in enumerate(train):
         parts[index in chosen].append(picture)

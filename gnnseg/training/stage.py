@@ -27,13 +27,14 @@ from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
 from gnnseg.training.shelf import Kept, Shelf, open_shelf
 from gnnseg.training.trainer import Trainer
-from gnnseg.training.validating import warn_of_unseen
+from gnnseg.training.validating import held_numbers, val_items, warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gnnseg.datasets.base import Dataset
+    from gnnseg.datasets.item import Item
     from gnnseg.io import ImageSource
     from gnnseg.ledger import Ledger
 
@@ -108,18 +109,18 @@ def train(
         require_tensorboard()
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
-    train_items, val_items = dataset.split("train"), dataset.split("val")
+    train_items = dataset.split("train")
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
+    held = val_items(dataset)
     sources = OpenedImages(train_items)
     config = choose_augmentation(config, sources, dataset.pixel_size)
     with open_shelf(config) as shelf:
         with staged(ledger, "regions"):
             scaling = fit_scaling(sources, by_image=config.contrast == "image")
-            items = val_items or train_items
-            config = choose_compactness(config, items, scaling, dataset.num_classes)
+            config = choose_compactness(config, held or train_items, scaling, dataset.num_classes)
             model = _new_model(dataset, sources, scaling, config)
-            samples, val_samples = _samples(dataset, model, config, val, shelf)
+            samples, val_samples = _samples(dataset, held, model, config, shelf, val=val)
             first = (piece for variants in samples for piece in variants[0])
             warn_of_unseen(dataset, _pixels(first), _pixels(val_samples))
             _set_statistics(model, samples)
@@ -147,11 +148,17 @@ def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Datase
 
 
 def _samples(
-    dataset: Dataset, model: Model, config: TrainConfig, val: float, shelf: Shelf
+    dataset: Dataset,
+    held: list[Item],
+    model: Model,
+    config: TrainConfig,
+    shelf: Shelf,
+    *,
+    val: float,
 ) -> tuple[list[list[list[Kept]]], list[Kept]]:
     """Pieces of each variant of each image that trains, and those that validate.
 
-    Those with labels only. Where no image validates, pieces do, and images are not varied.
+    Those with labels only. Where no image is `held`, pieces are, and images are not varied.
     """
     make = partial(
         make_samples,
@@ -161,10 +168,10 @@ def _samples(
         keep=shelf.keep,
         stem=model.network.stem,
     )
-    train_items, val_items = dataset.split("train"), dataset.split("val")
-    if val_items:
+    train_items = dataset.split("train")
+    if held:
         made = make(train_items, tile=config.tile, augment=True)
-        seen = make(val_items, tile=max(config.tile, VAL_TILE))
+        seen = make(held, tile=max(config.tile, VAL_TILE))
         varied = _labelled(made, dataset.name, "training")
         return varied, _pieces(_labelled(seen, dataset.name, "val"))
     made = make(train_items, tile=config.tile)
@@ -205,8 +212,7 @@ def _hold_out(
     pieces = _pieces(images)
     if len(pieces) == 1:
         return images, pieces
-    every = max(2, round(1 / max(val, 0.01)))
-    held = range(len(pieces))[every - 1 :: every] or [len(pieces) - 1]
+    held = held_numbers(len(pieces), val)
     numbers = count()
     kept = [[[piece for piece in own if next(numbers) not in held]] for [own] in images]
     return [image for image in kept if image[0]], [pieces[index] for index in held]

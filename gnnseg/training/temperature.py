@@ -59,7 +59,7 @@ def fit_temperature(parts: Sequence[tuple[np.ndarray, np.ndarray]], *, same: flo
     def rises(inverse: float) -> bool:
         """Whether labels and expectation get likelier with the inverse temperature."""
         slope = sum(_slope(logits, counts, inverse) for logits, counts in parts)
-        return slope + prior * (1 / inverse - 1) > 0
+        return bool(slope + prior * (1 / inverse - 1) > 0)
 
     # Both are concave in the inverse temperature: the slope changes sign once.
     low, high = 1 / HIGHEST, 1 / LOWEST

@@ -144,6 +144,17 @@ def test_a_class_that_val_lacks_is_left_out_and_told(dataset, caplog, monkeypatc
     assert f"no pixel of {dataset.classes.names[2]}: " in message
 
 
+def test_where_no_val_image_has_a_label_training_images_validate(dataset, caplog):
+    def blank(item):
+        return replace(item, label=np.full((80, 96), 255, np.uint8))
+
+    items = {**dataset.items, "val": tuple(map(blank, dataset.split("val")))}
+    model = run(Dataset("blank", dataset.classes, items))
+    [message] = caplog.messages
+    assert "blank: no pixel of the val images has a label" in message
+    assert_same(model, run(Dataset("blank", dataset.classes, {"train": dataset.items["train"]})))
+
+
 def test_labels_of_nothing_are_refused():
     nothing = [np.full((80, 96), 255, np.uint8)]
     with pytest.raises(InputError, match="no pixel of the training images has a label"):

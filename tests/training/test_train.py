@@ -302,17 +302,28 @@ def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, mon
     assert np.abs(whole.mean - model.mean).max() < 1
 
 
-@pytest.mark.parametrize("split", ["training", "val"])
-def test_images_without_any_label_are_refused_before_training(dataset, split):
-    train_item, val_item = dataset.split("train")[0], dataset.split("val")[0]
-    blank = np.full((80, 96), 255, np.uint8)
-    labels = {True: blank, False: train_item.read_labels()}
-    items = {
-        "train": (replace(train_item, label=labels[split == "training"]),),
-        "val": (replace(val_item, label=labels[split == "val"]),),
-    }
-    with pytest.raises(InputError, match=f"no pixel of the {split} images has a label"):
+def blank(item):
+    return replace(item, label=np.full((80, 96), 255, np.uint8))
+
+
+def test_training_images_without_any_label_are_refused(dataset):
+    items = {"train": tuple(map(blank, dataset.split("train"))), "val": dataset.items["val"]}
+    with pytest.raises(InputError, match="no pixel of the training images has a label"):
         trained(Dataset("blank", dataset.classes, items), "mlp")
+
+
+def test_where_no_val_image_has_a_label_pieces_of_the_training_images_validate(dataset, caplog):
+    settings = {"epochs": 2, "step": 6, "compactness": "auto"}
+    items = {**dataset.items, "val": tuple(map(blank, dataset.split("val")))}
+    model = trained(Dataset("blank", dataset.classes, items), "mlp", **settings)
+    [message] = caplog.messages
+    assert "blank: no pixel of the val images has a label" in message
+    expected = trained(
+        Dataset("blank", dataset.classes, {"train": dataset.items["train"]}), "mlp", **settings
+    )
+    assert model.training["history"] == expected.training["history"]
+    assert model.settings == expected.settings
+    assert np.isfinite(model.training["val_miou"])
 
 
 def without_a_class_in_val(dataset, lacking):
