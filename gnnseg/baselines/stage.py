@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from gnnseg.baselines.config import CnnConfig, make_cnn_config
 from gnnseg.baselines.crops import Picture, count_pixels, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.blocks import Window
 from gnnseg.datasets.item import OpenedImages
 from gnnseg.errors import InputError
 from gnnseg.ledger import staged
@@ -21,7 +24,7 @@ from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset
-from gnnseg.training.validating import held_numbers, val_items, warn_of_unseen
+from gnnseg.training.validating import held_numbers, val_items, warn_of_itself, warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
     from gnnseg.datasets.item import Item
     from gnnseg.ledger import Ledger
     from gnnseg.superpixels import Scaling
+
+
+LEAST_PART = 32
+"""Pixels on a side of the parts that the only picture is cut into, so that one may validate."""
 
 
 def train(
@@ -133,12 +140,33 @@ def _pictures(
     if seen:
         return train, seen
     if len(train) == 1:
+        train = _labelled(dataset, _parts(train[0]))
+    if len(train) == 1:
+        warn_of_itself(dataset.name)
         return train, [*train]
     chosen = held_numbers(len(train), val)
     parts: tuple[list[Picture], list[Picture]] = ([], [])
     for index, picture in enumerate(train):
         parts[index in chosen].append(picture)
     return parts
+
+
+def _parts(picture: Picture) -> list[Picture]:
+    """A picture in four, or along one side or not at all where the parts would be too small."""
+    cuts = [
+        [0, length // 2, length] if length >= 2 * LEAST_PART else [0, length]
+        for length in picture.labels.shape
+    ]
+    windows = [Window(*y, *x) for y in pairwise(cuts[0]) for x in pairwise(cuts[1])]
+    return [
+        replace(
+            picture,
+            stem=f"{picture.stem} ({number})",
+            pixels=picture.pixels[(slice(None), *window.slices)],
+            labels=picture.labels[window.slices],
+        )
+        for number, window in enumerate(windows)
+    ]
 
 
 def _pixels(pictures: Sequence[Picture], dataset: Dataset) -> np.ndarray:

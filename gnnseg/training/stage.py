@@ -27,7 +27,7 @@ from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
 from gnnseg.training.shelf import Kept, Shelf, open_shelf
 from gnnseg.training.trainer import Trainer
-from gnnseg.training.validating import held_numbers, val_items, warn_of_unseen
+from gnnseg.training.validating import held_numbers, val_items, warn_of_itself, warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ FIXED_VIEW_IMAGES = 100
 
 VAL_TILE = 128
 """Cells on a side of the pieces that validate, at least: their borders have less around them."""
+
+LEAST_TILE = 24
+"""As pieces begin at multiples of 16, this cuts what is larger in parts of 9 to 24 cells: into such
+the only piece of a training is cut, so that one may validate."""
 
 
 @reused_memory()
@@ -174,8 +178,16 @@ def _samples(
         seen = make(held, tile=max(config.tile, VAL_TILE))
         varied = _labelled(made, dataset.name, "training")
         return varied, _pieces(_labelled(seen, dataset.name, "val"))
-    made = make(train_items, tile=config.tile)
-    return _hold_out(_labelled(made, dataset.name, "training"), val)
+
+    def labelled(tile: int) -> list[list[list[Kept]]]:
+        return _labelled(make(train_items, tile=tile), dataset.name, "training")
+
+    tile = config.tile
+    images = labelled(tile)
+    while len(_pieces(images)) == 1 and tile > LEAST_TILE:
+        tile = max(tile // 2, LEAST_TILE)
+        images = labelled(tile)
+    return _hold_out(images, val, dataset.name)
 
 
 def _labelled(images: list[list[list[Kept]]], name: str, split: str) -> list[list[list[Kept]]]:
@@ -206,11 +218,12 @@ def _pixels(pieces: Iterable[Kept]) -> np.ndarray:
 
 
 def _hold_out(
-    images: list[list[list[Kept]]], val: float
+    images: list[list[list[Kept]]], val: float, name: str
 ) -> tuple[list[list[list[Kept]]], list[Kept]]:
     """Let every n-th piece validate where no image does; a single one validates itself."""
     pieces = _pieces(images)
     if len(pieces) == 1:
+        warn_of_itself(name)
         return images, pieces
     held = held_numbers(len(pieces), val)
     numbers = count()

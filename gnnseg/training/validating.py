@@ -36,6 +36,15 @@ def held_numbers(number: int, val: float) -> list[int]:
     return list(range(number))[every - 1 :: every] or [number - 1]
 
 
+def warn_of_itself(name: str) -> None:
+    """Warn that nothing could be held out."""
+    LOGGER.warning(
+        "%s: the labels fill one piece, too small to be cut, which validates itself: val mIoU is "
+        "that of what was trained on, and does not tell when to stop; label another image",
+        name,
+    )
+
+
 def warn_of_unseen(dataset: Dataset, train: np.ndarray, val: np.ndarray) -> None:
     """Warn of classes that train and do not validate, from pixels by class, (classes,), of each."""
     unseen = [

@@ -117,10 +117,31 @@ def test_images_without_a_split_are_held_out(dataset):
         [np.moveaxis(p, 0, -1) for p in pictures], labels, val=0.5, **{**SETTINGS, "epochs": 1}
     )
     assert model.classes.num_classes == 3
-    single = baselines.train(
-        [np.moveaxis(pictures[0], 0, -1)], labels[:1], **{**SETTINGS, "epochs": 1}
+
+
+@pytest.mark.parametrize(("shape", "parts"), [((80, 96), 4), ((50, 96), 2), ((50, 60), 1)])
+def test_a_single_picture_is_cut_so_that_a_part_validates(shape, parts, monkeypatch, caplog):
+    seen = []
+    monkeypatch.setattr(
+        PixelTrainer,
+        "run",
+        lambda self, *args, run=PixelTrainer.run: seen.append(self) or run(self, *args),
     )
-    assert np.isfinite(single.training["val_miou"])
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, shape).astype(np.uint8)
+    image = np.repeat((90 * labels)[..., None], 3, axis=2)
+    model = baselines.train([image], [labels], **{**SETTINGS, "epochs": 1})
+    train, val = seen[0].crops.pictures, seen[0].val
+    assert np.isfinite(model.training["val_miou"])
+    if parts == 1:
+        assert train[0] is val[0]
+        assert "one piece, too small to be cut, which validates itself" in caplog.messages[0]
+        return
+    assert (len(train), len(val)) == (parts - 1, 1)
+    assert len({picture.stem for picture in [*train, *val]}) == parts
+    assert sum(picture.labels.size for picture in [*train, *val]) == labels.size
+    np.testing.assert_array_equal(val[0].pixels[0], 90 * val[0].labels)
+    assert caplog.messages == []
 
 
 def test_a_class_that_val_lacks_is_left_out_and_told(dataset, caplog, monkeypatch):

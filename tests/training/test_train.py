@@ -259,7 +259,7 @@ def test_wrong_settings_are_refused(dataset):
         train(dataset, preset="mlp", options={"no_such": 3}, epochs=1, n_iter=0)
 
 
-def test_one_small_image_trains_and_validates_itself():
+def test_one_small_image_trains_and_validates_itself(caplog):
     rng = np.random.default_rng(0)
     labels = (np.indices((64, 64))[1] > 30).astype(np.uint8)
     image = (90 * labels + rng.integers(0, 30, labels.shape)).astype(np.uint8)
@@ -268,6 +268,30 @@ def test_one_small_image_trains_and_validates_itself():
     assert len(history["loss"]) == 30
     assert history["loss"][-1] < history["loss"][0]
     assert model.training["val_miou"] > 0.8
+    [message] = caplog.messages
+    assert "one piece, too small to be cut, which validates itself" in message
+
+
+@pytest.mark.parametrize(("height", "labelled"), [(64, 104), (104, 104), (160, 24)])
+def test_a_single_piece_is_cut_so_that_a_part_validates(height, labelled, monkeypatch, caplog):
+    """Of 8 cells or more on a side at step 4, in one piece of 64; here and there without labels."""
+    seen = []
+    loop = trainer.Trainer.run
+    monkeypatch.setattr(
+        trainer.Trainer, "run", lambda self, *args: seen.append(self) or loop(self, *args)
+    )
+    rng = np.random.default_rng(0)
+    labels = (np.indices((height, 104))[1] % 20 > 10).astype(np.uint8)
+    labels[:, labelled:] = 255
+    image = (90 * (labels % 255) + rng.integers(0, 30, labels.shape)).astype(np.uint8)
+    model = train([image], [labels], preset="mlp", epochs=2, step=4, classes=2)
+    own = [piece.load().table for [pieces] in seen[0].train_samples for piece in pieces]
+    held = [piece.load().table for piece in seen[0].val_samples]
+    assert len(held) == 1
+    assert len({(t.window.y0, t.window.x0) for t in [*own, *held]}) == len(own) + 1 > 1
+    assert min(t.window.size for t in [*own, *held]) >= 9 * 9
+    assert caplog.messages == []
+    assert np.isfinite(model.training["val_miou"])
 
 
 def test_a_class_that_training_does_not_see_is_never_favoured():
