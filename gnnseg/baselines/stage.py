@@ -117,7 +117,7 @@ def train(
         model.network.load_vgg16(config.vgg16)
     shown = None if plot is None else Path(plot)
     with watching(config, shown, session.first_epoch) as watch:
-        bounds = session.minutes, session.checkpoint
+        bounds = session.deadline, session.checkpoint
         work = Work(PixelTrainer, model, pictures, val_pictures, config, *bounds)
         history = train_on_devices(work, watch, ledger)
     session.end(model, config, history)

@@ -64,7 +64,7 @@ class PixelTrainer(Loop):
         val: Sequence[Picture],
         config: CnnConfig,
         *,
-        minutes: float | None = None,
+        deadline: float | None = None,
         ranks: Ranks | None = None,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -72,7 +72,8 @@ class PixelTrainer(Loop):
         self.device = pick_device(config.device, ranks.rank, ranks.size)
         network = model.network.to(self.device, memory_format=torch.channels_last)
         state = State(network, config, range(ranks.rank, ranks.size, ranks.size))
-        super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
+        super().__init__(state, config, deadline=deadline, ranks=ranks, asked=asked)
+        self.final_validations = ranks.size  # one, by process 0 alone
         self.statistics = _statistics(network)
         self.model, self.val = model, val
         self._crop_operations = cache(partial(input_operations, model))

@@ -131,7 +131,7 @@ def train(
             trim()
         shown = None if plot is None else Path(plot)
         with watching(config, shown, session.first_epoch) as watch:
-            bounds = session.minutes, session.checkpoint
+            bounds = session.deadline, session.checkpoint
             work = Work(Trainer, model, samples, val_samples, config, *bounds)
             history = train_on_devices(work, watch, ledger)
     session.end(model, config, history)

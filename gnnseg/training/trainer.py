@@ -62,7 +62,7 @@ class Trainer(Loop):
         val: Sequence[Kept],
         config: TrainConfig,
         *,
-        minutes: float | None = None,
+        deadline: float | None = None,
         ranks: Ranks | None = None,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -71,7 +71,8 @@ class Trainer(Loop):
         self.device = pick_device(config.device, rank, size)
         own = range(rank, SHARDS * size, size)
         state = State(model.network.to(self.device), config, own)
-        super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
+        super().__init__(state, config, deadline=deadline, ranks=ranks, asked=asked)
+        self.final_validations = 1 + size  # shifts; the temperature, which process 0 fits alone
         self.replicas: list[Any] = [
             self.state.network,
             *(_replica(self.state.network) for _ in range(SHARDS - 1)),
