@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +51,10 @@ SHARDS = 2
 machine."""
 
 
+TRIED_EPOCHS = 16
+"""How many are cut in batches to see how often balanced draws take each class."""
+
+
 class Trainer(Loop):
     """Trains the network of a model on samples, which become tensors as they are needed."""
 
@@ -80,7 +85,11 @@ class Trainer(Loop):
         threads = max(1, default_workers() // size)
         self.workers = min(threads, SHARDS) if self.device.type == "cpu" else 1
         self.model, self.train_samples, self.val_samples = model, train, val
-        self.loss = Loss.fit(*_totals(train), config, self.device)
+        pixels, pieces = _totals(train)
+        parts = np.array([piece.regions for piece in pieces])
+        if config.sampling == "balanced":
+            parts = _parts_of_batches(pieces, config, size)
+        self.loss = Loss.fit(pixels, parts, config, self.device)
 
     def run(
         self,
@@ -229,18 +238,38 @@ class Trainer(Loop):
         self.state.history.temperature = fit_temperature([found[n] for n in sorted(found)])
 
 
-def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (images, classes) float64, and regions (classes,), of images that are not varied."""
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """A piece of `num_nodes` regions, and how many of them have each class, (classes,)."""
+
+    num_nodes: int
+    regions: np.ndarray
+
+
+def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, list[_Counted]]:
+    """Pixels (images, classes) float64, and the pieces, of images that are not varied."""
     pixels: list[np.ndarray] = []
-    regions = np.zeros(1, np.int64)
+    counted: list[_Counted] = []
     for pieces, *_ in train:
         own = np.zeros(1, np.int64)
         for piece in pieces:
             counts = piece.load().counts
             own = own + counts.sum(axis=0, dtype=np.int64)
-            regions = regions + regions_by_class(torch.from_numpy(counts))
+            counted.append(_Counted(len(counts), regions_by_class(torch.from_numpy(counts))))
         pixels.append(own)
-    return np.array(pixels, np.float64), regions
+    return np.array(pixels, np.float64), counted
+
+
+def _parts_of_batches(pieces: Sequence[_Counted], config: TrainConfig, size: int) -> np.ndarray:
+    """Regions by class, (parts, classes), of what is learnt from at a time in some epochs."""
+    generator = torch.Generator().manual_seed(config.seed)
+    parts = [
+        sum(piece.regions for piece in part)
+        for _ in range(TRIED_EPOCHS)
+        for chosen in shuffled(pieces, config.batch * size, generator)
+        for part in shards(chosen, SHARDS * size)
+    ]
+    return np.array(parts)
 
 
 def _replica(network: nn.Module) -> nn.Module:

@@ -23,7 +23,8 @@ from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
 from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader
-from gnnseg.training import train, trainer
+from gnnseg.training import loss, train, trainer
+from gnnseg.training.imbalance import draw_weights, main_class
 from gnnseg.training.packing import Stored, num_bytes
 from gnnseg.training.shelf import Shelf
 from gnnseg.training.temperature import fit_temperature
@@ -107,9 +108,10 @@ def test_totals_hold_one_sample_at_a_time():
             alive.append(weakref.ref(counts))
             return SimpleNamespace(counts=counts)
 
-    pixels, regions = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
+    pixels, pieces = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
     np.testing.assert_array_equal(pixels, [[6, 6], [3, 3], [6, 6]])
-    np.testing.assert_array_equal(regions, [5, 5])
+    assert [piece.num_nodes for piece in pieces] == [3] * 5
+    np.testing.assert_array_equal([piece.regions for piece in pieces], [[1, 1]] * 5)
 
 
 def test_another_seed_gives_another_model(dataset):
@@ -205,6 +207,35 @@ def test_it_learns_with_each_setting_and_the_same_each_time(dataset, settings):
     for name, array in weights(first).items():
         np.testing.assert_array_equal(weights(again)[name], array)
     assert any((weights(first)[name] != plain[name]).any() for name in plain)
+
+
+def test_the_prior_of_balanced_draws_is_how_often_they_draw_each_class(dataset, monkeypatch):
+    """Of a class that a third of the images have, in batches of one image for each thread."""
+    losses, seen, draw = [], [], loss.balanced_draws
+
+    def drawn(counts, generator):
+        draws = draw(counts, generator)
+        seen.append((main_class(counts), draws))
+        return draws
+
+    monkeypatch.setattr(loss, "balanced_draws", drawn)
+    fit = loss.Loss.fit
+    monkeypatch.setattr(
+        trainer, "Loss", SimpleNamespace(fit=lambda *given: losses.append(fit(*given)) or losses[0])
+    )
+    items = dataset.split("train")[:3]
+    labels = [item.read_labels().copy() for item in items]
+    for label in labels[1:]:
+        label[label == 2] = 0
+    images = [replace(item, label=label) for item, label in zip(items, labels, strict=True)]
+    sparse = Dataset("rare", dataset.classes, {"train": images, "val": dataset.split("val")})
+    settings = {"class_weights": "none", "sampling": "balanced", "mirror": False, "variants": 0}
+    trained(sparse, "mlp", **settings, batch=240, epochs=60, patience=60)
+    found, draws = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    mean = [float(draws[found == label].mean()) for label in range(3)]
+    np.testing.assert_allclose(losses[0].prior.exp(), mean, rtol=0.05)
+    even = draw_weights(np.bincount(found[found >= 0]))
+    assert np.abs(np.log(even / mean)).max() > 0.3  # as it would be in one batch of all
 
 
 @pytest.mark.parametrize("augment", ["street", "microscopy", "auto"])
