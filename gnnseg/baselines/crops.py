@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gnnseg.baselines.config import CnnConfig
     from gnnseg.baselines.model import PixelModel
     from gnnseg.datasets.item import Item
+    from gnnseg.io.classes import ClassInfo
     from gnnseg.superpixels import Scaling
 
 Task = TypeVar("Task")
@@ -47,6 +48,12 @@ def load_picture(item: Item, scaling: Scaling) -> Picture:
         pixels = np.repeat(pixels, own.num_channels, axis=0)
     smallest = np.min_scalar_type(max(item.classes.ignore_index, item.classes.num_classes))
     return Picture(item.stem, pixels, labels.astype(smallest), own)
+
+
+def count_pixels(picture: Picture, classes: ClassInfo) -> np.ndarray:
+    """Labelled pixels by class, (classes,) float64."""
+    known = picture.labels[picture.labels != classes.ignore_index]
+    return np.bincount(known, minlength=classes.num_classes).astype(np.float64)
 
 
 @dataclass(frozen=True)

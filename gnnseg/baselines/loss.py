@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gnnseg.baselines.config import CnnConfig
 
 CELL = 64
-"""Pixels that the class weights `effective` count as one, as those of a cell of step 8."""
+"""Pixels that count as one for `effective` class weights and the temperature: a cell of step 8."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnseg.baselines.config import CnnConfig, make_cnn_config
-from gnnseg.baselines.crops import Picture, load_picture
+from gnnseg.baselines.crops import Picture, count_pixels, load_picture
 from gnnseg.baselines.model import PixelModel, scale
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.blocks import Window
 from gnnseg.datasets.item import OpenedImages
 from gnnseg.errors import InputError
 from gnnseg.ledger import staged
@@ -21,14 +24,20 @@ from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset
+from gnnseg.training.validating import held_numbers, val_items, warn_of_itself, warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnseg.datasets.base import Dataset
+    from gnnseg.datasets.item import Item
     from gnnseg.ledger import Ledger
     from gnnseg.superpixels import Scaling
+
+
+LEAST_PART = 32
+"""Pixels on a side of the parts that the only picture is cut into, so that one may validate."""
 
 
 def train(
@@ -101,13 +110,14 @@ def train(
     config = choose_augmentation(config, sources, dataset.pixel_size)
     with staged(ledger, "pictures"):
         scaling = fit_scaling(sources, by_image=config.contrast == "image")
-        pictures, val_pictures = _pictures(dataset, scaling, val)
+        pictures, val_pictures = _pictures(dataset, val_items(dataset), scaling, val)
+        warn_of_unseen(dataset, _pixels(pictures, dataset), _pixels(val_pictures, dataset))
         model = _new_model(dataset, pictures, scaling, config)
     if config.vgg16 is not None:
         model.network.load_vgg16(config.vgg16)
     shown = None if plot is None else Path(plot)
     with watching(config, shown, session.first_epoch) as watch:
-        bounds = session.minutes, session.checkpoint
+        bounds = session.deadline, session.checkpoint
         work = Work(PixelTrainer, model, pictures, val_pictures, config, *bounds)
         history = train_on_devices(work, watch, ledger)
     session.end(model, config, history)
@@ -115,28 +125,53 @@ def train(
 
 
 def _pictures(
-    dataset: Dataset, scaling: Scaling, val: float
+    dataset: Dataset, held: list[Item], scaling: Scaling, val: float
 ) -> tuple[list[Picture], list[Picture]]:
-    """Those that train and those that validate; every n-th where the dataset does not say."""
-    train, held = (
-        _labelled(dataset, [load_picture(item, scaling) for item in dataset.split(split)])
-        for split in ("train", "val")
+    """Those that train and those that validate: where none is `held`, every n-th of them."""
+    train, seen = (
+        _labelled(dataset, [load_picture(item, scaling) for item in items])
+        for items in (dataset.split("train"), held)
     )
     if not train:
         raise InputError(
             f"{dataset.name}: no pixel of the training images has a label (255 means none): "
             "label some"
         )
-    if held:
-        return train, held
+    if seen:
+        return train, seen
     if len(train) == 1:
+        train = _labelled(dataset, _parts(train[0]))
+    if len(train) == 1:
+        warn_of_itself(dataset.name)
         return train, [*train]
-    every = max(2, round(1 / max(val, 0.01)))
-    chosen = set(range(every - 1, len(train), every)) or {len(train) - 1}
+    chosen = held_numbers(len(train), val)
     parts: tuple[list[Picture], list[Picture]] = ([], [])
     for index, picture in enumerate(train):
         parts[index in chosen].append(picture)
     return parts
+
+
+def _parts(picture: Picture) -> list[Picture]:
+    """A picture in four, or along one side or not at all where the parts would be too small."""
+    cuts = [
+        [0, length // 2, length] if length >= 2 * LEAST_PART else [0, length]
+        for length in picture.labels.shape
+    ]
+    windows = [Window(*y, *x) for y in pairwise(cuts[0]) for x in pairwise(cuts[1])]
+    return [
+        replace(
+            picture,
+            stem=f"{picture.stem} ({number})",
+            pixels=picture.pixels[(slice(None), *window.slices)],
+            labels=picture.labels[window.slices],
+        )
+        for number, window in enumerate(windows)
+    ]
+
+
+def _pixels(pictures: Sequence[Picture], dataset: Dataset) -> np.ndarray:
+    """Labelled pixels by class, (classes,)."""
+    return np.sum([count_pixels(picture, dataset.classes) for picture in pictures], axis=0)
 
 
 def _labelled(dataset: Dataset, pictures: Sequence[Picture]) -> list[Picture]:

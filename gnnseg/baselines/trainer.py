@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from gnnseg.baselines.cost import input_operations, plane_operations
-from gnnseg.baselines.crops import CropMaker, Picture, prefetched
+from gnnseg.baselines.crops import CropMaker, Picture, count_pixels, prefetched
 from gnnseg.baselines.inference import plane_slabs
-from gnnseg.baselines.loss import PixelLoss
+from gnnseg.baselines.loss import CELL, PixelLoss
 from gnnseg.blocks import Window
 from gnnseg.counters import device_work, moved
 from gnnseg.metrics import ConfusionMatrix
@@ -24,7 +24,6 @@ from gnnseg.training.loop import (
     UPDATES,
     VALIDATION,
     Loop,
-    choose_shift,
     pick_device,
 )
 from gnnseg.training.precision import half_pays
@@ -65,7 +64,7 @@ class PixelTrainer(Loop):
         val: Sequence[Picture],
         config: CnnConfig,
         *,
-        minutes: float | None = None,
+        deadline: float | None = None,
         ranks: Ranks | None = None,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -73,13 +72,14 @@ class PixelTrainer(Loop):
         self.device = pick_device(config.device, ranks.rank, ranks.size)
         network = model.network.to(self.device, memory_format=torch.channels_last)
         state = State(network, config, range(ranks.rank, ranks.size, ranks.size))
-        super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
+        super().__init__(state, config, deadline=deadline, ranks=ranks, asked=asked)
+        self.final_validations = ranks.size  # one, by process 0 alone
         self.statistics = _statistics(network)
         self.model, self.val = model, val
         self._crop_operations = cache(partial(input_operations, model))
         self._plane_operations = cache(partial(plane_operations, model))
         self.crops = CropMaker(train, model, config)
-        pixels = np.stack([_count(picture, model) for picture in train])
+        pixels = np.stack([count_pixels(picture, model.classes) for picture in train])
         ignore = model.classes.ignore_index
         self.loss = PixelLoss.fit(pixels, ignore, config, self.device)
 
@@ -138,11 +138,11 @@ class PixelTrainer(Loop):
         (total / mass + batch.share * extra).backward()
         return float(total.detach())
 
-    def _validate(self) -> float:
+    def _validate(self) -> ConfusionMatrix:
         matrix = ConfusionMatrix.zeros(self.model.classes.num_classes)
         for truth, logits in self._val_slabs(self.val[self.ranks.rank :: self.ranks.size]):
             matrix += self._matrix(truth, logits)
-        return ConfusionMatrix(self.ranks.total(matrix.counts)).miou
+        return ConfusionMatrix(self.ranks.total(matrix.counts))
 
     def _val_slabs(self, pictures: Sequence[Picture]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Labels (h, W) and logits (classes, h, W) of rows of pictures."""
@@ -178,15 +178,11 @@ class PixelTrainer(Loop):
             for n, shift in enumerate(SHIFTS):
                 matrices[n] += self._matrix(truth, logits - shift * prior)
             sample.append(self._sample(truth, logits, share, rng))
-        mious = [matrix.miou for matrix in matrices]
-        best = choose_shift(mious)
-        taken = SHIFTS[best] * self.loss.prior
+        taken = self._choose_shift(matrices) * self.loss.prior
         with torch.no_grad():
             self.state.average.output_bias.sub_(taken)
-        history = self.state.history
-        history.shift, history.shifted_miou = SHIFTS[best], mious[best]
         shifted = [(logits - taken.cpu().numpy(), counts) for logits, counts in sample]
-        history.temperature = fit_temperature(shifted)
+        self.state.history.temperature = fit_temperature(shifted, same=CELL)
 
     def _sample(
         self, truth: np.ndarray, logits: np.ndarray, share: float, rng: np.random.Generator
@@ -194,12 +190,6 @@ class PixelTrainer(Loop):
         """Logits (n, classes), and the true classes as ones, of a share of the labelled pixels."""
         chosen = (truth != self.loss.ignore_index) & (rng.random(truth.shape) < share)
         return logits[:, chosen].T, np.eye(len(logits), dtype=np.uint8)[truth[chosen]]
-
-
-def _count(picture: Picture, model: PixelModel) -> np.ndarray:
-    """Labelled pixels by class."""
-    known = picture.labels[picture.labels != model.classes.ignore_index]
-    return np.bincount(known, minlength=model.classes.num_classes).astype(np.float64)
 
 
 def _statistics(network: nn.Module) -> list[torch.Tensor]:

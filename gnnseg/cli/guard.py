@@ -18,7 +18,7 @@ from typing import Any
 
 from gnnseg.cli.logfile import log_to
 from gnnseg.cli.options import COMMON_OPTIONS, OptionTable
-from gnnseg.cli.output import say
+from gnnseg.cli.output import say, warnings_shown
 from gnnseg.cli.terminate import termination_as_interrupt
 from gnnseg.errors import GnnsegError
 from gnnseg.log import LOGGER
@@ -57,7 +57,7 @@ def guarded(
     ) -> None:
         set_verbosity(verbose=verbose, quiet=quiet)
         try:
-            with log_to(log_file):
+            with warnings_shown(), log_to(log_file):
                 again = _again(anew if arguments.get(anew) else "") if resumes else ""
                 code = _run(partial(command, **arguments), again)
         except GnnsegError as error:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gnnseg.cli.output import SHOWN
 from gnnseg.errors import DiskError, StateError
 
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} ")
@@ -79,7 +80,8 @@ def _warnings_logged(logger: logging.Logger) -> Iterator[None]:
     show = warnings.showwarning
 
     def both(message: Any, category: Any, *where: Any, **more: Any) -> None:
-        logger.warning("%s: %s", category.__name__, " ".join(str(message).split()))
+        text = " ".join(str(message).split())
+        logger.warning("%s: %s", category.__name__, text, extra={SHOWN: True})
         show(message, category, *where, **more)
 
     warnings.showwarning = both

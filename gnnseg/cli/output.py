@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gnnseg.log import LOGGER
 from gnnseg.plain import plain
+
+SHOWN = "is_shown"
+"""Attribute of log records that the person at the terminal has seen in another way."""
 
 
 def emit(result: Mapping[str, Any], rows: Iterable[tuple[str, str]], *, as_json: bool) -> None:
@@ -79,10 +84,22 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def warn(message: str) -> None:
-    """A warning for the person at the terminal, and for the log."""
-    say(f"warning: {message}")
-    LOGGER.warning("%s", message)
+class _Shown(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a warning; errors are said by who reports them."""
+        if record.levelno == logging.WARNING and not hasattr(record, SHOWN):
+            say(f"warning: {record.getMessage()}")
+
+
+@contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Let the person at the terminal see the warnings that are logged inside."""
+    handler = _Shown()
+    LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
 
 
 def percent(value: float | None) -> str:

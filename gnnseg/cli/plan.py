@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnseg.cli.output import emit, seconds, warn
+from gnnseg.cli.output import emit, seconds
 from gnnseg.execution import default_workers
+from gnnseg.log import LOGGER
 from gnnseg.memory import format_size
 from gnnseg.pipeline.estimate import estimate_seconds
 from gnnseg.pipeline.job import Job
@@ -56,7 +57,7 @@ def print_plan(
     }
     needed, free = result["scratch_bytes"], result["free_disk_bytes"]
     if needed > free:
-        warn(f"{format_size(free)} are free on the disk; the scratch may need more")
+        LOGGER.warning("%s are free on the disk; the scratch may need more", format_size(free))
     memory_of = f"{format_size(result['projected_bytes'])} of {format_size(options.memory)}"
     rows = [
         ("pixels", f"{result['pixels']:,}"),

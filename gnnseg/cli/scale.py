@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gnnseg.cli.output import warn
+from gnnseg.log import LOGGER
 
 if TYPE_CHECKING:
     from gnnseg.baselines import PixelModel
@@ -27,9 +27,12 @@ def warn_about_scale(
     pairs = zip(size, model.pixel_size, strict=True)
     if all(abs(found - known) <= TOLERANCE * known for found, known in pairs):
         return False
-    warn(
-        f"{image.name} has pixels of {_words(size)} and the model was trained on "
-        f"{_words(model.pixel_size)}: resample the image, or expect worse labels"
+    LOGGER.warning(
+        "%s has pixels of %s and the model was trained on %s: resample the image, or expect worse "
+        "labels",
+        image.name,
+        _words(size),
+        _words(model.pixel_size),
     )
     return True
 

@@ -119,6 +119,21 @@ class ConfusionMatrix:
         return _mean(self.per_class_iou)
 
     @property
+    def present_miou(self) -> float:
+        """Mean of `per_class_iou` over the classes that the truth has; NaN without pixels.
+
+        `miou` falls by the share of a class as soon as one pixel is taken for a class that the
+        truth lacks: what is chosen by it never says that class. Here such pixels count as wrong
+        for the class that they are of.
+
+        >>> counts = np.array([[90, 0, 9, 0], [0, 99, 1, 0], [0, 0, 0, 0]])
+        >>> matrix = ConfusionMatrix(counts)
+        >>> round(matrix.miou, 3), round(matrix.present_miou, 3)
+        (0.633, 0.95)
+        """
+        return _mean(self.per_class_iou[self.counts.sum(axis=1) > 0])
+
+    @property
     def dice(self) -> float:
         """Mean of `per_class_dice` over the classes that occur; NaN without pixels."""
         return _mean(self.per_class_dice)

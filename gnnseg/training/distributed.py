@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +24,7 @@ from torch import distributed, multiprocessing
 
 from gnnseg.errors import GnnsegError, KilledError, UsageError
 from gnnseg.ledger import Ledger
+from gnnseg.log import LOGGER
 from gnnseg.memory import is_out_of_memory
 from gnnseg.training.interrupt import Interrupt, held_interrupt
 from gnnseg.training.loop import pick_device
@@ -32,7 +35,7 @@ from gnnseg.training.work import Work
 if TYPE_CHECKING:
     from gnnseg.training.history import History
 
-EPOCH, DONE, STOPPED, FAILED = "epoch", "done", "stopped", "failed"
+EPOCH, WARNED, DONE, STOPPED, FAILED = "epoch", "warned", "done", "stopped", "failed"
 _POLL, _GRACE = 0.5, 2.0
 """Seconds between looks at the processes, and to wait for others after a failure."""
 
@@ -204,6 +207,8 @@ def _supervise(
             for kind, content in process.messages():
                 if kind == EPOCH:
                     watch(content)
+                elif kind == WARNED:
+                    LOGGER.warning("%s", content)
                 elif kind == DONE:
                     return content
                 elif kind == STOPPED:
@@ -263,6 +268,17 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+class _Warned(logging.Handler):
+    """Keeps the warnings of a process until it tells of something."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
 def _train(job: _Job, rank: int, link: Any, stop: Any) -> None:
     size = job.size
     device = pick_device(job.work.config.device, rank, size)
@@ -279,17 +295,20 @@ def _train(job: _Job, rank: int, link: Any, stop: Any) -> None:
         rank=rank,
         world_size=size,
     )
+    warned = _Warned()
+    LOGGER.addHandler(warned)
     work = job.unpack()
     loop = work.loop(ranks=Connected(rank, size, device), asked=stop.is_set)
 
-    def tell(history: History) -> None:
+    def tell(kind: str, content: Any) -> None:
         if rank == 0:
-            link.send((EPOCH, history))
+            while warned.texts:
+                link.send((WARNED, warned.texts.pop(0)))
+            link.send((kind, content))
 
     ledger = Ledger(reset_peak=True) if job.measured and rank == 0 else None
-    history = loop.run(tell, ledger)
-    if rank == 0:
-        state = work.model.network.state_dict()
-        weights = {name: tensor.numpy() for name, tensor in state.items()}
-        link.send((DONE, (history, weights, ledger.as_dict() if ledger else {})))
+    history = loop.run(partial(tell, EPOCH), ledger)
+    state = work.model.network.state_dict()
+    weights = {name: tensor.numpy() for name, tensor in state.items()}
+    tell(DONE, (history, weights, ledger.as_dict() if ledger else {}))
     distributed.destroy_process_group()

@@ -71,14 +71,20 @@ def regions_by_class(counts: torch.Tensor) -> np.ndarray:
 
 
 def draw_weights(regions: np.ndarray) -> np.ndarray:
-    """How often each region of a class is drawn on average, (classes,); 0 for classes never seen.
+    """How often `balanced_draws` draws a region of each class on average, (classes,).
+
+    From the regions of each class in what it draws from at a time: (classes,), or (parts, classes)
+    of several parts. A class is drawn from those that have it only. 0 for classes never seen.
 
     >>> draw_weights(np.array([30, 10, 0])).round(3).tolist()
     [0.667, 2.0, 0.0]
+    >>> draw_weights(np.array([[20, 0, 0], [10, 10, 0]])).round(3).tolist()
+    [1.0, 1.0, 0.0]
     """
-    present = regions > 0
-    even = regions.sum() / max(1, present.sum())
-    return np.where(present, even / np.maximum(regions, 1), 0)
+    parts = np.atleast_2d(regions)
+    present = parts > 0
+    each = np.maximum(1, parts.sum(axis=1) // np.maximum(1, present.sum(axis=1)))
+    return (each @ present) / np.maximum(1, parts.sum(axis=0))
 
 
 def balanced_draws(counts: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

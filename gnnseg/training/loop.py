@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import torch
 
 from gnnseg.errors import StateError, UsageError
 from gnnseg.ledger import staged
+from gnnseg.log import LOGGER
 from gnnseg.models.size import num_parameters
 from gnnseg.training.checkpoint import ANEW, Checkpoint, Earlier
 from gnnseg.training.history import History
@@ -23,12 +24,15 @@ from gnnseg.training.schedule import learning_rate
 
 if TYPE_CHECKING:
     from gnnseg.ledger import Ledger
+    from gnnseg.metrics import ConfusionMatrix
     from gnnseg.training.learning import LearningConfig
     from gnnseg.training.state import State
 
 LEAST_WAIT = 0.1
 """Share of a training without a better epoch before patience may end it: epochs of few images are
 short, and the learning rate has hardly fallen after 20."""
+LEAST_SECONDS = 0.6
+"""That a training goes on for, even if its minutes were over before."""
 LEAST_EPOCH = 0.1
 """Share of an epoch that is still begun when minutes run out."""
 UPDATES, VALIDATION = "updates", "validation"
@@ -52,16 +56,20 @@ def pick_device(name: str, rank: int = 0, size: int = 1) -> torch.device:
 class Loop(ABC):
     """Trains the network of a `state`.
 
-    `minutes` bounds the loop, where it is bounded. `ranks` are the processes that share the work,
+    `deadline` is when it should be over by the clock `time.time`, which all processes of a machine
+    share; None where its minutes have no bound. `ranks` are the processes that share the work,
     each with the same arguments; `asked` says that process 0 should stop.
     """
+
+    final_validations = 0
+    """How many times as long as a validation `_finish` takes."""
 
     def __init__(
         self,
         state: State,
         config: LearningConfig,
         *,
-        minutes: float | None = None,
+        deadline: float | None = None,
         ranks: Ranks | None = None,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -69,7 +77,8 @@ class Loop(ABC):
         self.checkpoint: Checkpoint | None = None
         self.ledger: Ledger | None = None
         self._asked = asked
-        self._seconds = None if minutes is None else 60 * minutes
+        self._deadline = deadline
+        self._seconds: float | None = None
         self._ticked = time.monotonic()
 
     @abstractmethod
@@ -77,8 +86,8 @@ class Loop(ABC):
         """The updates of an epoch that are still to be done."""
 
     @abstractmethod
-    def _validate(self) -> float:
-        """The val mIoU of the averaged weights."""
+    def _validate(self) -> ConfusionMatrix:
+        """What the averaged weights say of val."""
 
     @abstractmethod
     def _finish(self) -> None:
@@ -96,8 +105,6 @@ class Loop(ABC):
             self.state.restore(earlier.tensors, earlier.about)
         except StateError as error:
             raise StateError(f"{checkpoint.path}: {error}; {ANEW}") from error
-        if self._seconds is not None:
-            self._seconds += self.state.place.seconds
 
     def run(
         self,
@@ -111,6 +118,8 @@ class Loop(ABC):
         """
         state, self.ledger = self.state, ledger
         self._ticked = time.monotonic()
+        if self._deadline is not None:
+            self._seconds = state.place.seconds + self._seconds_left(self._deadline)
         holds = held_interrupt() if self.checkpoint else nullcontext(Interrupt())
         with holds as interrupt:
 
@@ -137,6 +146,17 @@ class Loop(ABC):
         state.network.eval().cpu()
         return state.history
 
+    def _seconds_left(self, deadline: float) -> float:
+        """At least `LEAST_SECONDS`; warns where they are over before the first update."""
+        left = deadline - time.time()
+        if left <= 0 and self.state.place.updates == 0 and self.ranks.rank == 0:
+            LOGGER.warning(
+                "the minutes were over before training began, as its preparation took them all: "
+                "the network is hardly trained; give it more than %g of them (--max-minutes)",
+                self.config.max_minutes,
+            )
+        return max(left, LEAST_SECONDS)
+
     def _goes_on(self) -> bool:
         """Whether there is another epoch, or the rest of one."""
         self._tick()  # checkpoints and plots take time, too
@@ -145,8 +165,12 @@ class Loop(ABC):
             return False
         if self._seconds is None or not history.seconds or place.step > 0:
             return True
-        needed = LEAST_EPOCH * max(history.seconds) + (place.validation or 0)
+        needed = LEAST_EPOCH * max(history.seconds) + self._kept_free()
         return bool(self.ranks.agree([place.seconds + needed <= self._seconds])[0])
+
+    def _kept_free(self) -> float:
+        """Seconds for what comes after the last update, as far as they are known."""
+        return (1 + self.final_validations) * (self.state.place.validation or 0)
 
     def _is_patient(self) -> bool:
         """Whether a better epoch may still come."""
@@ -160,14 +184,21 @@ class Loop(ABC):
         return bool(self.ranks.agree([share < LEAST_WAIT])[0])
 
     def _timed_validation(self) -> float:
-        """The val mIoU; what it takes is kept free at the end of the last epoch."""
+        """The val mIoU; what it takes is noted."""
         self._tick()
         place = self.state.place
         before = place.seconds
-        miou = self._validate()
+        matrix = self._validate()
         self._tick()
         place.validation = place.seconds - before
-        return miou
+        return matrix.present_miou
+
+    def _choose_shift(self, matrices: Sequence[ConfusionMatrix]) -> float:
+        """That of `SHIFTS` with the best val mIoU, of equals the first, from what each gives."""
+        mious = [matrix.present_miou for matrix in matrices]
+        best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
+        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+        return SHIFTS[best]
 
     def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
         """Before each update, after `position` epochs: the checkpoint, and the learning rate.
@@ -180,7 +211,7 @@ class Loop(ABC):
         done = position / self.config.epochs
         if self._seconds is not None:
             place = self.state.place
-            used = place.seconds / max(self._seconds - (place.validation or 0), 1e-9)
+            used = place.seconds / max(self._seconds - self._kept_free(), 1e-9)
             (used,) = self.ranks.agree([used])
             if used >= 1 and place.step > 0:
                 return False
@@ -233,8 +264,3 @@ class Loop(ABC):
         self.state.place.epoch_seconds += now - self._ticked
         self.state.place.seconds += now - self._ticked
         self._ticked = now
-
-
-def choose_shift(mious: list[float]) -> int:
-    """The index in `SHIFTS` of the best mIoU, of equals the first."""
-    return max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))

@@ -48,9 +48,10 @@ class Loss:
     def fit(
         cls, pixels: np.ndarray, regions: np.ndarray, config: TrainConfig, device: torch.device
     ) -> Loss:
-        """The loss of a training set, from its regions by class, (classes,), and its pixels.
+        """The loss of a training set, from its pixels and its regions by class.
 
-        These are of all images, (classes,), or of each, (images, classes).
+        Pixels are those of all images, (classes,), or of each, (images, classes). Regions are those
+        of all, (classes,), or of what is drawn from at a time, (parts, classes).
         """
         beta, cell = config.effective_beta, config.step**2
         weights = class_weights(pixels, config.class_weights, beta=beta, sample=cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,11 +40,11 @@ class Session:
         torch.manual_seed(config.seed)
 
     @property
-    def minutes(self) -> float | None:
-        """Those that are left; None where they have no bound."""
+    def deadline(self) -> float | None:
+        """When the minutes are over, by `time.time`; None where they have no bound."""
         if self._limit is None:
             return None
-        return max(self._limit - self._clock.seconds / 60, 0.01)
+        return time.time() + 60 * self._limit - self._clock.seconds
 
     @property
     def first_epoch(self) -> int:

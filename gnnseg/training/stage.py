@@ -27,12 +27,14 @@ from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
 from gnnseg.training.shelf import Kept, Shelf, open_shelf
 from gnnseg.training.trainer import Trainer
+from gnnseg.training.validating import held_numbers, val_items, warn_of_itself, warn_of_unseen
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gnnseg.datasets.base import Dataset
+    from gnnseg.datasets.item import Item
     from gnnseg.io import ImageSource
     from gnnseg.ledger import Ledger
 
@@ -42,6 +44,10 @@ FIXED_VIEW_IMAGES = 100
 
 VAL_TILE = 128
 """Cells on a side of the pieces that validate, at least: their borders have less around them."""
+
+LEAST_TILE = 24
+"""As pieces begin at multiples of 16, this cuts what is larger in parts of 9 to 24 cells: into such
+the only piece of a training is cut, so that one may validate."""
 
 
 @reused_memory()
@@ -107,23 +113,25 @@ def train(
         require_tensorboard()
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
-    train_items, val_items = dataset.split("train"), dataset.split("val")
+    train_items = dataset.split("train")
     if not train_items:
         raise InputError(f"{dataset.name} has no training images: list some in train.txt")
+    held = val_items(dataset)
     sources = OpenedImages(train_items)
     config = choose_augmentation(config, sources, dataset.pixel_size)
     with open_shelf(config) as shelf:
         with staged(ledger, "regions"):
             scaling = fit_scaling(sources, by_image=config.contrast == "image")
-            items = val_items or train_items
-            config = choose_compactness(config, items, scaling, dataset.num_classes)
+            config = choose_compactness(config, held or train_items, scaling, dataset.num_classes)
             model = _new_model(dataset, sources, scaling, config)
-            samples, val_samples = _samples(dataset, model, config, val, shelf)
+            samples, val_samples = _samples(dataset, held, model, config, shelf, val=val)
+            first = (piece for variants in samples for piece in variants[0])
+            warn_of_unseen(dataset, _pixels(first), _pixels(val_samples))
             _set_statistics(model, samples)
             trim()
         shown = None if plot is None else Path(plot)
         with watching(config, shown, session.first_epoch) as watch:
-            bounds = session.minutes, session.checkpoint
+            bounds = session.deadline, session.checkpoint
             work = Work(Trainer, model, samples, val_samples, config, *bounds)
             history = train_on_devices(work, watch, ledger)
     session.end(model, config, history)
@@ -144,11 +152,17 @@ def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Datase
 
 
 def _samples(
-    dataset: Dataset, model: Model, config: TrainConfig, val: float, shelf: Shelf
+    dataset: Dataset,
+    held: list[Item],
+    model: Model,
+    config: TrainConfig,
+    shelf: Shelf,
+    *,
+    val: float,
 ) -> tuple[list[list[list[Kept]]], list[Kept]]:
     """Pieces of each variant of each image that trains, and those that validate.
 
-    Those with labels only. Where no image validates, pieces do, and images are not varied.
+    Those with labels only. Where no image is `held`, pieces are, and images are not varied.
     """
     make = partial(
         make_samples,
@@ -158,14 +172,22 @@ def _samples(
         keep=shelf.keep,
         stem=model.network.stem,
     )
-    train_items, val_items = dataset.split("train"), dataset.split("val")
-    if val_items:
+    train_items = dataset.split("train")
+    if held:
         made = make(train_items, tile=config.tile, augment=True)
-        seen = make(val_items, tile=max(config.tile, VAL_TILE))
+        seen = make(held, tile=max(config.tile, VAL_TILE))
         varied = _labelled(made, dataset.name, "training")
         return varied, _pieces(_labelled(seen, dataset.name, "val"))
-    made = make(train_items, tile=config.tile)
-    return _hold_out(_labelled(made, dataset.name, "training"), val)
+
+    def labelled(tile: int) -> list[list[list[Kept]]]:
+        return _labelled(make(train_items, tile=tile), dataset.name, "training")
+
+    tile = config.tile
+    images = labelled(tile)
+    while len(_pieces(images)) == 1 and tile > LEAST_TILE:
+        tile = max(tile // 2, LEAST_TILE)
+        images = labelled(tile)
+    return _hold_out(images, val, dataset.name)
 
 
 def _labelled(images: list[list[list[Kept]]], name: str, split: str) -> list[list[list[Kept]]]:
@@ -190,15 +212,20 @@ def _pieces(images: list[list[list[Kept]]]) -> list[Kept]:
     return [piece for [pieces] in images for piece in pieces]
 
 
+def _pixels(pieces: Iterable[Kept]) -> np.ndarray:
+    """Labelled pixels by class, (classes,)."""
+    return np.sum([piece.load().counts.sum(axis=0, dtype=np.int64) for piece in pieces], axis=0)
+
+
 def _hold_out(
-    images: list[list[list[Kept]]], val: float
+    images: list[list[list[Kept]]], val: float, name: str
 ) -> tuple[list[list[list[Kept]]], list[Kept]]:
     """Let every n-th piece validate where no image does; a single one validates itself."""
     pieces = _pieces(images)
     if len(pieces) == 1:
+        warn_of_itself(name)
         return images, pieces
-    every = max(2, round(1 / max(val, 0.01)))
-    held = range(len(pieces))[every - 1 :: every] or [len(pieces) - 1]
+    held = held_numbers(len(pieces), val)
     numbers = count()
     kept = [[[piece for piece in own if next(numbers) not in held]] for [own] in images]
     return [image for image in kept if image[0]], [pieces[index] for index in held]

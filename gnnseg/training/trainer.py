@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,6 @@ from gnnseg.training.loop import (
     UPDATES,
     VALIDATION,
     Loop,
-    choose_shift,
     pick_device,
 )
 from gnnseg.training.loss import Loss
@@ -53,6 +53,10 @@ LEAST_UPDATES = 8
 """Of an epoch, where there are as many pieces: sets of a few small images would fit one batch."""
 
 
+TRIED_EPOCHS = 16
+"""How many are cut in batches to see how often balanced draws take each class."""
+
+
 class Trainer(Loop):
     """Trains the network of a model on samples, which become tensors as they are needed."""
 
@@ -65,7 +69,7 @@ class Trainer(Loop):
         val: Sequence[Kept],
         config: TrainConfig,
         *,
-        minutes: float | None = None,
+        deadline: float | None = None,
         ranks: Ranks | None = None,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -74,7 +78,8 @@ class Trainer(Loop):
         self.device = pick_device(config.device, rank, size)
         own = range(rank, SHARDS * size, size)
         state = State(model.network.to(self.device), config, own)
-        super().__init__(state, config, minutes=minutes, ranks=ranks, asked=asked)
+        super().__init__(state, config, deadline=deadline, ranks=ranks, asked=asked)
+        self.final_validations = 1 + size  # shifts; the temperature, which process 0 fits alone
         self.replicas: list[Any] = [
             self.state.network,
             *(_replica(self.state.network) for _ in range(SHARDS - 1)),
@@ -82,7 +87,11 @@ class Trainer(Loop):
         threads = max(1, default_workers() // size)
         self.workers = min(threads, SHARDS) if self.device.type == "cpu" else 1
         self.model, self.train_samples, self.val_samples = model, train, val
-        self.loss = Loss.fit(*_totals(train), config, self.device)
+        pixels, pieces = _totals(train)
+        parts = np.array([piece.regions for piece in pieces])
+        if config.sampling == "balanced":
+            parts = _parts_of_batches(pieces, config, size)
+        self.loss = Loss.fit(pixels, parts, config, self.device)
 
     def run(
         self,
@@ -199,20 +208,18 @@ class Trainer(Loop):
 
         run_tasks(work, chosen, workers=self.workers, done=handed)
 
-    def _validate(self) -> float:
-        return self.validate()[0].miou
+    def _validate(self) -> ConfusionMatrix:
+        return self.validate()[0]
 
     def _finish(self) -> None:
-        self._choose_shift()
+        self._undo_weights()
         self._fit_temperature()
 
-    def _choose_shift(self) -> None:
+    def _undo_weights(self) -> None:
         """Undo the class weights as far as val likes it, in the bias of the last layer."""
-        mious = [matrix.miou for matrix in self.validate(SHIFTS)]
-        best = choose_shift(mious)
+        shift = self._choose_shift(self.validate(SHIFTS))
         with torch.no_grad():
-            self.state.average.output_bias.sub_(SHIFTS[best] * self.loss.prior)
-        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
+            self.state.average.output_bias.sub_(shift * self.loss.prior)
 
     def _fit_temperature(self) -> None:
         """Find how sure the network may be on labelled regions, or on a share of many.
@@ -233,18 +240,38 @@ class Trainer(Loop):
         self.state.history.temperature = fit_temperature([found[n] for n in sorted(found)])
 
 
-def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (images, classes) float64, and regions (classes,), of images that are not varied."""
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """A piece of `num_nodes` regions, and how many of them have each class, (classes,)."""
+
+    num_nodes: int
+    regions: np.ndarray
+
+
+def _totals(train: Sequence[Sequence[Sequence[Kept]]]) -> tuple[np.ndarray, list[_Counted]]:
+    """Pixels (images, classes) float64, and the pieces, of images that are not varied."""
     pixels: list[np.ndarray] = []
-    regions = np.zeros(1, np.int64)
+    counted: list[_Counted] = []
     for pieces, *_ in train:
         own = np.zeros(1, np.int64)
         for piece in pieces:
             counts = piece.load().counts
             own = own + counts.sum(axis=0, dtype=np.int64)
-            regions = regions + regions_by_class(torch.from_numpy(counts))
+            counted.append(_Counted(len(counts), regions_by_class(torch.from_numpy(counts))))
         pixels.append(own)
-    return np.array(pixels, np.float64), regions
+    return np.array(pixels, np.float64), counted
+
+
+def _parts_of_batches(pieces: Sequence[_Counted], config: TrainConfig, size: int) -> np.ndarray:
+    """Regions by class, (parts, classes), of what is learnt from at a time in some epochs."""
+    generator = torch.Generator().manual_seed(config.seed)
+    parts = [
+        sum(piece.regions for piece in part)
+        for _ in range(TRIED_EPOCHS)
+        for chosen in shuffled(pieces, config.batch * size, generator)
+        for part in shards(chosen, SHARDS * size)
+    ]
+    return np.array(parts)
 
 
 def _replica(network: nn.Module) -> nn.Module:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be trained, on which data, for how long at most, and where it is kept.
+    """What is to be trained, on which data, until when at most, and where it is kept.
 
     Attributes
     ----------
@@ -27,7 +27,8 @@ class Work:
     train, val : list
         What the trainer takes: tensors and arrays in dataclasses, lists, tuples and dicts.
     config : LearningConfig
-    minutes : float, optional
+    deadline : float, optional
+        When it should be over, by `time.time`: however long it takes to begin.
     checkpoint : Checkpoint, optional
         Where it exists, the training goes on from it.
     """
@@ -37,13 +38,13 @@ class Work:
     train: list[Any]
     val: list[Any]
     config: LearningConfig
-    minutes: float | None = None
+    deadline: float | None = None
     checkpoint: Checkpoint | None = None
 
     def loop(self, **shared: Any) -> Loop:
         """The loop, where the checkpoint left it; `shared` are its `ranks` and `asked`."""
         made = self.trainer(
-            self.model, self.train, self.val, self.config, minutes=self.minutes, **shared
+            self.model, self.train, self.val, self.config, deadline=self.deadline, **shared
         )
         if self.checkpoint is not None:
             made.resume(self.checkpoint, self.checkpoint.read())

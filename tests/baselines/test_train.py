@@ -17,6 +17,7 @@ from gnnseg import baselines
 from gnnseg.baselines import load_pixel_model, make_cnn_config, save_pixel_model
 from gnnseg.baselines import model as models
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.datasets.base import Dataset
 from gnnseg.errors import InputError, StateError, UsageError
 from gnnseg.io import ClassInfo
 from gnnseg.ledger import Ledger
@@ -116,10 +117,63 @@ def test_images_without_a_split_are_held_out(dataset):
         [np.moveaxis(p, 0, -1) for p in pictures], labels, val=0.5, **{**SETTINGS, "epochs": 1}
     )
     assert model.classes.num_classes == 3
-    single = baselines.train(
-        [np.moveaxis(pictures[0], 0, -1)], labels[:1], **{**SETTINGS, "epochs": 1}
+
+
+@pytest.mark.parametrize(("shape", "parts"), [((80, 96), 4), ((50, 96), 2), ((50, 60), 1)])
+def test_a_single_picture_is_cut_so_that_a_part_validates(shape, parts, monkeypatch, caplog):
+    seen = []
+    monkeypatch.setattr(
+        PixelTrainer,
+        "run",
+        lambda self, *args, run=PixelTrainer.run: seen.append(self) or run(self, *args),
     )
-    assert np.isfinite(single.training["val_miou"])
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, shape).astype(np.uint8)
+    image = np.repeat((90 * labels)[..., None], 3, axis=2)
+    model = baselines.train([image], [labels], **{**SETTINGS, "epochs": 1})
+    train, val = seen[0].crops.pictures, seen[0].val
+    assert np.isfinite(model.training["val_miou"])
+    if parts == 1:
+        assert train[0] is val[0]
+        assert "one piece, too small to be cut, which validates itself" in caplog.messages[0]
+        return
+    assert (len(train), len(val)) == (parts - 1, 1)
+    assert len({picture.stem for picture in [*train, *val]}) == parts
+    assert sum(picture.labels.size for picture in [*train, *val]) == labels.size
+    np.testing.assert_array_equal(val[0].pixels[0], 90 * val[0].labels)
+    assert caplog.messages == []
+
+
+def test_a_class_that_val_lacks_is_left_out_and_told(dataset, caplog, monkeypatch):
+    def relabelled(item):
+        labels = item.read_labels().copy()
+        labels[labels == 2] = 0
+        return replace(item, label=labels)
+
+    seen, validate = [], PixelTrainer._validate
+
+    def kept(self):
+        seen.append(validate(self))
+        return seen[-1]
+
+    monkeypatch.setattr(PixelTrainer, "_validate", kept)
+    val = tuple(relabelled(item) for item in dataset.split("val"))
+    model = run(Dataset("lacking", dataset.classes, {**dataset.items, "val": val}))
+    assert model.training["history"]["val_miou"] == [matrix.present_miou for matrix in seen]
+    assert all(matrix.counts[:, 2].any() and not matrix.counts[2].any() for matrix in seen)
+    [message] = caplog.messages
+    assert f"no pixel of {dataset.classes.names[2]}: " in message
+
+
+def test_where_no_val_image_has_a_label_training_images_validate(dataset, caplog):
+    def blank(item):
+        return replace(item, label=np.full((80, 96), 255, np.uint8))
+
+    items = {**dataset.items, "val": tuple(map(blank, dataset.split("val")))}
+    model = run(Dataset("blank", dataset.classes, items))
+    [message] = caplog.messages
+    assert "blank: no pixel of the val images has a label" in message
+    assert_same(model, run(Dataset("blank", dataset.classes, {"train": dataset.items["train"]})))
 
 
 def test_labels_of_nothing_are_refused():

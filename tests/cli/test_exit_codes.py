@@ -143,7 +143,9 @@ def test_labels_that_are_all_unknown(fails, dataset, tmp_path):
     fails(2, "has no images in the split 'val'", "ceiling", tmp_path)
     (tmp_path / "labels").mkdir()
     write_rgb_png(tmp_path / "labels" / "2.png", np.full((204, 272), 255, np.uint8))
-    words = "no pixel of the val images has a label"
+    (tmp_path / "train.txt").write_text("2\n")
+    (tmp_path / "val.txt").write_text("0\n")
+    words = "no pixel of the training images has a label"
     fails(3, words, "train", tmp_path, "-o", tmp_path / "m.safetensors", "--step", 17)
 
 

@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 from gnnseg.cli.logfile import log_to
+from gnnseg.cli.output import warnings_shown
 from gnnseg.log import LOGGER, logged
 from gnnseg.progress import progress_bar
 
@@ -91,6 +92,19 @@ def test_warnings_are_logged_and_shown(tmp_path):
         warnings.warn("odd\npixels", UserWarning, stacklevel=1)
     assert events(log) == [("WARNING", "UserWarning: odd pixels")]
     assert LOGGER.level == logging.NOTSET
+
+
+def test_a_warning_is_shown_once_and_logged_once(tmp_path, capsys):
+    log = tmp_path / "run.log"
+    with warnings_shown(), log_to(log):
+        LOGGER.warning("few %s", "labels")
+        LOGGER.error("said by who reports it")
+    with pytest.warns(UserWarning, match="odd"), warnings_shown(), log_to(log):
+        warnings.warn("odd", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == "warning: few labels\n"
+    assert len(events(log)) == 3
+    LOGGER.warning("nobody listens")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bar_inside_a_stage_of_its_name_is_logged_once(caplog):

@@ -111,3 +111,19 @@ def test_wrong_arrays_are_usage_errors():
         ConfusionMatrix.zeros(2) + ConfusionMatrix.zeros(3)
     with pytest.raises(UsageError, match="counts must be int64"):
         ConfusionMatrix(np.zeros((2, 2), np.int64))
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6))
+def test_present_miou_leaves_out_what_the_truth_lacks(seed, num_classes):
+    truth, prediction = (labels_of(seed + n, num_classes, (12, 9)) for n in range(2))
+    whole = ConfusionMatrix.of(truth, prediction, num_classes)
+    if whole.counts.any(axis=1).all():
+        assert whole.present_miou == whole.miou
+    truth[truth == num_classes - 1] = 0
+    matrix = ConfusionMatrix.of(truth, prediction, num_classes)
+    ious = [iou_of(truth, prediction, c) for c in range(num_classes) if (truth == c).any()]
+    np.testing.assert_allclose(matrix.present_miou, np.mean(ious))
+
+
+def test_present_miou_of_nothing_is_unknown():
+    assert np.isnan(ConfusionMatrix.zeros(3).present_miou)

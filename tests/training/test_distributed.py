@@ -194,6 +194,14 @@ def test_ctrl_c_without_a_checkpoint_ends_all_at_once(parts):
     assert time.monotonic() - started[0] < 30
 
 
+def test_the_minutes_are_those_of_the_start_and_warnings_of_a_process_arrive(parts, caplog):
+    config = parts.config.model_copy(update={"max_minutes": 5.0, "epochs": 1000})
+    history = run(parts, config=config, deadline=time.time() - 1)
+    assert len(history.loss) < 5
+    message, *_ = caplog.messages
+    assert message.startswith("the minutes were over before training began")
+
+
 def test_processes_are_stopped_by_the_one_that_waits_and_by_no_signal():
     """Schedulers send SIGTERM to all; the one that waits lets them leave a checkpoint."""
     ask = "from signal import *; print(*(getsignal(n) == SIG_IGN for n in (SIGINT, SIGTERM)))"

@@ -111,5 +111,17 @@ def test_every_region_of_a_class_is_drawn_as_often_as_said():
         assert mean[found == label].std() < 0.2 * expected[label] + 0.1
 
 
+def test_a_class_is_drawn_from_the_parts_that_have_it():
+    parts = [random_counts(seed, regions) for seed, regions in enumerate((100, 200, 150))]
+    parts[1][main_class(parts[1]) == 2] = 0
+    parts[2][main_class(parts[2]) != 0] = 0
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.cat([balanced_draws(counts, generator) for counts in parts])
+    found = main_class(torch.cat(parts))
+    expected = [float(draws[found == label].mean()) for label in range(3)]
+    regions = np.array([regions_by_class(counts) for counts in parts])
+    np.testing.assert_allclose(draw_weights(regions), [*expected, 0], rtol=1e-6)
+
+
 def test_nothing_labelled_draws_nothing():
     assert (balanced_draws(torch.zeros(5, 3), torch.Generator()) == 0).all()

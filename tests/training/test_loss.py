@@ -92,6 +92,6 @@ def test_the_prior_is_what_classes_count_beyond_how_often_they_occur():
     assert (plain.gamma, plain.smoothing, plain.area_power) == (2, 0.1, 1)
     config = make_config(class_weights="none", sampling="balanced", area_power=0.5)
     drawn = Loss.fit(pixels, regions, config, torch.device("cpu"))
-    torch.testing.assert_close(drawn.prior, torch.tensor([100 / 180, 100 / 90, 100 / 30, 1]).log())
+    torch.testing.assert_close(drawn.prior, torch.tensor([33 / 60, 33 / 30, 33 / 10, 1]).log())
     assert drawn.weights.tolist() == [1, 1, 1, 0]
     assert drawn.balanced

@@ -78,11 +78,12 @@ def test_pieces_hold_every_labelled_pixel_once(dataset):
         assert (sample.counts.sum(axis=1) <= sample.table.area.ravel()).all()
 
 
-@given(st.integers(1, 2000), st.sampled_from([32, 64, 100, 128]))
+@given(st.integers(1, 2000), st.sampled_from([24, 32, 64, 100, 128]))
 def test_pieces_are_as_few_and_as_alike_as_may_be(cells, tile):
     sizes = np.diff(_cuts(cells, tile))
     assert sizes.sum() == cells
     assert sizes.max() <= tile
+    assert sizes.min() >= min(cells, 9)
     assert sizes.max() - sizes.min() <= 24
     assert len(sizes) <= -(-cells // (tile - 16))
     assert not (sizes[:-1] % 16).any()

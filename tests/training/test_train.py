@@ -23,7 +23,8 @@ from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import load_model, save_model
 from gnnseg.models.stem_window import plane_logits
 from gnnseg.superpixels import PixelReader
-from gnnseg.training import train, trainer
+from gnnseg.training import loss, train, trainer
+from gnnseg.training.imbalance import draw_weights, main_class
 from gnnseg.training.packing import Stored, num_bytes
 from gnnseg.training.shelf import Shelf
 from gnnseg.training.temperature import fit_temperature
@@ -107,9 +108,10 @@ def test_totals_hold_one_sample_at_a_time():
             alive.append(weakref.ref(counts))
             return SimpleNamespace(counts=counts)
 
-    pixels, regions = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
+    pixels, pieces = trainer._totals([[[Lazy(), Lazy()], [None]], [[Lazy()]], [[Lazy(), Lazy()]]])
     np.testing.assert_array_equal(pixels, [[6, 6], [3, 3], [6, 6]])
-    np.testing.assert_array_equal(regions, [5, 5])
+    assert [piece.num_nodes for piece in pieces] == [3] * 5
+    np.testing.assert_array_equal([piece.regions for piece in pieces], [[1, 1]] * 5)
 
 
 def test_another_seed_gives_another_model(dataset):
@@ -145,7 +147,7 @@ def test_the_temperature_is_that_of_the_pixels_of_val(dataset):
         paint(slots, 8, ids, 0, 0, np.int32(-1), painted)
         logits = model.logits(table)[painted.ravel()]
         parts.append((logits, np.arange(3) == labels.reshape(-1, 1)))
-    assert model.temperature == pytest.approx(fit_temperature(parts), rel=1e-4)
+    assert model.temperature == pytest.approx(fit_temperature(parts, same=64), rel=1e-4)
     assert model.temperature != 1
 
 
@@ -207,6 +209,35 @@ def test_it_learns_with_each_setting_and_the_same_each_time(dataset, settings):
     assert any((weights(first)[name] != plain[name]).any() for name in plain)
 
 
+def test_the_prior_of_balanced_draws_is_how_often_they_draw_each_class(dataset, monkeypatch):
+    """Of a class that a third of the images have, in batches of one image for each thread."""
+    losses, seen, draw = [], [], loss.balanced_draws
+
+    def drawn(counts, generator):
+        draws = draw(counts, generator)
+        seen.append((main_class(counts), draws))
+        return draws
+
+    monkeypatch.setattr(loss, "balanced_draws", drawn)
+    fit = loss.Loss.fit
+    monkeypatch.setattr(
+        trainer, "Loss", SimpleNamespace(fit=lambda *given: losses.append(fit(*given)) or losses[0])
+    )
+    items = dataset.split("train")[:3]
+    labels = [item.read_labels().copy() for item in items]
+    for label in labels[1:]:
+        label[label == 2] = 0
+    images = [replace(item, label=label) for item, label in zip(items, labels, strict=True)]
+    sparse = Dataset("rare", dataset.classes, {"train": images, "val": dataset.split("val")})
+    settings = {"class_weights": "none", "sampling": "balanced", "mirror": False, "variants": 0}
+    trained(sparse, "mlp", **settings, batch=240, epochs=60, patience=60)
+    found, draws = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    mean = [float(draws[found == label].mean()) for label in range(3)]
+    np.testing.assert_allclose(losses[0].prior.exp(), mean, rtol=0.05)
+    even = draw_weights(np.bincount(found[found >= 0]))
+    assert np.abs(np.log(even / mean)).max() > 0.3  # as it would be in one batch of all
+
+
 @pytest.mark.parametrize("augment", ["street", "microscopy", "auto"])
 def test_it_learns_from_moved_images_and_the_same_each_time(dataset, augment):
     first, again = (
@@ -259,7 +290,7 @@ def test_wrong_settings_are_refused(dataset):
         train(dataset, preset="mlp", options={"no_such": 3}, epochs=1, n_iter=0)
 
 
-def test_one_small_image_trains_and_validates_itself():
+def test_one_small_image_trains_and_validates_itself(caplog):
     rng = np.random.default_rng(0)
     labels = (np.indices((64, 64))[1] > 30).astype(np.uint8)
     image = (90 * labels + rng.integers(0, 30, labels.shape)).astype(np.uint8)
@@ -268,6 +299,30 @@ def test_one_small_image_trains_and_validates_itself():
     assert len(history["loss"]) == 30
     assert history["loss"][-1] < history["loss"][0]
     assert model.training["val_miou"] > 0.8
+    [message] = caplog.messages
+    assert "one piece, too small to be cut, which validates itself" in message
+
+
+@pytest.mark.parametrize(("height", "labelled"), [(64, 104), (104, 104), (160, 24)])
+def test_a_single_piece_is_cut_so_that_a_part_validates(height, labelled, monkeypatch, caplog):
+    """Of 8 cells or more on a side at step 4, in one piece of 64; here and there without labels."""
+    seen = []
+    loop = trainer.Trainer.run
+    monkeypatch.setattr(
+        trainer.Trainer, "run", lambda self, *args: seen.append(self) or loop(self, *args)
+    )
+    rng = np.random.default_rng(0)
+    labels = (np.indices((height, 104))[1] % 20 > 10).astype(np.uint8)
+    labels[:, labelled:] = 255
+    image = (90 * (labels % 255) + rng.integers(0, 30, labels.shape)).astype(np.uint8)
+    model = train([image], [labels], preset="mlp", epochs=2, step=4, classes=2)
+    own = [piece.load().table for [pieces] in seen[0].train_samples for piece in pieces]
+    held = [piece.load().table for piece in seen[0].val_samples]
+    assert len(held) == 1
+    assert len({(t.window.y0, t.window.x0) for t in [*own, *held]}) == len(own) + 1 > 1
+    assert min(t.window.size for t in [*own, *held]) >= 9 * 9
+    assert caplog.messages == []
+    assert np.isfinite(model.training["val_miou"])
 
 
 def test_a_class_that_training_does_not_see_is_never_favoured():
@@ -302,17 +357,65 @@ def test_scribbles_train_as_well_and_unlabelled_pieces_cost_nothing(dataset, mon
     assert np.abs(whole.mean - model.mean).max() < 1
 
 
-@pytest.mark.parametrize("split", ["training", "val"])
-def test_images_without_any_label_are_refused_before_training(dataset, split):
-    train_item, val_item = dataset.split("train")[0], dataset.split("val")[0]
-    blank = np.full((80, 96), 255, np.uint8)
-    labels = {True: blank, False: train_item.read_labels()}
-    items = {
-        "train": (replace(train_item, label=labels[split == "training"]),),
-        "val": (replace(val_item, label=labels[split == "val"]),),
-    }
-    with pytest.raises(InputError, match=f"no pixel of the {split} images has a label"):
+def blank(item):
+    return replace(item, label=np.full((80, 96), 255, np.uint8))
+
+
+def test_training_images_without_any_label_are_refused(dataset):
+    items = {"train": tuple(map(blank, dataset.split("train"))), "val": dataset.items["val"]}
+    with pytest.raises(InputError, match="no pixel of the training images has a label"):
         trained(Dataset("blank", dataset.classes, items), "mlp")
+
+
+def test_where_no_val_image_has_a_label_pieces_of_the_training_images_validate(dataset, caplog):
+    settings = {"epochs": 2, "step": 6, "compactness": "auto"}
+    items = {**dataset.items, "val": tuple(map(blank, dataset.split("val")))}
+    model = trained(Dataset("blank", dataset.classes, items), "mlp", **settings)
+    [message] = caplog.messages
+    assert "blank: no pixel of the val images has a label" in message
+    expected = trained(
+        Dataset("blank", dataset.classes, {"train": dataset.items["train"]}), "mlp", **settings
+    )
+    assert model.training["history"] == expected.training["history"]
+    assert model.settings == expected.settings
+    assert np.isfinite(model.training["val_miou"])
+
+
+def without_a_class_in_val(dataset, lacking):
+    """The set, with that class taken for the first one in the labels of val."""
+
+    def relabelled(item):
+        labels = item.read_labels().copy()
+        labels[labels == lacking] = 0
+        return replace(item, label=labels)
+
+    val = tuple(relabelled(item) for item in dataset.split("val"))
+    return Dataset("lacking", dataset.classes, {**dataset.items, "val": val})
+
+
+def test_a_class_that_val_lacks_may_be_predicted_and_is_told(dataset, monkeypatch, caplog):
+    seen, validate = [], trainer.Trainer.validate
+
+    def kept(self, *shifts):
+        seen.append(validate(self, *shifts))
+        return seen[-1]
+
+    monkeypatch.setattr(trainer.Trainer, "validate", kept)
+    sparse = without_a_class_in_val(dataset, 2)
+    model = trained(sparse, "mlp", epochs=12, learning_rate=0.02, patience=12)
+    epochs = [matrix for [matrix] in seen[:-1]]
+    mious = model.training["history"]["val_miou"]
+    assert mious == [matrix.present_miou for matrix in epochs]
+    assert any(matrix.counts[:, 2].any() for matrix in epochs)
+    assert mious != [matrix.miou for matrix in epochs]
+    assert model.training["val_miou"] == max(matrix.present_miou for matrix in seen[-1])
+    [message] = [text for text in caplog.messages if "val mIoU" in text]
+    assert f"no pixel of {dataset.classes.names[2]}: " in message
+
+
+def test_nothing_is_said_where_val_has_every_class(dataset, caplog):
+    trained(dataset, "mlp", epochs=1)
+    assert caplog.messages == []
 
 
 def test_val_of_scribbles_is_measured_on_their_pixels_alone(dataset):
