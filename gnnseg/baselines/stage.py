@@ -20,7 +20,7 @@ from gnnseg.training.distributed import train_on_devices
 from gnnseg.training.live import require_tensorboard, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
-from gnnseg.training.stage import gather_dataset
+from gnnseg.training.stage import gather_dataset, pixel_size_of
 from gnnseg.training.work import Work
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def train(
     with staged(ledger, "pictures"):
         scaling = fit_scaling(sources, by_image=config.contrast == "image")
         pictures, val_pictures = _pictures(dataset, scaling, val)
-        model = _new_model(dataset, pictures, scaling, config)
+        pixel_size = pixel_size_of((image.pixel_size_um for image in sources), dataset)
+        model = _new_model(dataset, pictures, scaling, config, pixel_size)
     if config.vgg16 is not None:
         model.network.load_vgg16(config.vgg16)
     shown = None if plot is None else Path(plot)
@@ -145,7 +146,11 @@ def _labelled(dataset: Dataset, pictures: Sequence[Picture]) -> list[Picture]:
 
 
 def _new_model(
-    dataset: Dataset, pictures: Sequence[Picture], scaling: Scaling, config: CnnConfig
+    dataset: Dataset,
+    pictures: Sequence[Picture],
+    scaling: Scaling,
+    config: CnnConfig,
+    pixel_size: tuple[float, float] | None,
 ) -> PixelModel:
     mean, std = _statistics(pictures, scaling.num_channels)
     return PixelModel(
@@ -157,7 +162,7 @@ def _new_model(
         classes=dataset.classes,
         tile=config.tile,
         overlap=config.overlap,
-        pixel_size=dataset.pixel_size,
+        pixel_size=pixel_size,
     )
 
 

@@ -143,6 +143,14 @@ def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Datase
     return ArrayDataset(images, labels, classes, val)
 
 
+def pixel_size_of(
+    sizes: Iterable[tuple[float, float] | None], dataset: Dataset
+) -> tuple[float, float] | None:
+    """The pixel size (y, x) in micrometres that all images have which tell it; or the dataset's."""
+    told = {size for size in sizes if size is not None}
+    return told.pop() if len(told) == 1 else dataset.pixel_size
+
+
 def _samples(
     dataset: Dataset, model: Model, config: TrainConfig, val: float, shelf: Shelf
 ) -> tuple[list[list[list[Kept]]], list[Kept]]:
@@ -212,10 +220,9 @@ def _new_model(
 ) -> Model:
     """A model whose features have no statistics yet."""
     preset = get_preset(config.preset)
-    about = [(image.height, image.width, image.pixel_size) for image in images]
+    about = [(image.height, image.width, image.pixel_size_um) for image in images]
     fixed_view = len({size[:2] for size in about}) == 1 and len(about) >= FIXED_VIEW_IMAGES
     place = config.place == "yes" or (config.place == "auto" and fixed_view)
-    sized = {pixel_size for *_, pixel_size in about} - {None}
     return Model(
         preset=config.preset,
         options=config.options,
@@ -225,7 +232,7 @@ def _new_model(
         mean=np.zeros(0, np.float32),
         std=np.ones(0, np.float32),
         classes=dataset.classes,
-        pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
+        pixel_size=pixel_size_of((size for *_, size in about), dataset),
     )
 
 

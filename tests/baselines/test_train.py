@@ -17,8 +17,9 @@ from gnnseg import baselines
 from gnnseg.baselines import load_pixel_model, make_cnn_config, save_pixel_model
 from gnnseg.baselines import model as models
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.datasets import ArrayDataset
 from gnnseg.errors import InputError, StateError, UsageError
-from gnnseg.io import ClassInfo
+from gnnseg.io import ClassInfo, open_image
 from gnnseg.ledger import Ledger
 from gnnseg.models import load_model
 
@@ -180,6 +181,13 @@ def test_images_of_other_types_are_learnt_from(dtype):
     images = [(100 + 50 * label + rng.random(label.shape)).astype(dtype) for label in labels]
     model = baselines.train(images, labels, augment="street", **{**SETTINGS, "epochs": 1})
     assert np.isfinite(model.training["history"]["loss"]).all()
+
+
+def test_a_model_knows_the_pixel_size_of_its_images_in_micrometres(dataset):
+    item = dataset.split("train")[0]
+    image = open_image(np.moveaxis(item.open_image().read(item.open_image().bounds), 0, -1))
+    labelled = [replace(image, pixel_size=(500.0, 250.0), unit="nanometer")], [item.read_labels()]
+    assert run(ArrayDataset(*labelled, 3), epochs=1).pixel_size == (0.5, 0.25)
 
 
 def test_a_file_holds_the_whole_model(model, tmp_path):
