@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,7 +110,7 @@ def test_it_is_what_the_whole_image_says(image, model, whole):
     """Against the functions in memory, without blocks, pools and files."""
     reader = PixelReader(open_image(image), model.scaling, model.settings)
     slots, table = whole_table(reader)
-    chances = softmax(model.logits(table))
+    chances = softmax(model.logits(table), model.temperature)
     area, width = table.area.ravel(), table.window.shape[1]
     uncertain = np.where(area >= 16, entropy(chances), -1)
     best = np.lexsort((np.arange(len(area)), -uncertain))[:1000]
@@ -133,6 +134,20 @@ def test_it_is_what_the_whole_image_says(image, model, whole):
         assert shown == sorted(shown, reverse=True)
         assert np.isclose(sum(shown), 1, atol=1e-5)
         assert s["class"] is None
+
+
+@pytest.mark.parametrize("temperature", [0.3, 3.0])
+def test_probabilities_are_those_of_segment(model, pixels, tmp_path, temperature):
+    image = open_image(pixels[0], axes="CYX")
+    other, out = replace(model, temperature=temperature), tmp_path / "labels.zarr"
+    gnnseg.segment(image, other, out, probabilities=True)
+    maps = zarr.open_array(f"{out}.probabilities.zarr/0", mode="r")[:] / 255
+    found = gnnseg.suggest(image, other, tmp_path / "s.json")
+    for row in found["suggestions"]:
+        shown = [c["probability"] for c in row["classes"]]
+        here = sorted(maps[:, row["y"], row["x"]], reverse=True)
+        assert shown == pytest.approx(here, abs=0.51 / 255)
+        assert row["entropy"] == pytest.approx(entropy(np.array([shown]))[0], abs=1e-4)
 
 
 def test_labelled_regions_are_left_out(image, model, whole, tmp_path):
@@ -162,7 +177,7 @@ def test_labels_leave_out_exactly_the_regions_that_they_touch(image, model, tmp_
     assert 1000 < len(free) < table.area.size / 2
     found = gnnseg.suggest(image, model, tmp_path / "s.json", count=1000, labels=labels, block=1024)
     assert not touched & {s["id"] for s in found["suggestions"]}
-    uncertain = entropy(softmax(model.logits(table)))
+    uncertain = entropy(softmax(model.logits(table), model.temperature))
     best = max(free, key=lambda n: (uncertain[n], -n))
     assert found["suggestions"][0]["id"] == best
 
