@@ -256,7 +256,7 @@ def test_statistics_that_cannot_be_are_refused(model, tmp_path, std):
 
 def test_classes_of_other_data_are_refused(dataset, model):
     other = replace(model, classes=ClassInfo(("a", "b", "c")))
-    with pytest.raises(InputError, match="evaluate on the kind of data"):
+    with pytest.raises(InputError, match="take the kind of data"):
         gnnseg.evaluate(dataset, other)
     named = replace(model, classes=dataset.classes)
     with pytest.raises(UsageError, match="a convolutional network has none"):
