@@ -17,7 +17,7 @@ from gnnseg.ledger import staged
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.distributed import train_on_devices
-from gnnseg.training.live import require_tensorboard, watching
+from gnnseg.training.live import check_shown, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
 from gnnseg.training.stage import gather_dataset, pixel_size_of
@@ -59,7 +59,7 @@ def train(
     checkpoint : path, optional
         File that the training is kept in; where it exists, the training goes on from it.
     plot : path, optional
-        PNG that is drawn anew while the training goes on.
+        PNG that is drawn anew while the training goes on; no other file is replaced.
     ledger : Ledger, optional
         Records the stages `pictures` (reading, and the statistics of what was read), `updates` and
         `validation`; with several devices, the last two are those of process 0.
@@ -76,7 +76,7 @@ def train(
     UsageError
         A setting is wrong.
     StateError
-        The checkpoint is of other settings, or of other images.
+        The checkpoint is of other settings, or of other images, or `plot` is another file.
     MissingDependencyError
         The network or `tensorboard` needs a package that is not installed.
 
@@ -90,8 +90,7 @@ def train(
     config = config or make_cnn_config(**settings)
     config.check_reach()
     pick_device(config.device, size=config.devices)
-    if config.tensorboard is not None:
-        require_tensorboard()
+    check_shown(config, plot)
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
     train_items = dataset.split("train")

@@ -21,7 +21,7 @@ from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.compactness import choose_compactness
 from gnnseg.training.config import TrainConfig, make_config
 from gnnseg.training.distributed import train_on_devices
-from gnnseg.training.live import require_tensorboard, watching
+from gnnseg.training.live import check_shown, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
@@ -74,7 +74,7 @@ def train(
         File that the training is kept in, every few minutes and after epochs. Where it exists, the
         training goes on from it. It stays: delete it once the model is saved.
     plot : path, optional
-        PNG that is drawn anew while the training goes on.
+        PNG that is drawn anew while the training goes on; no other file is replaced.
     ledger : Ledger, optional
         Records the stages `regions` (superpixels, features and graphs of all variants, made or
         taken from a cache), `updates` and `validation`; with several devices, the last two are
@@ -92,7 +92,7 @@ def train(
     UsageError
         A setting is wrong.
     StateError
-        The checkpoint is of other settings, or of other images.
+        The checkpoint is of other settings, or of other images, or `plot` is another file.
     MissingDependencyError
         `tensorboard` is set, and not installed.
 
@@ -103,8 +103,7 @@ def train(
     """
     config = config or make_config(**settings)
     pick_device(config.device, size=config.devices)
-    if config.tensorboard is not None:
-        require_tensorboard()
+    check_shown(config, plot)
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
     train_items, val_items = dataset.split("train"), dataset.split("val")

@@ -15,10 +15,10 @@ import gnnseg
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.graph import whole_table
-from gnnseg.io import open_image, read_rgb
+from gnnseg.io import open_image, read_rgb, write_rgb_png
 from gnnseg.pipeline.candidates import FAR, Pool, choose, entropy
 from gnnseg.pipeline.probability import softmax
-from gnnseg.pipeline.suggest import _check_outputs
+from gnnseg.pipeline.suggest import _check_list
 from gnnseg.superpixels import PixelReader
 
 
@@ -255,6 +255,17 @@ def test_only_lists_that_nobody_filled_in_are_replaced(model, pixels, tmp_path):
         assert out.read_text() == content
 
 
+def test_only_pictures_that_gnnseg_drew_are_replaced(model, pixels, tmp_path):
+    image, out, picture = open_image(pixels[0], axes="CYX"), tmp_path / "s.json", tmp_path / "s.png"
+    gnnseg.suggest(image, model, out, count=3, overlay=picture)
+    gnnseg.suggest(image, model, out, count=3, overlay=picture, overwrite=True)
+    write_rgb_png(picture, np.zeros((9, 9), np.uint8))
+    before = picture.read_bytes()
+    with pytest.raises(StateError, match="no picture that gnnseg drew"):
+        gnnseg.suggest(image, model, out, count=3, overlay=picture, overwrite=True)
+    assert picture.read_bytes() == before
+
+
 def test_an_interrupted_search_goes_on(image, model, whole, monkeypatch, tmp_path):
     from gnnseg.pipeline import search
 
@@ -277,4 +288,4 @@ def test_an_interrupted_search_goes_on(image, model, whole, monkeypatch, tmp_pat
 def test_a_link_in_place_of_the_list_is_found_before_any_work(tmp_path):
     (tmp_path / "next.json").symlink_to("nowhere")
     with pytest.raises(StateError, match="no regular file"):
-        _check_outputs(tmp_path / "next.json", None, is_folder=False, overwrite=True)
+        _check_list(tmp_path / "next.json", overwrite=True)
