@@ -68,9 +68,7 @@ def ceiling(
     check_target(target)
     started = time.monotonic()
     data = open_dataset(dataset)
-    items = data.split(split)
-    if not items:
-        raise UsageError(f"{data.name} has no images in the split {split!r}")
+    items = data.filled_split(split)
     if not steps:
         raise UsageError("give at least one step, such as --steps 8,16")
     scaling = fit_scaling(OpenedImages(items))

@@ -120,10 +120,7 @@ def _items(
         given = ArrayDataset(images, labels, model.classes, val=0.0)
         return given.split("train"), given.name
     dataset = fit_classes(open_dataset(images), model.classes)
-    items = dataset.split(split)
-    if not items:
-        raise UsageError(f"{dataset.name} has no images in the split {split!r}")
-    return items, dataset.name
+    return dataset.filled_split(split), dataset.name
 
 
 def _options(

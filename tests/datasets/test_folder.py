@@ -14,6 +14,7 @@ from gnnseg.datasets import FolderDataset, open_dataset
 from gnnseg.datasets.folder import fit_classes
 from gnnseg.errors import InputError, MissingInputError, UsageError
 from gnnseg.io import ClassInfo
+from gnnseg.pipeline import ceiling
 
 
 def write(path, array):
@@ -89,6 +90,19 @@ def test_double_endings_and_other_files(folder):
     (folder / "images" / "Thumbs.db").write_text("no image")
     (folder / "images" / ".hidden.png").write_text("no image")
     assert "a.ome" in open_dataset(folder).stems
+
+
+def test_a_split_without_images_names_those_with_some(folder, tmp_path_factory):
+    dataset = open_dataset(folder, val=0.4)
+    train, val = (len(dataset.split(split)) for split in ("train", "val"))
+    counts = rf"'test', but in train \({train}\), val \({val}\): use --split train or val$"
+    with pytest.raises(UsageError, match=counts):
+        dataset.filled_split("test")
+    assert dataset.filled_split("val") == dataset.split("val")
+    single = tmp_path_factory.mktemp("single")
+    add(single, "a")
+    with pytest.raises(UsageError, match=r"'val', but in train \(1\): use --split train$"):
+        ceiling(single)
 
 
 def test_a_dataset_is_given_back(folder):
