@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gnnseg.datasets.item import Item
 from gnnseg.datasets.splits import SPLITS, check_disjoint, check_split_name
-from gnnseg.errors import InputError
+from gnnseg.errors import InputError, UsageError
 from gnnseg.io.classes import ClassInfo
 
 
@@ -45,3 +45,15 @@ class Dataset:
         """The images of `train`, `val` or `test`; raises `UsageError` for another name."""
         check_split_name(name)
         return list(self.items.get(name, ()))
+
+    def filled_split(self, name: str) -> list[Item]:
+        """The same; raises `UsageError` where there are none, which names the splits with some."""
+        items = self.split(name)
+        if not items:
+            filled = [split for split in SPLITS if self.items.get(split)]
+            counts = (f"{split} ({len(self.items[split])})" for split in filled)
+            raise UsageError(
+                f"{self.name} has no images in the split {name!r}, but in {', '.join(counts)}: "
+                f"use --split {' or '.join(filled)}"
+            )
+        return items

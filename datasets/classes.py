@@ -52,7 +52,8 @@ def infer_classes(
     if highest == 0:
         raise InputError(
             f"{name}: the labels hold no class but 0 (255 means no label): number the classes "
-            "0, 1, ...; a mask of 0 and 255 must be stored as 0 and 1"
+            "0, 1, ...; a mask of 0 and 255 must be stored as 0 and 1; if 0 is all there is, name "
+            "the classes in classes.json"
         )
     return ClassInfo(tuple(f"class_{i}" for i in range(highest + 1)), ignore_index=ignore_index)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ from gnnseg.io.classes import ClassInfo
 
 @dataclass(frozen=True, eq=False)
 class FolderDataset(Dataset):
-    """Labelled images in files: the images and labels of its items are paths."""
+    """Labelled images in files: the images and labels of its items are paths.
+
+    `inferred` tells whether the classes are but the numbers that occur in the labels.
+    """
+
+    inferred: bool = False
 
 
 def open_dataset(source: Any, *, val: float = 0.2, seed: int = 0) -> Dataset:
@@ -74,18 +79,13 @@ def open_images(folder: str | Path, classes: ClassInfo) -> list[Item]:
     """Every image of a dataset's folder that could get (more) labels, in order of names.
 
     Those are all but the ones that val.txt and test.txt list, with the labels that they have.
-    Raises `InputError` where the folder's classes are not `classes`.
+    Raises `InputError` where the folder's classes are not `classes`, as `fit_classes` does.
     """
     folder = Path(folder)
     files = list_images(folder / "images")
     items: dict[str, Item] = {}
     if (folder / "labels").is_dir() or read_entries(folder):
-        dataset = open_folder(folder)
-        if dataset.classes.names != classes.names:
-            raise InputError(
-                f"{folder} has the classes {', '.join(dataset.classes.names)} and the model "
-                f"{', '.join(classes.names)}: they must be the same"
-            )
+        dataset = fit_classes(open_folder(folder), classes)
         items = {item.stem: item for items in dataset.items.values() for item in items}
     held = {*read_list(folder / "val.txt"), *read_list(folder / "test.txt")}
     return [
@@ -93,6 +93,30 @@ def open_images(folder: str | Path, classes: ClassInfo) -> list[Item]:
         for stem in sorted(files)
         if stem not in held
     ]
+
+
+def fit_classes(dataset: Dataset, classes: ClassInfo) -> Dataset:
+    """A dataset with the classes of a model.
+
+    Inferred ones give way to the model's if that has their numbers. Raises `InputError` where the
+    classes are others.
+    """
+    own = dataset.classes
+    if own.names == classes.names:
+        return dataset
+    inferred = isinstance(dataset, FolderDataset) and dataset.inferred
+    if not inferred or not own.num_classes <= classes.num_classes <= own.ignore_index:
+        raise InputError(
+            f"{dataset.name} has the classes {', '.join(own.names)} and the model "
+            f"{', '.join(classes.names)}: take the kind of data that the model was trained on; if "
+            "this is, put the classes.json that it was trained with there"
+        )
+    table = replace(classes, ignore_index=own.ignore_index)
+    items = {
+        split: tuple(replace(item, classes=table) for item in members)
+        for split, members in dataset.items.items()
+    }
+    return replace(dataset, classes=table, items=items)
 
 
 def _open(
@@ -111,7 +135,7 @@ def _open(
     if not entries:
         check_listed(stems, label_files, labels)
     paths = [label_files[stem] for stem in stems if stem in label_files]
-    classes, pixel_size = _classes(name, folder, paths, entries)
+    classes, pixel_size, inferred = _classes(name, folder, paths, entries)
     clicks = resolve(entries, classes, image_files)
     items = {
         split: tuple(
@@ -121,13 +145,13 @@ def _open(
         )
         for split, members in splits.items()
     }
-    return FolderDataset(name=name, classes=classes, items=items, pixel_size=pixel_size)
+    return FolderDataset(name, classes, items, pixel_size, inferred)
 
 
 def _classes(
     name: str, folder: Path | None, label_files: list[Path], entries: list[Entry]
-) -> tuple[ClassInfo, tuple[float, float] | None]:
-    """The class table, and the pixel size if it is told."""
+) -> tuple[ClassInfo, tuple[float, float] | None, bool]:
+    """The class table, the pixel size if it is told, and whether the table is inferred."""
     if folder and (folder / "classes.json").exists():
-        return read_classes(folder / "classes.json")
-    return infer_classes(label_files, name, class_numbers(entries)), None
+        return *read_classes(folder / "classes.json"), False
+    return infer_classes(label_files, name, class_numbers(entries)), None, True

@@ -21,8 +21,9 @@ class LabelSource:
     """Labels of `shape` (height, width), of which windows are read; `name` is for messages.
 
     `stored` gives those of a window (h, w), of any integer type, to which `clicks` (row, column,
-    class) are added. `resident_bytes` is what they may take in memory besides, and `read_bytes`
-    what reading a window of some shape takes on each thread, beside the labels.
+    class) are added; they come in a type that holds `ignore_index` as well. `resident_bytes` is
+    what they may take in memory besides, and `read_bytes` what reading a window of some shape takes
+    on each thread, beside the labels.
     """
 
     name: str
@@ -45,6 +46,8 @@ class LabelSource:
         """
         labels = self.stored(window)
         self._check(labels)
+        wide = np.promote_types(labels.dtype, np.min_scalar_type(self.classes.ignore_index))
+        labels = labels.astype(wide, copy=False)
         inside = [click for click in self.clicks if _holds(window, click)]
         if inside:
             labels = labels.copy()

@@ -3,9 +3,10 @@
     python experiments/accuracy_cost.py
 
 From `experiments/results/compare_main.json` and `compare_sizes.json` (`experiments/comparison.py`),
-and, of presets and networks that are not in these, from single trainings (`experiments/accuracy.py`,
-`networks.py`), which are squares. Writes `docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a
-factor of four and more; above it in three panels, and above ENet in both of its.
+and, of presets and networks that are not in these, from single trainings
+(`experiments/accuracy.py`, `networks.py`), which are squares. Writes
+`docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a factor of four and
+more; above it in three panels, and above ENet in both of its.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
     yield of_compare.accuracy(
         results.get("compare_sizes"),
         "Larger models, finer steps",
-        "The preset `large` at the steps of the table above, and `default` at step 3 (`default-fine`) "
-        "where superpixels of four pixels are too large; bounded by epochs, one core each of {machine} "
-        "(`experiments/configs/compare_sizes.toml`):",
+        "The preset `large` at the steps of the table above, and `default` at step 3 "
+        "(`default-fine`) where superpixels of four pixels are large for what is to be found; "
+        "bounded by epochs, one core each of {machine} (`experiments/configs/compare_sizes.toml`):",
     )
     yield of_accuracy.foreground(results.get("foreground"))
     yield of_compare.accuracy(

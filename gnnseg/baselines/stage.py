@@ -20,10 +20,10 @@ from gnnseg.ledger import staged
 from gnnseg.superpixels import fit_scaling
 from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.distributed import train_on_devices
-from gnnseg.training.live import require_tensorboard, watching
+from gnnseg.training.live import check_shown, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.session import Session
-from gnnseg.training.stage import gather_dataset
+from gnnseg.training.stage import gather_dataset, pixel_size_of
 from gnnseg.training.validating import held_numbers, val_items, warn_of_itself, warn_of_unseen
 from gnnseg.training.work import Work
 
@@ -68,7 +68,7 @@ def train(
     checkpoint : path, optional
         File that the training is kept in; where it exists, the training goes on from it.
     plot : path, optional
-        PNG that is drawn anew while the training goes on.
+        PNG that is drawn anew while the training goes on; no other file is replaced.
     ledger : Ledger, optional
         Records the stages `pictures` (reading, and the statistics of what was read), `updates` and
         `validation`; with several devices, the last two are those of process 0.
@@ -85,7 +85,7 @@ def train(
     UsageError
         A setting is wrong.
     StateError
-        The checkpoint is of other settings, or of other images.
+        The checkpoint is of other settings, or of other images, or `plot` is another file.
     MissingDependencyError
         The network or `tensorboard` needs a package that is not installed.
 
@@ -99,8 +99,7 @@ def train(
     config = config or make_cnn_config(**settings)
     config.check_reach()
     pick_device(config.device, size=config.devices)
-    if config.tensorboard is not None:
-        require_tensorboard()
+    check_shown(config, plot)
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
     train_items = dataset.split("train")
@@ -112,7 +111,8 @@ def train(
         scaling = fit_scaling(sources, by_image=config.contrast == "image")
         pictures, val_pictures = _pictures(dataset, val_items(dataset), scaling, val)
         warn_of_unseen(dataset, _pixels(pictures, dataset), _pixels(val_pictures, dataset))
-        model = _new_model(dataset, pictures, scaling, config)
+        pixel_size = pixel_size_of((image.pixel_size_um for image in sources), dataset)
+        model = _new_model(dataset, pictures, scaling, config, pixel_size)
     if config.vgg16 is not None:
         model.network.load_vgg16(config.vgg16)
     shown = None if plot is None else Path(plot)
@@ -180,7 +180,11 @@ def _labelled(dataset: Dataset, pictures: Sequence[Picture]) -> list[Picture]:
 
 
 def _new_model(
-    dataset: Dataset, pictures: Sequence[Picture], scaling: Scaling, config: CnnConfig
+    dataset: Dataset,
+    pictures: Sequence[Picture],
+    scaling: Scaling,
+    config: CnnConfig,
+    pixel_size: tuple[float, float] | None,
 ) -> PixelModel:
     mean, std = _statistics(pictures, scaling.num_channels)
     return PixelModel(
@@ -192,7 +196,7 @@ def _new_model(
         classes=dataset.classes,
         tile=config.tile,
         overlap=config.overlap,
-        pixel_size=dataset.pixel_size,
+        pixel_size=pixel_size,
     )
 
 

@@ -91,13 +91,13 @@ def _class_table(result: dict[str, Any]) -> str:
 
 def _check_plot(plot: Path | None) -> None:
     """What could keep the plot from being written, before the work."""
-    from gnnseg.io.atomic import check_replaceable
+    from gnnseg.io.picture import check_picture
 
     if plot is None:
         return
     if plot.suffix.lower() != ".png":
         raise UsageError(f"--plot {plot}: a plot ends in .png")
-    check_replaceable(plot, overwrite=True)
+    check_picture(plot)
 
 
 def parse_steps(text: str) -> tuple[int, ...]:

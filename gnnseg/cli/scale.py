@@ -21,7 +21,7 @@ def warn_about_scale(
 
     `otherwise` is the pixel size in micrometres of an image that does not tell its own.
     """
-    size = pixel_size_um(image) or otherwise
+    size = image.pixel_size_um or otherwise
     if size is None or model.pixel_size is None:
         return False
     pairs = zip(size, model.pixel_size, strict=True)
@@ -35,16 +35,6 @@ def warn_about_scale(
         _words(model.pixel_size),
     )
     return True
-
-
-def pixel_size_um(image: ImageSource) -> tuple[float, float] | None:
-    """The pixel size (y, x) in micrometres, None where the file does not tell."""
-    from gnnseg.io.units import MICROMETERS
-
-    factor = MICROMETERS.get(image.unit or "")
-    if image.pixel_size is None or factor is None:
-        return None
-    return image.pixel_size[0] * factor, image.pixel_size[1] * factor
 
 
 def _words(size: tuple[float, float]) -> str:

@@ -195,13 +195,15 @@ def _run(train: Callable[..., Any], save: Callable[..., None], settings: Any) ->
 def _check_output(out: Path, plot: Path, checkpoint: Path, *, overwrite: bool) -> None:
     """Everything that could keep the model from being written, before hours of training."""
     from gnnseg.io.atomic import check_replaceable
+    from gnnseg.io.picture import check_picture
 
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: a model file ends in .safetensors")
     if not out.parent.is_dir():
         raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
-    for path in (out, plot, checkpoint):
+    for path in (out, checkpoint):
         check_replaceable(path, overwrite=True)
+    check_picture(plot)
     overwrite = overwrite or checkpoint.exists()
     for path in (out, plot):
         if path.exists() and not overwrite:

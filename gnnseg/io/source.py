@@ -14,6 +14,7 @@ from gnnseg.errors import InputError, UsageError
 from gnnseg.io.array_source import ArrayReader
 from gnnseg.io.device_source import DeviceReader
 from gnnseg.io.guard import reading
+from gnnseg.io.units import MICROMETERS
 
 if TYPE_CHECKING:
     from gnnseg.io.axes import Layout
@@ -97,6 +98,14 @@ class ImageSource:
     @property
     def axes(self) -> str:
         return self.layout.axes
+
+    @property
+    def pixel_size_um(self) -> tuple[float, float] | None:
+        """The pixel size (y, x) in micrometres, None where the image does not tell."""
+        factor = MICROMETERS.get(self.unit or "")
+        if self.pixel_size is None or factor is None:
+            return None
+        return self.pixel_size[0] * factor, self.pixel_size[1] * factor
 
     @property
     def chunk(self) -> tuple[int, int]:

@@ -116,7 +116,7 @@ class CandidatePhase:
             usable &= ~self._labelled(plane, window, self.labels).ravel()
         cells = np.flatnonzero(usable)
         logits = self.scratch.read_state(LOGITS, plane, window)[cells]
-        chances = softmax(np.ascontiguousarray(logits))
+        chances = softmax(np.ascontiguousarray(logits), self.model.temperature)
         rows, columns = np.divmod(cells, window.shape[1])
         found = Pool(
             image=np.full(len(cells), self.number, np.int64),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 
 from gnnseg.datasets import open_dataset
 from gnnseg.datasets.item import Item, OpenedImages
+from gnnseg.datasets.labelled import labelled_share
 from gnnseg.errors import InputError, UsageError
 from gnnseg.execution import default_workers, run_tasks
 from gnnseg.metrics import ConfusionMatrix
@@ -57,7 +57,8 @@ def ceiling(
     dict
         `rows`: for each step, rising, regions_per_image, achievable_accuracy, ceiling_miou,
         boundary_recall (within 2 pixels, mean over the images) and per_class_iou by name (NaN for
-        a class that the split lacks). `suggestion`: what `suggest_step` says.
+        a class that the split lacks). `labelled_share`: that of the pixels with a label.
+        `suggestion`: what `suggest_step` says.
 
     Raises
     ------
@@ -67,21 +68,20 @@ def ceiling(
     check_target(target)
     started = time.monotonic()
     data = open_dataset(dataset)
-    items = data.split(split)
-    if not items:
-        raise UsageError(f"{data.name} has no images in the split {split!r}")
+    items = data.filled_split(split)
     if not steps:
         raise UsageError("give at least one step, such as --steps 8,16")
     scaling = fit_scaling(OpenedImages(items))
     base = settings or SlicSettings()
     every = [replace(base, step=step) for step in sorted(set(steps))]
     threads = workers or default_workers()
+    labelled = labelled_share(items, threads)
+    if labelled == 0:
+        raise InputError(f"{data.name}: no pixel of the split {split!r} has a label: label some")
     with progress_bar("ceiling", len(items) * len(every)) as bar:
         rows = [
             _row(items, data.num_classes, each, scaling, workers=threads, bar=bar) for each in every
         ]
-    if math.isnan(rows[0]["ceiling_miou"]):
-        raise InputError(f"{data.name}: no pixel of the split {split!r} has a label: label some")
     for row in rows:
         row["per_class_iou"] = dict(zip(data.classes.names, row["per_class_iou"], strict=True))
     return {
@@ -89,7 +89,8 @@ def ceiling(
         "split": split,
         "num_images": len(items),
         "rows": rows,
-        "suggestion": suggest_step(rows, target),
+        "labelled_share": labelled,
+        "suggestion": suggest_step(rows, target, labelled),
         "seconds": time.monotonic() - started,
     }
 

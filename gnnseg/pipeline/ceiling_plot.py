@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from gnnseg.io.atomic import replacing
+from gnnseg.io.picture import MARK, replacing_picture
 
 _INK, _GRID, _MARK = "#222222", "#dddddd", "#d55e00"
 _COLORS = (
@@ -17,7 +17,10 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def save_ceiling_plot(result: dict[str, Any], path: str | Path) -> None:
-    """Write a PNG of `ceiling`'s result: ceiling mIoU and IoU by class against the step."""
+    """Write a PNG of `ceiling`'s result: ceiling mIoU and IoU by class against the step.
+
+    Raises `StateError` in place of a file that is no such picture.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -41,8 +44,8 @@ def save_ceiling_plot(result: dict[str, Any], path: str | Path) -> None:
     axis.plot(steps, miou, color=_INK, linewidth=3, marker="o", label="ceiling mIoU")
     _mark(axis, result["suggestion"], dict(zip(steps, miou, strict=True)))
     _dress(axis, result, steps)
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", metadata={"Software": None})
+    with replacing_picture(path) as partial:
+        figure.savefig(partial, format="png", metadata=MARK)
 
 
 def _by_height(rows: list[dict[str, Any]]) -> list[str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from gnnseg.blocks import CHUNK_PIXELS
 from gnnseg.datasets import ArrayDataset, open_dataset
+from gnnseg.datasets.folder import fit_classes
 from gnnseg.datasets.item import Item
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import UsageError
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
 from gnnseg.memory import default_budget, parse_size, reused_memory
 from gnnseg.models import Model
@@ -118,16 +119,8 @@ def _items(
     if labels is not None:
         given = ArrayDataset(images, labels, model.classes, val=0.0)
         return given.split("train"), given.name
-    dataset = open_dataset(images)
-    if dataset.classes.names != model.classes.names:
-        raise InputError(
-            f"{dataset.name} has the classes {', '.join(dataset.classes.names)} and the model "
-            f"{', '.join(model.classes.names)}: evaluate on the kind of data it was trained on"
-        )
-    items = dataset.split(split)
-    if not items:
-        raise UsageError(f"{dataset.name} has no images in the split {split!r}")
-    return items, dataset.name
+    dataset = fit_classes(open_dataset(images), model.classes)
+    return dataset.filled_split(split), dataset.name
 
 
 def _options(

@@ -32,7 +32,7 @@ def measure_pixels(item: Item, model: PixelModel) -> Counts:
     image, truth = item.load()
     total = Counts.zeros(model.classes.num_classes)
     for slab in plane_slabs(model, image.read, truth.shape, model.scaling.of(image)):
-        total += _count(slab, truth[slab.window.slices], model)
+        total += _count(slab, truth[slab.window.slices], model, item.classes.ignore_index)
     return total
 
 
@@ -51,27 +51,26 @@ class _BandCount:
     stop: Event = field(default_factory=Event)
 
     def __call__(self, task: Task) -> WindowCounts:
-        model = self.job.model
+        model, ignore = self.job.model, self.labels.classes.ignore_index
         total = Counts.zeros(model.classes.num_classes)
         for slab in band_slabs(self.job, task, self.stop):
-            total += _count(slab, self.labels.read(slab.window), model)
+            total += _count(slab, self.labels.read(slab.window), model, ignore)
         return WindowCounts(total)
 
 
-def _count(slab: Slab, truth: np.ndarray, model: PixelModel) -> Counts:
+def _count(slab: Slab, truth: np.ndarray, model: PixelModel, ignore: int) -> Counts:
     """Counts of a slab, some rows at a time."""
     total = Counts.zeros(model.classes.num_classes)
     step = max(1, AT_ONCE // slab.window.shape[1])
     for row in range(0, len(truth), step):
         rows = slice(row, row + step)
-        total += _count_rows(slab.logits[:, rows], slab.valid[rows], truth[rows], model)
+        total += _count_rows(slab.logits[:, rows], slab.valid[rows], truth[rows], model, ignore)
     return total
 
 
 def _count_rows(
-    logits: np.ndarray, valid: np.ndarray, truth: np.ndarray, model: PixelModel
+    logits: np.ndarray, valid: np.ndarray, truth: np.ndarray, model: PixelModel, ignore: int
 ) -> Counts:
-    ignore = model.classes.ignore_index
     prediction = np.where(valid, logits.argmax(axis=0), ignore)
     known = (truth != ignore) & (prediction != ignore)
     right, flat = (truth == prediction)[known], logits[:, known].T

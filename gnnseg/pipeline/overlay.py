@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnseg.blocks import Window
-from gnnseg.io.atomic import replacing
+from gnnseg.io.picture import MARK, replacing_picture
 
 if TYPE_CHECKING:
     from gnnseg.io import ImageSource
@@ -29,6 +29,8 @@ def save_overlay(
     image: ImageSource, scaling: Scaling, marks: Sequence[tuple[int, Outline]], path: Path
 ) -> None:
     """Write a PNG of the image in which each outline has a ring and its number."""
+    from PIL.PngImagePlugin import PngInfo
+
     shrink = max(1, -(-max(image.height, image.width) // MOST))
     picture = overview(image, scaling, shrink)
     enlarge = max(1, round(LEAST / max(picture.shape)))
@@ -36,8 +38,11 @@ def save_overlay(
     for _, outline in marks:
         _ring(picture, outline, shrink, enlarge)
     canvas = _numbered(picture, marks, enlarge / shrink)
-    with replacing(path) as partial:
-        canvas.save(partial, format="PNG")
+    about = PngInfo()
+    for name, text in MARK.items():
+        about.add_text(name, text)
+    with replacing_picture(path) as partial:
+        canvas.save(partial, format="PNG", pnginfo=about)
 
 
 def overview(image: ImageSource, scaling: Scaling, shrink: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gnnseg.datasets.labelled import LEAST_LABELLED
 from gnnseg.errors import UsageError
 
 FLAT = 0.005
@@ -17,26 +18,31 @@ def check_target(target: float | None) -> None:
         raise UsageError(f"a target is a mIoU above 0 and at most 1, got {target}")
 
 
-def suggest_step(rows: Sequence[dict[str, Any]], target: float | None = None) -> dict[str, Any]:
+def suggest_step(
+    rows: Sequence[dict[str, Any]], target: float | None = None, labelled: float = 1.0
+) -> dict[str, Any]:
     """The step to take, and why.
 
     With a target: the largest step whose ceiling mIoU reaches it. Without: the knee of the ceiling
     against regions an image, which time, memory and disk are proportional to. With both scaled to
     0 to 1, that is where the ceiling is farthest above the regions; of equals the larger step.
-    Ceilings within half a point of each other have no knee, and the largest step is taken.
+    Ceilings within half a point of each other have no knee, and the largest step is taken. Where
+    fewer than half of the pixels are labelled, ceilings are near 1 at every step and tell nothing.
 
     Parameters
     ----------
     rows : sequence of dict
         With `step`, `regions_per_image`, `ceiling_miou` and `per_class_iou` by name.
     target : float, optional
+    labelled : float
+        Share of the pixels with a label.
 
     Returns
     -------
     dict
-        `step`, or None where no step reaches the target or fewer than three were tried; `rule`,
-        `target` and `reason`; with a target, `largest_step_by_class`, None for a class that
-        reaches it at no step.
+        `step`, or None where labels are too sparse, no step reaches the target, or fewer than
+        three were tried; `rule`, `target` and `reason`; with a target, `largest_step_by_class`,
+        None for a class that reaches it at no step, but not where labels are too sparse.
 
     References
     ----------
@@ -50,13 +56,16 @@ def suggest_step(rows: Sequence[dict[str, Any]], target: float | None = None) ->
     >>> suggest_step(rows)["step"], suggest_step(rows, target=0.85)["step"]
     (12, 8)
     """
+    rule = "knee" if target is None else "target"
+    if labelled < LEAST_LABELLED:
+        return {"step": None, "rule": rule, "target": target, "reason": _sparse_reason(labelled)}
     if target is None:
         step, reason = _knee(rows)
-        return {"step": step, "rule": "knee", "target": None, "reason": reason}
+        return {"step": step, "rule": rule, "target": None, "reason": reason}
     step = _largest({row["step"]: row["ceiling_miou"] for row in rows}, target)
     return {
         "step": step,
-        "rule": "target",
+        "rule": rule,
         "target": target,
         "reason": _target_reason(rows, step, target),
         "largest_step_by_class": {
@@ -64,6 +73,13 @@ def suggest_step(rows: Sequence[dict[str, Any]], target: float | None = None) ->
             for name in rows[0]["per_class_iou"]
         },
     }
+
+
+def _sparse_reason(labelled: float) -> str:
+    return (
+        f"labels are too sparse to tell what a step costs: {100 * labelled:.2g} % of the pixels "
+        "have one; label some images wholly, or let a cell be no wider than what matters most"
+    )
 
 
 def _largest(values: dict[int, float], target: float) -> int | None:

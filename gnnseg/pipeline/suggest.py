@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.datasets.folder import open_images
-from gnnseg.datasets.listing import stem_of
+from gnnseg.datasets.listing import list_images, stem_of
 from gnnseg.errors import StateError, UsageError
 from gnnseg.execution import default_workers
 from gnnseg.io import open_image
 from gnnseg.io.atomic import check_regular, check_replaceable, disk_errors, replacing
+from gnnseg.io.picture import check_picture
 from gnnseg.memory import default_budget, parse_size, peak_rss, reused_memory
 from gnnseg.models import Model, load_model
 from gnnseg.pipeline.found import Key
@@ -68,7 +69,8 @@ def suggest(
         Label image of the same size: regions in which a pixel has a class of the model are left
         out. The labels of a dataset's folder are known by themselves.
     overlay : path, optional
-        A PNG that shows where the regions are; for a dataset a folder of them.
+        A PNG that shows where the regions are; for a dataset a folder of them. Of files that are
+        there, only such pictures are replaced.
     memory, block, workers, overwrite
         As in `segment`.
 
@@ -99,7 +101,9 @@ def suggest(
         raise UsageError("labels belong to an image; those of a dataset's folder are known")
     candidates = out.with_name(f"{out.name}.candidates")
     replace = overwrite or candidates.exists()
-    _check_outputs(out, picture, folder is not None, overwrite=replace)
+    _check_list(out, overwrite=replace)
+    if picture is not None:
+        _check_overlay(picture, folder, overwrite=replace)
     sources = _items(folder, net, out) if folder else _single(image, labels, out)
     search = Search(
         net,
@@ -185,7 +189,8 @@ def _labels_of(item: Item) -> Known | None:
     return known_of_item(item)
 
 
-def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrite: bool) -> None:
+def _check_list(out: Path, *, overwrite: bool) -> None:
+    """What could keep the list from being written, before the work."""
     if out.suffix.lower() != ".json":
         raise UsageError(f"{out}: the list is written as JSON; name it *.json")
     if not out.parent.is_dir():
@@ -195,14 +200,20 @@ def _check_outputs(out: Path, picture: Path | None, is_folder: bool, *, overwrit
         raise StateError(f"{out}: exists; use --overwrite to make it anew")
     if out.exists():
         _check_ours(out)
-    if picture is None:
-        return
-    if is_folder and picture.exists() and not picture.is_dir():
-        raise StateError(f"{picture}: exists and is no folder; pictures of a dataset go into one")
-    if not is_folder:
+
+
+def _check_overlay(picture: Path, folder: Path | None, *, overwrite: bool) -> None:
+    """The same of the picture, or of those of a dataset's folder."""
+    if folder is None:
         if picture.suffix.lower() != ".png":
             raise UsageError(f"{picture}: a picture ends in .png")
+        check_picture(picture)
         check_replaceable(picture, overwrite=overwrite)
+    elif picture.is_dir():
+        for stem in list_images(folder / "images"):
+            check_picture(picture / f"{stem}.png")
+    elif picture.exists():
+        raise StateError(f"{picture}: exists and is no folder; pictures of a dataset go into one")
 
 
 def _check_ours(out: Path) -> None:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gnnseg.datasets.labelled import LEAST_LABELLED, labelled_share
 from gnnseg.execution import default_workers, run_tasks
+from gnnseg.log import LOGGER
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.metrics.ceiling import count_commonest
+from gnnseg.superpixels import SlicSettings
 from gnnseg.training.augment import Variant
 from gnnseg.training.regions import RegionMaker
 
@@ -31,14 +34,24 @@ def choose_compactness(
     """A configuration whose compactness is a number.
 
     Of `auto`, the one with the highest ceiling mIoU on the images: that of labelling every region
-    with its commonest class.
+    with its commonest class. Where labels are too sparse to tell it, the default.
     """
     if config.compactness != "auto":
         return config
     chosen = items[:: -(-len(items) // MOST_IMAGES)]
+    labelled = labelled_share(chosen)
+    if labelled < LEAST_LABELLED:
+        default = SlicSettings.compactness
+        LOGGER.warning(
+            "labels are too sparse to choose a compactness, %.2g %% of the pixels have one: it is "
+            "%g; set another one, or label some images wholly",
+            100 * labelled,
+            default,
+        )
+        return config.model_copy(update={"compactness": default})
     configs = [config.model_copy(update={"compactness": value}) for value in CANDIDATES]
     ceilings = [_ceiling(RegionMaker(scaling, c, num_classes), chosen).miou for c in configs]
-    return configs[int(np.argmax(np.nan_to_num(ceilings)))]  # NaN where nothing is labelled
+    return configs[int(np.argmax(ceilings))]
 
 
 def _ceiling(regions: RegionMaker, items: Sequence[Item]) -> ConfusionMatrix:

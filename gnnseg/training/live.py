@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnnseg.errors import DiskError, MissingDependencyError, StateError
+from gnnseg.io.picture import check_picture
 from gnnseg.log import LOGGER
 from gnnseg.progress import progress_bar
 from gnnseg.training.plot import draw_plot
@@ -87,6 +88,18 @@ class TensorBoardLog:
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
+
+
+def check_shown(config: LearningConfig, plot: str | Path | None) -> None:
+    """Everything that could keep a training from being shown, before it starts.
+
+    Raises `MissingDependencyError` where TensorBoard is wanted and not installed, and `StateError`
+    where the plot would replace a file that is none.
+    """
+    if config.tensorboard is not None:
+        require_tensorboard()
+    if plot is not None:
+        check_picture(Path(plot))
 
 
 def require_tensorboard() -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gnnseg.errors import UsageError
-from gnnseg.io.atomic import replacing
+from gnnseg.io.picture import MARK, replacing_picture
 
 
 class Trained(Protocol):
@@ -21,7 +21,7 @@ class Trained(Protocol):
 
 
 def save_plot(model: Trained, path: str | Path) -> None:
-    """Write a PNG of the model's training record."""
+    """Write a PNG of the model's training record, but not in place of any other file."""
     record = model.training
     history = record.get("history")
     if not history or not history["loss"]:
@@ -52,5 +52,5 @@ def draw_plot(history: Mapping[str, Any], title: str, path: str | Path) -> None:
     rows[1].plot(epochs, history["learning_rate"], mark + "-", color="#666666")
     rows[1].set_ylabel("learning rate")
     rows[1].set_xlabel("epoch")
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=150)
+    with replacing_picture(path) as partial:
+        figure.savefig(partial, format="png", dpi=150, metadata=MARK)

@@ -21,7 +21,7 @@ from gnnseg.training.augmentation import choose_augmentation
 from gnnseg.training.compactness import choose_compactness
 from gnnseg.training.config import TrainConfig, make_config
 from gnnseg.training.distributed import train_on_devices
-from gnnseg.training.live import require_tensorboard, watching
+from gnnseg.training.live import check_shown, watching
 from gnnseg.training.loop import pick_device
 from gnnseg.training.samples import Sample, make_samples
 from gnnseg.training.session import Session
@@ -80,7 +80,7 @@ def train(
         File that the training is kept in, every few minutes and after epochs. Where it exists, the
         training goes on from it. It stays: delete it once the model is saved.
     plot : path, optional
-        PNG that is drawn anew while the training goes on.
+        PNG that is drawn anew while the training goes on; no other file is replaced.
     ledger : Ledger, optional
         Records the stages `regions` (superpixels, features and graphs of all variants, made or
         taken from a cache), `updates` and `validation`; with several devices, the last two are
@@ -98,7 +98,7 @@ def train(
     UsageError
         A setting is wrong.
     StateError
-        The checkpoint is of other settings, or of other images.
+        The checkpoint is of other settings, or of other images, or `plot` is another file.
     MissingDependencyError
         `tensorboard` is set, and not installed.
 
@@ -109,8 +109,7 @@ def train(
     """
     config = config or make_config(**settings)
     pick_device(config.device, size=config.devices)
-    if config.tensorboard is not None:
-        require_tensorboard()
+    check_shown(config, plot)
     dataset = gather_dataset(images, labels, classes, val)
     session = Session(dataset, config, val, checkpoint)
     train_items = dataset.split("train")
@@ -149,6 +148,14 @@ def gather_dataset(images: Any, labels: Any, classes: Any, val: float) -> Datase
 
         classes = ClassInfo(tuple(classes))
     return ArrayDataset(images, labels, classes, val)
+
+
+def pixel_size_of(
+    sizes: Iterable[tuple[float, float] | None], dataset: Dataset
+) -> tuple[float, float] | None:
+    """The pixel size (y, x) in micrometres that all images have which tell it; or the dataset's."""
+    told = {size for size in sizes if size is not None}
+    return told.pop() if len(told) == 1 else dataset.pixel_size
 
 
 def _samples(
@@ -239,10 +246,9 @@ def _new_model(
 ) -> Model:
     """A model whose features have no statistics yet."""
     preset = get_preset(config.preset)
-    about = [(image.height, image.width, image.pixel_size) for image in images]
+    about = [(image.height, image.width, image.pixel_size_um) for image in images]
     fixed_view = len({size[:2] for size in about}) == 1 and len(about) >= FIXED_VIEW_IMAGES
     place = config.place == "yes" or (config.place == "auto" and fixed_view)
-    sized = {pixel_size for *_, pixel_size in about} - {None}
     return Model(
         preset=config.preset,
         options=config.options,
@@ -252,7 +258,7 @@ def _new_model(
         mean=np.zeros(0, np.float32),
         std=np.ones(0, np.float32),
         classes=dataset.classes,
-        pixel_size=sized.pop() if len(sized) == 1 else dataset.pixel_size,
+        pixel_size=pixel_size_of((size for *_, size in about), dataset),
     )
 
 

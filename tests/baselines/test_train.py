@@ -17,9 +17,10 @@ from gnnseg import baselines
 from gnnseg.baselines import load_pixel_model, make_cnn_config, save_pixel_model
 from gnnseg.baselines import model as models
 from gnnseg.baselines.trainer import PixelTrainer
+from gnnseg.datasets import ArrayDataset
 from gnnseg.datasets.base import Dataset
 from gnnseg.errors import InputError, StateError, UsageError
-from gnnseg.io import ClassInfo
+from gnnseg.io import ClassInfo, open_image
 from gnnseg.ledger import Ledger
 from gnnseg.models import load_model
 
@@ -236,6 +237,13 @@ def test_images_of_other_types_are_learnt_from(dtype):
     assert np.isfinite(model.training["history"]["loss"]).all()
 
 
+def test_a_model_knows_the_pixel_size_of_its_images_in_micrometres(dataset):
+    item = dataset.split("train")[0]
+    image = open_image(np.moveaxis(item.open_image().read(item.open_image().bounds), 0, -1))
+    labelled = [replace(image, pixel_size=(500.0, 250.0), unit="nanometer")], [item.read_labels()]
+    assert run(ArrayDataset(*labelled, 3), epochs=1).pixel_size == (0.5, 0.25)
+
+
 def test_a_file_holds_the_whole_model(model, tmp_path):
     path = tmp_path / "m.safetensors"
     save_pixel_model(model, path)
@@ -302,7 +310,7 @@ def test_statistics_that_cannot_be_are_refused(model, tmp_path, std):
 
 def test_classes_of_other_data_are_refused(dataset, model):
     other = replace(model, classes=ClassInfo(("a", "b", "c")))
-    with pytest.raises(InputError, match="evaluate on the kind of data"):
+    with pytest.raises(InputError, match="take the kind of data"):
         gnnseg.evaluate(dataset, other)
     named = replace(model, classes=dataset.classes)
     with pytest.raises(UsageError, match="a convolutional network has none"):

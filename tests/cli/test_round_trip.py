@@ -32,7 +32,7 @@ def test_training_tells_what_it_did(trained, model):
     assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_few_clicks_train_a_model(gnnseg_json, dataset, tmp_path):
+def test_a_few_clicks_train_a_model(gnnseg, gnnseg_json, dataset, tmp_path):
     """Every eighth cell of the image is clicked."""
     folder = tmp_path / "clicked"
     folder.mkdir()
@@ -55,6 +55,9 @@ def test_a_few_clicks_train_a_model(gnnseg_json, dataset, tmp_path):
     assert measured["miou"] > 0.4
     on_clicks = gnnseg_json("evaluate", folder, "-m", out, "--split", "train")
     assert on_clicks["ceiling_miou"] > measured["ceiling_miou"]
+    arguments = ["ceiling", folder, "--steps", "17", "--split", "train", "--target", 0.8]
+    assert "none: labels are too sparse" in gnnseg(*arguments).stdout
+    assert gnnseg_json(*arguments)["suggestion"]["step"] is None
 
 
 def test_suggestions_become_clicks(gnnseg, gnnseg_json, dataset, model, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -84,6 +85,20 @@ def test_overwrite_starts_anew(gnnseg, gnnseg_json, dataset, config, tmp_path):
     assert checkpoint.read_text() == "precious"
     assert gnnseg_json(*arguments, "--overwrite")["epochs"] == 2
     assert not checkpoint.exists()
+
+
+def test_an_image_in_the_place_of_a_plot_is_refused_before_any_work(gnnseg, dataset, tmp_path):
+    out, image = tmp_path / "slide.safetensors", tmp_path / "slide.png"
+    shutil.copy(dataset / "images" / "0.png", image)
+    before = image.read_bytes()
+    for arguments in (
+        ["train", tmp_path / "no-set", "-o", out, "--overwrite"],
+        ["train", tmp_path / "no-set", "-o", out],
+        ["ceiling", tmp_path / "no-set", "--plot", image],
+    ):
+        message = gnnseg(*arguments, code=4).stderr
+        assert "slide.png: exists and is no picture that gnnseg drew" in message
+    assert image.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["m.safetensors", "m.png", "m.safetensors.checkpoint"])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gnnseg.datasets import FolderDataset, open_dataset
+from gnnseg.datasets.folder import fit_classes
 from gnnseg.errors import InputError, MissingInputError, UsageError
+from gnnseg.io import ClassInfo
+from gnnseg.pipeline import ceiling
 
 
 def write(path, array):
@@ -86,6 +90,19 @@ def test_double_endings_and_other_files(folder):
     (folder / "images" / "Thumbs.db").write_text("no image")
     (folder / "images" / ".hidden.png").write_text("no image")
     assert "a.ome" in open_dataset(folder).stems
+
+
+def test_a_split_without_images_names_those_with_some(folder, tmp_path_factory):
+    dataset = open_dataset(folder, val=0.4)
+    train, val = (len(dataset.split(split)) for split in ("train", "val"))
+    counts = rf"'test', but in train \({train}\), val \({val}\): use --split train or val$"
+    with pytest.raises(UsageError, match=counts):
+        dataset.filled_split("test")
+    assert dataset.filled_split("val") == dataset.split("val")
+    single = tmp_path_factory.mktemp("single")
+    add(single, "a")
+    with pytest.raises(UsageError, match=r"'val', but in train \(1\): use --split train$"):
+        ceiling(single)
 
 
 def test_a_dataset_is_given_back(folder):
@@ -198,6 +215,28 @@ def test_a_label_outside_the_class_table(folder):
     item = open_dataset(folder).split("train")[0]
     with pytest.raises(InputError, match=rf"{item.stem}\.png: holds the label 2"):
         item.read_labels()
+
+
+def test_inferred_classes_give_way_to_a_models(folder):
+    classes = ClassInfo(("sky", "road", "car", "pole"))
+    fitted = fit_classes(open_dataset(folder), classes)
+    assert fitted.classes == classes
+    assert {item.classes for items in fitted.items.values() for item in items} == {classes}
+    again = fit_classes(open_dataset(folder), replace(classes, ignore_index=9))
+    assert again.classes == classes
+    many = ClassInfo(tuple(map(str, range(256))), ignore_index=256)
+    for other in (ClassInfo(("sky", "road")), many):
+        with pytest.raises(InputError, match=r"put the classes\.json that it was trained with"):
+            fit_classes(open_dataset(folder), other)
+
+
+def test_a_class_table_does_not_give_way(folder):
+    ClassInfo(("x", "y", "z")).save(folder / "classes.json")
+    with pytest.raises(InputError, match="has the classes x, y, z and the model sky, road, car"):
+        fit_classes(open_dataset(folder), ClassInfo(("sky", "road", "car")))
+    classes = ClassInfo(("x", "y", "z"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
+    dataset = open_dataset(folder)
+    assert fit_classes(dataset, classes) is dataset
 
 
 def test_labels_of_another_size(folder):

@@ -50,6 +50,17 @@ def test_windows_are_parts_of_the_whole(label, labels):
     np.testing.assert_array_equal(item.read_labels(), expected)
 
 
+@pytest.mark.parametrize(("dtype", "ignore"), [(np.int8, 255), (np.uint8, 300)])
+def test_labels_come_in_a_type_that_holds_the_ignored_one(dtype, ignore):
+    classes = ClassInfo(tuple(f"class_{n}" for n in range(200)), ignore_index=ignore)
+    stored = np.arange(2400).reshape(40, 60) % 100
+    clicks = ((0, 0, 199),)
+    found = Item("one", IMAGE, stored.astype(dtype), classes, clicks=clicks).read_labels()
+    assert found[0, 0] == 199
+    np.testing.assert_array_equal(found.ravel()[1:], stored.ravel()[1:])
+    assert np.can_cast(np.min_scalar_type(ignore), found.dtype)
+
+
 def test_clicks_alone_label_nothing_else():
     source = Item("one", IMAGE, None, CLASSES, clicks=((5, 20, 2),)).open_labels()
     found = source.read(Window(4, 8, 20, 22))

@@ -93,6 +93,7 @@ def test_levels_of_a_pyramid(tmp_path, rng, ome):
         expected = (0.5 * step, 0.25 * step) if ome else None
         assert image.pixel_size == expected
         assert image.unit == ("micrometer" if ome else None)
+        assert image.pixel_size_um == expected
     with pytest.raises(UsageError, match="levels 0 to 2"):
         open_image(path, level=3)
 
@@ -124,6 +125,7 @@ def test_a_plane_spacing_of_another_unit_is_converted(tmp_path, deep, unit, expe
     image = open_image(tmp_path / "a.ome.tif")
     assert (image.pixel_size, image.unit) == ((4.0, 4.0), "nanometer")
     assert image.plane_spacing == (None if expected is None else pytest.approx(expected))
+    assert image.pixel_size_um == (0.004, 0.004)
 
 
 def test_the_unit_of_planes_in_imagej(tmp_path):

@@ -10,10 +10,12 @@ import pytest
 
 from gnnseg.datasets import ArrayDataset
 from gnnseg.datasets.base import Dataset
+from gnnseg.datasets.scribbles import with_scribbles
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import InputError, UsageError
 from gnnseg.metrics import ConfusionMatrix, boundary_recall, ceiling_labels
 from gnnseg.pipeline import ceiling
+from gnnseg.pipeline.ceiling_plot import save_ceiling_plot
 from gnnseg.pipeline.step import suggest_step
 from gnnseg.superpixels import SlicSettings, fit_scaling, make_reader, superpixel_map
 
@@ -73,6 +75,30 @@ def test_small_steps_allow_more_and_cost_more():
     for row in found["rows"]:
         assert np.isclose(np.mean(list(row["per_class_iou"].values())), row["ceiling_miou"])
     assert found["suggestion"]["step"] in (4, 8, 12)
+
+
+def test_sparse_labels_tell_no_step():
+    steps = [(6, 1.0), (8, 1.0), (12, 0.999), (16, 0.999)]
+    for labelled, step in ((0.49, None), (0.51, 16)):
+        assert suggest_step(rows(*steps), labelled=labelled)["step"] == step
+        assert suggest_step(rows(*steps), 0.9, labelled)["step"] == step
+    assert "too sparse" in suggest_step(rows(*steps), labelled=0.49)["reason"]
+    assert suggest_step(rows(*steps), 0.9, 0.49)["rule"] == "target"
+
+
+@pytest.mark.parametrize("target", [None, 0.8])
+def test_the_ceiling_of_scribbles_suggests_no_step_and_is_drawn(target, tmp_path):
+    full = synthetic_dataset(2, height=96, width=96)
+    sparse = with_scribbles(full, 0.05)
+    found = ceiling(sparse, (6, 8, 12, 16), split="train", target=target)
+    assert ceiling(full, (6,), split="train")["labelled_share"] == 1
+    assert 0 < found["labelled_share"] < 0.06
+    assert min(row["ceiling_miou"] for row in found["rows"]) > 0.9
+    assert found["suggestion"]["step"] is None
+    share = f"{100 * found['labelled_share']:.2g} % of the pixels"
+    assert share in found["suggestion"]["reason"]
+    save_ceiling_plot(found, tmp_path / "c.png")
+    assert (tmp_path / "c.png").exists()
 
 
 def test_scribbles_count_on_their_pixels_alone():

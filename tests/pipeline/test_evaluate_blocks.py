@@ -14,6 +14,7 @@ from torch import nn
 
 import gnnseg
 from gnnseg.baselines import PixelModel
+from gnnseg.datasets import ArrayDataset
 from gnnseg.datasets.item import Item
 from gnnseg.errors import InputError, MemoryBudgetError, UsageError
 from gnnseg.graph import whole_table
@@ -105,6 +106,18 @@ def test_bands_of_pixels_give_the_same_figures(labelled, network):
     whole = evaluated(labelled, network)
     assert evaluated(labelled, network, block=1024, workers=2) == whole
     assert 0 < whole["miou"] < 1
+
+
+@pytest.mark.parametrize("kind", ["regions", "network"])
+@pytest.mark.parametrize("options", [{}, {"block": 1024, "workers": 2}])
+def test_a_dataset_says_itself_what_is_not_labelled(labelled, kind, options, request):
+    image, truth = labelled
+    model = request.getfixturevalue(kind)
+    expected = without_times(gnnseg.evaluate([image], model, [truth]))
+    other = np.where(truth == 255, 9, truth).astype(np.uint8)
+    data = ArrayDataset([image], [other], replace(CLASSES, ignore_index=9), val=0)
+    found = without_times(gnnseg.evaluate(data, model, split="train", **options))
+    assert {**found, "split": None} == expected
 
 
 def same(one, other):

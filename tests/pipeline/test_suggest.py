@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +15,10 @@ import gnnseg
 from gnnseg.datasets.synthetic import SyntheticSource
 from gnnseg.errors import InputError, MemoryBudgetError, StateError, UsageError
 from gnnseg.graph import whole_table
-from gnnseg.io import open_image, read_rgb
+from gnnseg.io import open_image, read_rgb, write_rgb_png
 from gnnseg.pipeline.candidates import FAR, Pool, choose, entropy
 from gnnseg.pipeline.probability import softmax
-from gnnseg.pipeline.suggest import _check_outputs
+from gnnseg.pipeline.suggest import _check_list
 from gnnseg.superpixels import PixelReader
 
 
@@ -109,7 +110,7 @@ def test_it_is_what_the_whole_image_says(image, model, whole):
     """Against the functions in memory, without blocks, pools and files."""
     reader = PixelReader(open_image(image), model.scaling, model.settings)
     slots, table = whole_table(reader)
-    chances = softmax(model.logits(table))
+    chances = softmax(model.logits(table), model.temperature)
     area, width = table.area.ravel(), table.window.shape[1]
     uncertain = np.where(area >= 16, entropy(chances), -1)
     best = np.lexsort((np.arange(len(area)), -uncertain))[:1000]
@@ -133,6 +134,20 @@ def test_it_is_what_the_whole_image_says(image, model, whole):
         assert shown == sorted(shown, reverse=True)
         assert np.isclose(sum(shown), 1, atol=1e-5)
         assert s["class"] is None
+
+
+@pytest.mark.parametrize("temperature", [0.3, 3.0])
+def test_probabilities_are_those_of_segment(model, pixels, tmp_path, temperature):
+    image = open_image(pixels[0], axes="CYX")
+    other, out = replace(model, temperature=temperature), tmp_path / "labels.zarr"
+    gnnseg.segment(image, other, out, probabilities=True)
+    maps = zarr.open_array(f"{out}.probabilities.zarr/0", mode="r")[:] / 255
+    found = gnnseg.suggest(image, other, tmp_path / "s.json")
+    for row in found["suggestions"]:
+        shown = [c["probability"] for c in row["classes"]]
+        here = sorted(maps[:, row["y"], row["x"]], reverse=True)
+        assert shown == pytest.approx(here, abs=0.51 / 255)
+        assert row["entropy"] == pytest.approx(entropy(np.array([shown]))[0], abs=1e-4)
 
 
 def test_labelled_regions_are_left_out(image, model, whole, tmp_path):
@@ -162,7 +177,7 @@ def test_labels_leave_out_exactly_the_regions_that_they_touch(image, model, tmp_
     assert 1000 < len(free) < table.area.size / 2
     found = gnnseg.suggest(image, model, tmp_path / "s.json", count=1000, labels=labels, block=1024)
     assert not touched & {s["id"] for s in found["suggestions"]}
-    uncertain = entropy(softmax(model.logits(table)))
+    uncertain = entropy(softmax(model.logits(table), model.temperature))
     best = max(free, key=lambda n: (uncertain[n], -n))
     assert found["suggestions"][0]["id"] == best
 
@@ -240,6 +255,17 @@ def test_only_lists_that_nobody_filled_in_are_replaced(model, pixels, tmp_path):
         assert out.read_text() == content
 
 
+def test_only_pictures_that_gnnseg_drew_are_replaced(model, pixels, tmp_path):
+    image, out, picture = open_image(pixels[0], axes="CYX"), tmp_path / "s.json", tmp_path / "s.png"
+    gnnseg.suggest(image, model, out, count=3, overlay=picture)
+    gnnseg.suggest(image, model, out, count=3, overlay=picture, overwrite=True)
+    write_rgb_png(picture, np.zeros((9, 9), np.uint8))
+    before = picture.read_bytes()
+    with pytest.raises(StateError, match="no picture that gnnseg drew"):
+        gnnseg.suggest(image, model, out, count=3, overlay=picture, overwrite=True)
+    assert picture.read_bytes() == before
+
+
 def test_an_interrupted_search_goes_on(image, model, whole, monkeypatch, tmp_path):
     from gnnseg.pipeline import search
 
@@ -262,4 +288,4 @@ def test_an_interrupted_search_goes_on(image, model, whole, monkeypatch, tmp_pat
 def test_a_link_in_place_of_the_list_is_found_before_any_work(tmp_path):
     (tmp_path / "next.json").symlink_to("nowhere")
     with pytest.raises(StateError, match="no regular file"):
-        _check_outputs(tmp_path / "next.json", None, is_folder=False, overwrite=True)
+        _check_list(tmp_path / "next.json", overwrite=True)

@@ -49,6 +49,32 @@ def test_labels_of_a_folder_are_read_in_windows(model, folder, monkeypatch, tmp_
     assert ("b", clicked["id"]) not in {(s["image"], s["id"]) for s in again}
 
 
+def test_a_folder_without_a_class_table_takes_the_models(model, folder, tmp_path):
+    """Its labels lack the highest class."""
+
+    def figures(out):
+        found = gnnseg.suggest(folder, model, tmp_path / out, count=9)["suggestions"]
+        measured = gnnseg.evaluate(folder, model, split="train")
+        return found, measured["per_class_iou"], measured["ece"]
+
+    told = figures("told.json")
+    (folder / "classes.json").unlink()
+    assert figures("inferred.json") == told
+    write_labels(folder, 3)
+    for run in (lambda: gnnseg.evaluate(folder, model), lambda: figures("other.json")):
+        with pytest.raises(InputError, match=r"put the classes\.json"):
+            run()
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_images_and_labels_are_not_replaced_by_pictures(model, folder, tmp_path, part):
+    before = {path.name: path.read_bytes() for path in (folder / part).iterdir()}
+    with pytest.raises(StateError, match=r"a\.png: exists and is no picture that gnnseg drew"):
+        gnnseg.suggest(folder, model, tmp_path / "s.json", overlay=folder / part, overwrite=True)
+    assert {path.name: path.read_bytes() for path in (folder / part).iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_a_label_that_is_no_class_is_told_before_any_work(model, folder, tmp_path):
     write_labels(folder, 7)
     with pytest.raises(InputError, match="holds the label 7"):

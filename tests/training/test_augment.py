@@ -114,6 +114,14 @@ def test_a_mirrored_image_has_mirrored_labels(item, scaling):
     assert made.mask is None
 
 
+def test_labels_of_a_narrow_type_are_moved(item, scaling):
+    narrow = replace(item, label=item.read_labels().astype(np.int8))
+    for variant in (MOVED, Variant(Pose(shift=(9, 9)))):
+        found, expected = (load_variant(i, variant, scaling).labels for i in (narrow, item))
+        assert (expected == 255).any()
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_light_leaves_the_labels_alone(item, scaling):
     variant = Variant(light=Light(gains=(1.2,) * 3, gamma=0.8))
     made = load_variant(item, variant, scaling)

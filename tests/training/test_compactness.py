@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gnnseg.datasets.scribbles import with_scribbles
 from gnnseg.datasets.synthetic import synthetic_dataset
 from gnnseg.errors import UsageError
 from gnnseg.pipeline import ceiling
@@ -31,6 +32,15 @@ def test_the_highest_ceiling_is_chosen(dataset):
     assert len(set(found)) > 1
     assert chosen.compactness == CANDIDATES[int(np.argmax(found))]
     assert choose_compactness(chosen, items, scaling, 4) is chosen
+
+
+def test_sparse_labels_keep_the_default(dataset, caplog):
+    items = with_scribbles(dataset, 0.05).split("train")
+    scaling = fit_scaling([item.open_image() for item in items])
+    chosen = choose_compactness(make_config(compactness="auto"), items, scaling, 4)
+    assert chosen.compactness == SlicSettings.compactness
+    assert "too sparse to choose a compactness" in caplog.text
+    assert "it is 4" in caplog.text
 
 
 def test_a_model_holds_what_was_chosen(dataset):

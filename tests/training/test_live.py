@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gnnseg.datasets.synthetic import synthetic_dataset
-from gnnseg.errors import MissingDependencyError
+from gnnseg.errors import MissingDependencyError, StateError
 from gnnseg.training import live, make_config, train
 from gnnseg.training.history import History
 from gnnseg.training.live import LivePlot, TensorBoardLog, watching
@@ -71,6 +71,12 @@ def test_a_plot_that_cannot_be_written_stops_no_training(tmp_path, caplog):
     (tmp_path / "link.png").symlink_to(tmp_path / "elsewhere.png")
     LivePlot(tmp_path / "link.png", "mlp")(HISTORY)
     assert "link.png: exists and is no regular file" in caplog.text
+
+
+def test_a_plot_in_place_of_an_image_is_refused_before_any_work(tmp_path):
+    Image.new("L", (9, 9)).save(tmp_path / "slide.png")
+    with pytest.raises(StateError, match="no picture that gnnseg drew"):
+        train(tmp_path / "no-set", plot=tmp_path / "slide.png", preset="mlp")
 
 
 def test_tensorboard_has_every_epoch_once(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import gnnseg
+from gnnseg.datasets import ArrayDataset
 from gnnseg.datasets.base import Dataset
 from gnnseg.datasets.scribbles import scribble, with_scribbles
 from gnnseg.datasets.synthetic import synthetic_dataset
@@ -281,6 +282,23 @@ def test_arrays_and_names_of_classes():
     assert train(images, [labels] * 2, preset="mlp", epochs=1).classes.num_classes == 2
     with pytest.raises(InputError, match="label 1"):
         train(images, [labels] * 2, classes=1, preset="mlp", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(500.0, "nanometer"), (0.5, "micrometer")], (0.5, 0.5)),
+        ([(500.0, "nanometer"), (0.25, "micrometer")], (3.0, 3.0)),
+        ([(500.0, None), (500.0, None)], (3.0, 3.0)),
+    ],
+)
+def test_a_model_knows_the_pixel_size_of_its_images_in_micrometres(sizes, expected):
+    rng = np.random.default_rng(0)
+    labels = (np.indices((48, 48))[1] > 20).astype(np.uint8)
+    image = open_image((90 * labels + rng.integers(0, 30, labels.shape)).astype(np.uint8))
+    images = [replace(image, pixel_size=(size, size), unit=unit) for size, unit in sizes]
+    dataset = ArrayDataset(images, [labels] * 2, 2, val=0, pixel_size=(3.0, 3.0))
+    assert trained(dataset, "mlp", epochs=1).pixel_size == expected
 
 
 def test_wrong_settings_are_refused(dataset):
