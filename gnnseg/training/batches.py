@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from gnnseg.models.stem import Stem, StemInput
     from gnnseg.training.samples import Sample
 
+LEAST_UPDATES = 8
+"""Of an epoch: sets of a few small images would fit one batch."""
+
 
 class Sized(Protocol):
     """What has a number of regions."""
@@ -95,7 +98,11 @@ def _stem_states(stem: Stem, batch: Batch) -> torch.Tensor:
 def shuffled(
     pieces: Sequence[Piece], limit: int, generator: torch.Generator
 ) -> Iterator[list[Piece]]:
-    """All pieces once, in random order, in lists of up to `limit` regions."""
+    """All pieces once, in random order, in lists of up to `limit` regions.
+
+    There are at least `LEAST_UPDATES` lists, as far as there are pieces of about one size.
+    """
+    limit = min(limit, sum(piece.num_nodes for piece in pieces) // LEAST_UPDATES)
     chosen: list[Piece] = []
     for index in torch.randperm(len(pieces), generator=generator).tolist():
         if chosen and sum(p.num_nodes for p in chosen) + pieces[index].num_nodes > limit:

@@ -49,10 +49,6 @@ if TYPE_CHECKING:
 SHARDS = 2
 """Parts of a batch, each on a thread of its own; fixed, so that the bits do not depend on the
 machine."""
-LEAST_UPDATES = 8
-"""Of an epoch, where there are as many pieces: sets of a few small images would fit one batch."""
-
-
 TRIED_EPOCHS = 16
 """How many are cut in batches to see how often balanced draws take each class."""
 
@@ -110,8 +106,7 @@ class Trainer(Loop):
         samples = [piece for image in self.train_samples for piece in self._pick(image)]
         nodes = sum(sample.num_nodes for sample in samples)
         seen = 0
-        limit = min(self.config.batch * ranks.size, nodes // LEAST_UPDATES)
-        own = slice(ranks.rank, None, ranks.size)
+        limit, own = self.config.batch * ranks.size, slice(ranks.rank, None, ranks.size)
         for number, chosen in enumerate(shuffled(samples, limit, self.state.shuffle)):
             if number >= place.step:
                 if not self._begin_update(place.epoch + seen / nodes, asked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +133,12 @@ def test_batches_hold_every_piece_once(dataset, samples):
         parts = shards(chosen, 2)
         assert sorted(id(b) for part in parts for b in part) == sorted(map(id, chosen))
     assert sorted(map(id, seen)) == sorted(map(id, batches))
+
+
+@pytest.mark.parametrize(("number", "lists"), [(1, 1), (5, 5), (8, 8), (16, 8), (40, 8), (100, 20)])
+def test_an_epoch_of_few_pieces_has_several_batches(number, lists):
+    pieces = [SimpleNamespace(num_nodes=10)] * number
+    assert len(list(shuffled(pieces, 50, torch.Generator()))) == lists
 
 
 def test_what_comes_after_the_first_that_does_not_fit_lies_in_the_file(samples, tmp_path):
