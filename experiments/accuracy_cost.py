@@ -30,8 +30,6 @@ COLORS = {
     "small": "#d55e00",
     "default": "#009e73",
     "default-refined": "#117733",
-    "default-fine": "#44aa99",
-    "default-fine-refined": "#44aa99",
     "large": "#332288",
     "large-refined": "#332288",
     "unet-8": "#cc79a7",
@@ -92,7 +90,8 @@ def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
         axes.plot([x], [y], row["marker"], markersize=8, color=color, markerfacecolor=face)
         refined = row["model"].endswith("-refined")
         place = {"xytext": (0, 9 if refined else -18), "textcoords": "offset points"}
-        axes.annotate(row["model"], (x, y), ha="center", fontsize=8, **place)
+        text = "refined" if refined else row["model"]
+        axes.annotate(text, (x, y), ha="center", fontsize=8, **place)
         if row["ceiling_miou"] is not None:
             axes.plot([x / 1.6, x * 1.6], [row["ceiling_miou"]] * 2, ":", color=color)
     axes.set_xscale("log")

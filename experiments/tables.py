@@ -63,14 +63,14 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
         "flattened is a lower bound:",
     )
     yield of_compare.by_class(results.get("compare_main"))
+    yield of_accuracy.foreground(results.get("foreground"))
     yield of_compare.accuracy(
         results.get("compare_sizes"),
-        "Larger models, finer steps",
-        "The preset `large` at the steps of the table above, and `default` at step 3 "
-        "(`default-fine`) where superpixels of four pixels are large for what is to be found; "
-        "bounded by epochs, one core each of {machine} (`experiments/configs/compare_sizes.toml`):",
+        "A larger network",
+        "The preset `large` at the steps of the table above, {machine} "
+        "(`experiments/configs/compare_sizes.toml`). Epochs bound it; other programs ran beside, "
+        "so that its minutes say little:",
     )
-    yield of_accuracy.foreground(results.get("foreground"))
     yield of_compare.accuracy(
         results.get("equal_compute"),
         "Equal minutes",

@@ -63,7 +63,8 @@ def accuracy(result: dict[str, Any] | None, title: str, text: str) -> str:
     if result is None:
         return ""
     machine = result["machines"][0]["machine"]
-    where = f"{machine['cores']} cores of {machine['processor']}"
+    cores = machine["cores"]
+    where = f"{cores} core{'s' * (cores > 1)} of {machine['processor']}"
     epochs = {(row["dataset"], row["model"]): len(row["val_miou"]) for row in result["trainings"]}
     rows = [_accuracy(row, epochs) for row in result["accuracy"]]
     return section(title, text.format(machine=where), COLUMNS, rows)
