@@ -3,8 +3,8 @@
     python experiments/accuracy.py experiments/configs/accuracy.toml
 
 Expected on 2 cores: CamVid test mIoU of the default preset near 0.52 after 30 minutes. One result
-file a run, `experiments/results/accuracy_<dataset>_<preset>.json`; runs that have one are skipped,
-so that an interrupted series goes on.
+file a run, `experiments/results/accuracy_<dataset>_<preset>.json`, or of the `name` of a further
+one; runs that have one are skipped, so that an interrupted series goes on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ class Run:
     epochs: int = 1000
     seed: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What its files are called."""
+        return self.name or f"{self.dataset}_{self.preset}"
 
 
 def main(config_path: str, models: Path) -> None:
@@ -40,13 +46,13 @@ def main(config_path: str, models: Path) -> None:
     models.mkdir(parents=True, exist_ok=True)
     for row in read_config(config_path)["runs"]:
         run = Run(**row)
-        write_missing(f"accuracy_{run.dataset}_{run.preset}", partial(carry_out, run, models))
+        write_missing(f"accuracy_{run.title}", partial(carry_out, run, models))
 
 
 def carry_out(run: Run, models: Path) -> Row:
     """Train (unless the model is there), keep the model and its plot, and evaluate on test."""
     dataset = find(run.dataset)
-    path = models / f"{run.dataset}_{run.preset}.safetensors"
+    path = models / f"{run.title}.safetensors"
     if not path.exists():
         settings = make_config(
             preset=run.preset,
