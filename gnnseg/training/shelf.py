@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gnnseg.memory import default_budget, parse_size
 from gnnseg.training.packing import Stored, num_bytes, store
 
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """A sample that can be had again: of `num_nodes` regions, `labelled` ones with a label."""
+    """A sample that can be had again: of `num_nodes` regions, `labelled` ones with a label.
+
+    `pixels` are the labelled ones by class, (classes,) int64.
+    """
 
     num_nodes: int
     labelled: int
+    pixels: np.ndarray
     place: Sample | Stored
 
     def load(self) -> Sample:
@@ -41,13 +47,14 @@ class Shelf:
         self.taken = 0
 
     def keep(self, sample: Sample) -> Kept:
-        size, labelled = num_bytes(sample), int(sample.counts.any(axis=1).sum())
+        size, counts = num_bytes(sample), sample.counts
+        about = len(counts), int(counts.any(axis=1).sum()), counts.sum(axis=0, dtype=np.int64)
         if self.taken + size > self.most:
             # Pieces of an image hold on to all of it: no later one may slip in.
             self.most = 0
-            return Kept(len(sample.counts), labelled, store(sample, self.file))
+            return Kept(*about, store(sample, self.file))
         self.taken += size
-        return Kept(len(sample.counts), labelled, sample)
+        return Kept(*about, sample)
 
 
 @contextmanager

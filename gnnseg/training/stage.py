@@ -221,7 +221,7 @@ def _pieces(images: list[list[list[Kept]]]) -> list[Kept]:
 
 def _pixels(pieces: Iterable[Kept]) -> np.ndarray:
     """Labelled pixels by class, (classes,)."""
-    return np.sum([piece.load().counts.sum(axis=0, dtype=np.int64) for piece in pieces], axis=0)
+    return np.sum([piece.pixels for piece in pieces], axis=0)
 
 
 def _hold_out(
