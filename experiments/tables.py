@@ -64,6 +64,19 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
     )
     yield of_compare.by_class(results.get("compare_main"))
     yield of_accuracy.foreground(results.get("foreground"))
+    yield of_compare.seeds(
+        results.get("compare_seeds"),
+        "Three seeds",
+        "The default preset trained from three seeds (`experiments/configs/compare_seeds.toml`); "
+        "epochs bound the trainings:",
+    )
+    yield of_compare.accuracy(
+        results.get("compare_nuclei"),
+        "Nuclei, for longer",
+        "The default preset and the U-Net for as many epochs as tell whether the latter has "
+        "flattened, {machine} (`experiments/configs/compare_nuclei.toml`); other programs ran "
+        "beside, so that minutes say little:",
+    )
     yield of_compare.accuracy(
         results.get("compare_sizes"),
         "A larger network",

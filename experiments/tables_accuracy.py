@@ -24,7 +24,10 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         f"Test mIoU on pixels after painting, {machine['cores']} cores of {machine['processor']}, "
         "no pretrained weights (`experiments/accuracy.py`). The ceiling is what labelling every "
         "region with its commonest class would reach. Runs of few epochs have not converged.",
-        ("dataset", "preset", "step", "size", "training", "epochs", "val", "test", "ceiling"),
+        (
+            *("dataset", "preset", "step", "seed", "parameters", "training"),
+            *("epochs", "val", "test", "ceiling"),
+        ),
         [_accuracy_row(row) for row in rows],
     )
 
@@ -35,6 +38,7 @@ def _accuracy_row(row: dict[str, Any]) -> tuple[str, ...]:
         run["dataset"],
         run["preset"],
         str(run["step"]),
+        str(run["seed"]),
         f"{row['parameters']:,}",
         f"{training['seconds'] / 60:.1f} min",
         str(training["epochs"]),

@@ -65,25 +65,58 @@ def accuracy(result: dict[str, Any] | None, title: str, text: str) -> str:
     machine = result["machines"][0]["machine"]
     cores = machine["cores"]
     where = f"{cores} core{'s' * (cores > 1)} of {machine['processor']}"
-    epochs = {(row["dataset"], row["model"]): len(row["val_miou"]) for row in result["trainings"]}
+    epochs = _epochs(result)
     rows = [_accuracy(row, epochs) for row in result["accuracy"]]
     return section(title, text.format(machine=where), COLUMNS, rows)
 
 
-def _accuracy(row: Row, epochs: dict[tuple[str, str], int]) -> tuple[str, ...]:
-    ceiling, trained = row["ceiling_miou"], row["model"].removesuffix("-refined")
+def _epochs(result: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """How many each training took, by data set and model; of several seeds as `30 to 36`."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for row in result["trainings"]:
+        found.setdefault((row["dataset"], row["model"]), []).append(len(row["val_miou"]))
+    return {
+        key: " to ".join(str(number) for number in sorted({min(numbers), max(numbers)}))
+        for key, numbers in found.items()
+    }
+
+
+def _accuracy(row: Row, epochs: dict[tuple[str, str], str]) -> tuple[str, ...]:
+    ceiling = row["ceiling_miou"]
     return (
         row["dataset"],
         row["model"],
         f"{row['parameters']:,}",
         f"{row['operations_per_pixel']:,.0f}",
         f"{row['training_minutes']:.1f}",
-        str(epochs[row["dataset"], trained]),
+        epochs[row["dataset"], row["trained_as"]],
         f"{row['training_peak_above_bytes'] / 2**20:,.0f} MiB",
         "yes" if row["converged"] else "no",
         f"**{row['miou']:.3f}**",
         "" if ceiling is None else f"{ceiling:.3f}",
     )
+
+
+def seeds(result: dict[str, Any] | None, title: str, text: str) -> str:
+    """Mean and standard deviation of models that were trained from several seeds."""
+    if result is None:
+        return ""
+    epochs = _epochs(result)
+    rows = [
+        (
+            row["dataset"],
+            row["model"],
+            f"{row['operations_per_pixel']:,.0f}",
+            epochs[row["dataset"], row["trained_as"]],
+            str(len(row["seeds"])),
+            f"**{row['miou']:.3f}**",
+            f"{100 * row['miou_spread']:.1f}",
+            f"{row['ceiling_miou']:.3f}",
+        )
+        for row in result["accuracy"]
+    ]
+    columns = ("dataset", "model", "operations a pixel", "epochs", "seeds", "test mIoU")
+    return section(title, text, (*columns, "deviation, points", "ceiling"), rows)
 
 
 def by_class(result: dict[str, Any] | None) -> str:
