@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from gnnseg.models.stem import Stem, StemInput
     from gnnseg.training.samples import Sample
 
-LEAST_UPDATES = 8
-"""Of an epoch: sets of a few small images would fit one batch."""
+LEAST_UPDATES = 32
+"""Of an epoch: few images would fit few batches, and what is learnt goes by updates."""
 
 
 class Sized(Protocol):

@@ -32,7 +32,7 @@ class TrainConfig(LearningConfig):
     """Names of the features that are read, or patterns such as `mean_*`, whatever `place` says;
     none: the preset's."""
     batch: int = Field(11_264, ge=1)
-    """Regions in a batch, at least one piece of an image, and at most an eighth of an epoch."""
+    """Regions in a batch, at least one piece of an image, and at most a 32nd of an epoch."""
     tile: int = Field(64, ge=32)
     """Cells on a side of the pieces that large images are trained in: two fill a batch, since two
     threads share it."""

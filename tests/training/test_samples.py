@@ -135,7 +135,9 @@ def test_batches_hold_every_piece_once(dataset, samples):
     assert sorted(map(id, seen)) == sorted(map(id, batches))
 
 
-@pytest.mark.parametrize(("number", "lists"), [(1, 1), (5, 5), (8, 8), (16, 8), (40, 8), (100, 20)])
+@pytest.mark.parametrize(
+    ("number", "lists"), [(1, 1), (5, 5), (32, 32), (64, 32), (160, 32), (200, 40)]
+)
 def test_an_epoch_of_few_pieces_has_several_batches(number, lists):
     pieces = [SimpleNamespace(num_nodes=10)] * number
     assert len(list(shuffled(pieces, 50, torch.Generator()))) == lists
