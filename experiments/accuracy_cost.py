@@ -2,9 +2,10 @@
 
     python experiments/accuracy_cost.py
 
-From `experiments/results/compare_main.json` and `compare_sizes.json` (`experiments/comparison.py`),
-and, of presets and networks that are not in these, from single trainings
-(`experiments/accuracy.py`, `networks.py`), which are squares. Writes
+From `experiments/results/compare_main.json`, `compare_sizes.json`, and `compare_nuclei.json` in its
+place on dsb2018 (`experiments/comparison.py`), and, of presets and networks that are not in these,
+from single trainings (`experiments/accuracy.py`, `networks.py`), which are squares, and from
+`borders.json` (`experiments/borders.py`), diamonds. Writes
 `docs/images/accuracy_cost.png`. Expected: region models left of the U-Net by a factor of four and
 more; above it in three panels, and above ENet in both of its.
 """
@@ -30,6 +31,7 @@ COLORS = {
     "small": "#d55e00",
     "default": "#009e73",
     "default-refined": "#117733",
+    "learnt borders": "#117733",
     "large": "#332288",
     "large-refined": "#332288",
     "unet-8": "#cc79a7",
@@ -41,7 +43,8 @@ COLUMNS = 3
 
 def main() -> None:
     """One panel a data set."""
-    rows = [*compared("main"), *compared("sizes"), *others()]
+    rows = [*compared("main"), *compared("sizes"), *compared("nuclei")]
+    rows = [*{(row["dataset"], row["model"]): row for row in rows}.values(), *others(), *learnt()]
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     lines = -(-len(datasets) // COLUMNS)
     figure = Figure(figsize=(4.2 * COLUMNS, 3.4 * lines), layout="constrained")
@@ -68,7 +71,7 @@ def others() -> Iterator[dict[str, Any]]:
         found = json.loads(path.read_text(encoding="utf-8"))
         run, training = found["run"], found["training"]
         model = run.get("preset") or run["name"].replace("unet", "unet-")
-        if model in ("mlp", "large", "unet-16"):
+        if model in ("mlp", "large", "unet-16") or run.get("name") == "camvid_default_fine":
             curve, patience = training["history"]["val_miou"], training["config"]["patience"]
             yield {
                 "dataset": run["dataset"],
@@ -81,6 +84,22 @@ def others() -> Iterator[dict[str, Any]]:
             }
 
 
+def learnt() -> Iterator[dict[str, Any]]:
+    """Borders that are learnt, of the two trainings of `borders.json` that are drawn."""
+    found = json.loads((RESULTS / "borders.json").read_text(encoding="utf-8"))["datasets"]
+    for dataset in ("dsb2018", "camvid"):
+        row = found[dataset]
+        yield {
+            "dataset": dataset,
+            "model": "learnt borders",
+            "miou": row["learnt"]["miou"],
+            "operations_per_pixel": row["operations_per_pixel"],
+            "ceiling_miou": None,
+            "converged": True,
+            "marker": "D",
+        }
+
+
 def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
     """A point for each model: hollow where its training had not flattened."""
     for row in rows:
@@ -89,7 +108,8 @@ def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
         x, y = row["operations_per_pixel"], row["miou"]
         axes.plot([x], [y], row["marker"], markersize=8, color=color, markerfacecolor=face)
         refined = row["model"].endswith("-refined")
-        place = {"xytext": (0, 9 if refined else -18), "textcoords": "offset points"}
+        above = refined or row["model"] == "learnt borders"
+        place = {"xytext": (0, 9 if above else -18), "textcoords": "offset points"}
         text = "refined" if refined else row["model"]
         axes.annotate(text, (x, y), ha="center", fontsize=8, **place)
         if row["ceiling_miou"] is not None:

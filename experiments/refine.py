@@ -132,7 +132,8 @@ def refined(case: Case, sharpness: Sharpness, width: int) -> np.ndarray:
     labels = case.painted.copy()
 
     def load() -> tuple[Mixture, np.ndarray]:
-        mixture = Mixture.of(case.table, case.logits, case.reader.scaling, (0, 0), sharpness)
+        given = case.table, case.logits, case.reader.scaling, (0, 0)
+        mixture = Mixture.of(*given, sharpness=sharpness)
         return mixture, case.work
 
     bounds = case.reader.lattice.bounds

@@ -28,6 +28,7 @@ def main() -> None:
     fill(
         README,
         of_compare.headline(results.get("compare_main")),
+        of_compare.longer(results),
         of_accuracy.gigapixel(results.get("gigapixel")),
         of_accuracy.earth(results.get("earth8k")),
     )
@@ -42,7 +43,7 @@ def main() -> None:
         *comparisons(results),
         of_volumes.volume_models(results.get("volume_model")),
         *frontiers(results),
-        of_accuracy.refinement(results.get("refine")),
+        of_accuracy.borders(results.get("borders")),
         of_accuracy.calibration(results.get("calibration")),
         of_kernels.stages(results.get("bench_kernels")),
         of_kernels.quality(results.get("superpixel_quality")),
@@ -64,12 +65,6 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
     )
     yield of_compare.by_class(results.get("compare_main"))
     yield of_accuracy.foreground(results.get("foreground"))
-    yield of_compare.seeds(
-        results.get("compare_seeds"),
-        "Three seeds",
-        "The default preset trained from three seeds (`experiments/configs/compare_seeds.toml`); "
-        "epochs bound the trainings:",
-    )
     yield of_compare.accuracy(
         results.get("compare_nuclei"),
         "Nuclei, for longer",

@@ -57,8 +57,8 @@ def networks(results: dict[str, dict[str, Any]]) -> str:
         "Beside a U-Net",
         "MONAI's `BasicUNet` of some width (channels of its first level), trained on the pixels of "
         "the same images with the same losses, schedule and choice by val "
-        "(`experiments/networks.py`), and the default preset of the tables here, without and with "
-        "`--refine`. A curve that had not flattened proves nothing. Test mIoU, one seed each:",
+        "(`experiments/networks.py`), and the default preset of the main comparison, without and "
+        "with `--refine`. A curve that had not flattened proves nothing. Test mIoU, one seed each:",
         (
             "dataset",
             "network",
@@ -78,8 +78,11 @@ def networks(results: dict[str, dict[str, Any]]) -> str:
 def _network_row(row: dict[str, Any], results: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     dataset, training = row["run"]["dataset"], row["training"]
     is_flat, why = flattened(training["history"]["val_miou"], training["config"]["patience"])
-    own = results.get(f"accuracy_{dataset}_default")
-    refined = results.get("refine", {"datasets": {}})["datasets"].get(dataset)
+    compared = {
+        found["model"]: f"{found['miou']:.3f}"
+        for found in results.get("compare_main", {"accuracy": []})["accuracy"]
+        if found["dataset"] == dataset
+    }
     return (
         dataset,
         row["run"]["name"],
@@ -89,8 +92,8 @@ def _network_row(row: dict[str, Any], results: dict[str, dict[str, Any]]) -> tup
         "yes" if is_flat else f"no: {why}",
         f"{training['val_miou']:.3f}",
         f"**{row['test']['miou']:.3f}**",
-        f"{own['test']['miou']:.3f}" if own else "",
-        f"{refined['test']['miou']:.3f}" if refined else "",
+        compared.get("default", ""),
+        compared.get("default-refined", ""),
     )
 
 
@@ -207,26 +210,28 @@ def earth(result: dict[str, Any] | None) -> str:
     )
 
 
-def refinement(result: dict[str, Any] | None) -> str:
-    """What moving borders brings."""
+def borders(result: dict[str, Any] | None) -> str:
+    """What refining borders brings, by mixing and as learnt."""
     if result is None:
         return ""
-    tests = [(name, found["step"], found["test"]) for name, found in result["datasets"].items()]
+    ways = "unrefined", "mixed", "learnt"
     return section(
         "Refined borders",
-        "Figures of test, without and with `--refine` (`experiments/refine.py`; its constants "
-        "were chosen on val; boundary F1 within 2 pixels):",
-        ("dataset", "step", "mIoU", "refined", "boundary F1", "refined"),
+        "Figures of test, without `--refine`, with it, and with what `gnnseg borders` learnt, "
+        "whether val had kept it or not (`experiments/borders.py`; boundary F1 within 2 pixels):",
+        (
+            *("dataset", "step", *(f"mIoU, {way}" for way in ways), "kept by val"),
+            *(f"boundary F1, {way}" for way in ways),
+        ),
         [
             (
                 name,
-                str(step),
-                f"{test['miou_unrefined']:.4f}",
-                f"{test['miou']:.4f}",
-                f"{test['boundary_f1_unrefined']:.4f}",
-                f"{test['boundary_f1']:.4f}",
+                str(row["step"]),
+                *(f"{row[way]['miou']:.3f}" for way in ways),
+                "yes" if row["val"]["kept"] else "no",
+                *(f"{row[way]['boundary_f1']:.3f}" for way in ways),
             )
-            for name, step, test in tests
+            for name, row in result["datasets"].items()
         ],
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gnnseg.graph import RegionGraph, region_graph, supervoxel_graph
     from gnnseg.io import open_image
     from gnnseg.paint import paint
+    from gnnseg.pipeline.border_learning import learn_borders
     from gnnseg.pipeline.evaluate import evaluate
     from gnnseg.pipeline.load import load_model
     from gnnseg.pipeline.segment import segment
@@ -31,6 +32,7 @@ __all__ = [
     "RegionGraph",
     "__version__",
     "evaluate",
+    "learn_borders",
     "load_model",
     "open_image",
     "paint",
@@ -46,6 +48,7 @@ __all__ = [
 _MODULES = {
     "RegionGraph": "gnnseg.graph",
     "evaluate": "gnnseg.pipeline",
+    "learn_borders": "gnnseg.pipeline",
     "load_model": "gnnseg.pipeline",
     "open_image": "gnnseg.io",
     "paint": "gnnseg.paint",

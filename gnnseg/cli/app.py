@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gnnseg import __version__
+from gnnseg.cli.borders import borders
 from gnnseg.cli.ceiling import ceiling
 from gnnseg.cli.compare import compare
 from gnnseg.cli.demo import demo
@@ -26,6 +27,7 @@ from gnnseg.cli.train import train
 _EXAMPLES: dict[Callable[..., None], str] = {
     demo: "gnnseg demo --out demo-output",
     train: "gnnseg train my-set/ -o model.safetensors --preset default --max-minutes 10",
+    borders: "gnnseg borders my-set/ -m model.safetensors -o sharper.safetensors",
     evaluate: "gnnseg evaluate my-set/ -m model.safetensors --split test --json",
     segment: "gnnseg segment slide.tif -m model.safetensors -o labels.zarr --memory 1GiB",
     superpixels: "gnnseg superpixels slide.tif -o slots.zarr --step 16 --memory 1GiB",

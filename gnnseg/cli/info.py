@@ -68,6 +68,7 @@ def _describe_header(header: dict[str, Any], path: Path) -> dict[str, Any]:
         "epochs": training.get("epochs"),
         "val_miou": training.get("val_miou"),
         "temperature": header.get("temperature", 1.0),
+        "borders": "learnt" if training.get("borders", {}).get("kept") else None,
         "bytes": path.stat().st_size,
     }
 

@@ -92,7 +92,10 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output of gnnseg that exists.")
 ]
 Refine = Annotated[
-    bool, typer.Option("--refine", help="Refine pixels along borders by colour and distance.")
+    bool,
+    typer.Option(
+        "--refine", help="Refine pixels along borders, by colour and distance or as learnt."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Step = Annotated[

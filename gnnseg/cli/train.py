@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gnnseg.cli.model_output import ModelOut, check_absent, check_model_out
 from gnnseg.cli.options import AsJson, DatasetPath, Step, whole
 from gnnseg.cli.output import emit, percent, seconds
-from gnnseg.errors import StateError, UsageError
+from gnnseg.errors import UsageError
 
 if TYPE_CHECKING:
     from gnnseg.baselines import PixelModel
@@ -33,12 +34,7 @@ class Device(StrEnum):
 def train(
     dataset: DatasetPath,
     *,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", metavar="MODEL", show_default=False, help="Model file, *.safetensors."
-        ),
-    ],
+    out: ModelOut,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -197,19 +193,11 @@ def _check_output(out: Path, plot: Path, checkpoint: Path, *, overwrite: bool) -
     from gnnseg.io.atomic import check_replaceable
     from gnnseg.io.picture import check_picture
 
-    if out.suffix != ".safetensors":
-        raise UsageError(f"{out}: a model file ends in .safetensors")
-    if not out.parent.is_dir():
-        raise UsageError(f"{out}: the folder {out.parent} does not exist; create it first")
-    for path in (out, checkpoint):
-        check_replaceable(path, overwrite=True)
+    check_model_out(out)
+    check_replaceable(checkpoint, overwrite=True)
     check_picture(plot)
-    overwrite = overwrite or checkpoint.exists()
     for path in (out, plot):
-        if path.exists() and not overwrite:
-            raise StateError(
-                f"{path}: exists; use --overwrite to replace it, or choose another name"
-            )
+        check_absent(path, overwrite=overwrite or checkpoint.exists())
 
 
 def _result(model: Model | PixelModel, out: Path, plot: Path) -> dict[str, Any]:

@@ -106,15 +106,15 @@ def check_version(found: Any, readable: tuple[int, ...]) -> None:
         )
 
 
-def weights_of(network: Any) -> dict[str, Any]:
+def weights_of(network: Any, prefix: str = NETWORK) -> dict[str, Any]:
     """The weights of a network as a file has them."""
     state = network.state_dict().items()
-    return {f"{NETWORK}{name}": tensor.contiguous() for name, tensor in state}
+    return {f"{prefix}{name}": tensor.contiguous() for name, tensor in state}
 
 
-def load_weights(network: Any, tensors: dict[str, Any]) -> None:
+def load_weights(network: Any, tensors: dict[str, Any], prefix: str = NETWORK) -> None:
     """The reverse."""
-    network.load_state_dict({name.removeprefix(NETWORK): t for name, t in tensors.items()})
+    network.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items()})
 
 
 def hash_model(header: dict[str, Any], arrays: Iterable[np.ndarray], network: Any) -> str:

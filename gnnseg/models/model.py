@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gnnseg.graph import RegionTable
     from gnnseg.io import ClassInfo
+    from gnnseg.models.borders import Borders
     from gnnseg.models.level import Level
     from gnnseg.superpixels import Scaling, SlicSettings
 
@@ -43,6 +44,8 @@ class Model:
     temperature : float
         What logits are divided by before they become probabilities, fitted on val.
     network : torch.nn.Module
+    borders : Borders or None
+        What labels the pixels along borders where they are refined, if it was learnt.
     """
 
     preset: str
@@ -57,6 +60,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     network: Any = None
     temperature: float = 1.0
+    borders: Borders | None = None
 
     def __post_init__(self) -> None:
         if self.network is None:

@@ -1,5 +1,6 @@
 """Whole runs: segment an image, evaluate a model, rank regions, run one stage."""
 
+from gnnseg.pipeline.border_learning import learn_borders
 from gnnseg.pipeline.ceiling import ceiling
 from gnnseg.pipeline.evaluate import evaluate
 from gnnseg.pipeline.load import load_model
@@ -11,6 +12,7 @@ from gnnseg.pipeline.suggest import suggest
 __all__ = [
     "ceiling",
     "evaluate",
+    "learn_borders",
     "load_model",
     "paint_file",
     "segment",

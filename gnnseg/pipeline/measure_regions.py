@@ -25,6 +25,7 @@ from gnnseg.superpixels import PixelReader
 if TYPE_CHECKING:
     from gnnseg.datasets.item import Item
     from gnnseg.datasets.label_source import LabelSource
+    from gnnseg.io import ImageSource
     from gnnseg.models import Model
     from gnnseg.pipeline.counts import Counts
     from gnnseg.pipeline.job import Job
@@ -36,21 +37,26 @@ def measure_regions(item: Item, model: Model, width: int) -> Counts:
     Borders are refined `width` pixels to each side, with 0 not at all.
     """
     image, truth = item.load()
+    source = label_regions(image, model, width)
+    ignore = item.classes.ignore_index
+    phase = CountPhase(source, model, ignore, lambda window: truth[window.slices])
+    total = None
+    for task in pixel_tiling(source.reader).tasks():
+        counts = phase(task)
+        total = counts if total is None else total + counts
+    assert total is not None  # an image has at least one pixel
+    return total.of_image()
+
+
+def label_regions(image: ImageSource, model: Model, width: int) -> PaintSource:
+    """What the pixels of an image are painted from, in memory."""
     reader = PixelReader(image, model.scaling, model.settings)
     slots, table = whole_table(reader)
     logits = plane_logits(model, reader, slots, table)
     arrays = {name: array[None] for name, array in table.arrays().items()}
     states = {LOGITS: logits.reshape(1, *table.window.shape, -1)}
     scratch = Scratch(slots[None], [TableStore(arrays, model.settings.step)], states)
-    source = PaintSource(reader, scratch, width)
-    ignore = item.classes.ignore_index
-    phase = CountPhase(source, model, ignore, lambda window: truth[window.slices])
-    total = None
-    for task in _tiling(reader).tasks():
-        counts = phase(task)
-        total = counts if total is None else total + counts
-    assert total is not None  # an image has at least one pixel
-    return total.of_image()
+    return PaintSource(reader, scratch, width, model.borders)
 
 
 def stream_regions(job: Job, labels: LabelSource, folder: Path | None) -> Counts:
@@ -63,7 +69,7 @@ def stream_regions(job: Job, labels: LabelSource, folder: Path | None) -> Counts
         try:
             source = stream_logits(job, run, Ledger()).source
             phase = CountPhase(source, job.model, labels.classes.ignore_index, labels.read)
-            return count_blocks(phase, _tiling(job.reader), job.plan)
+            return count_blocks(phase, pixel_tiling(job.reader), job.plan)
         finally:
             run.close()
 
@@ -78,7 +84,7 @@ def _scratch_folder(folder: Path | None) -> TemporaryDirectory[str]:
         ) from error
 
 
-def _tiling(reader: PixelReader) -> Tiling:
-    """What is counted at once: the pixels of whole cells."""
+def pixel_tiling(reader: PixelReader) -> Tiling:
+    """What is looked at together: the pixels of whole cells."""
     lattice = reader.lattice
     return chunk_tiling(lattice.bounds.shape, counted_cells(Grid(lattice)) * lattice.step)

@@ -15,6 +15,7 @@ from gnnseg.paint import homes_around, paint_window
 from gnnseg.pipeline.refine import Mixture, refine
 
 if TYPE_CHECKING:
+    from gnnseg.models.borders import Borders
     from gnnseg.pipeline.scratch import Scratch
     from gnnseg.superpixels import PixelReader
 
@@ -48,11 +49,15 @@ class PaintBlock:
 
 @dataclass(frozen=True)
 class PaintSource:
-    """Reads what painting needs; borders are refined `width` pixels to each side, with 0 not."""
+    """Reads what painting needs; borders are refined `width` pixels to each side, with 0 not.
+
+    `borders` are those of the model, if it has learnt any.
+    """
 
     reader: PixelReader
     scratch: Scratch
     width: int
+    borders: Borders | None
 
     @property
     def lattice(self) -> Lattice:
@@ -83,12 +88,13 @@ class PaintSource:
                 block.inside,
                 width=self.width,
                 unlabelled=unlabelled,
-                load=partial(self._load, block),
+                load=partial(self.load, block),
             )
 
-    def _load(self, block: PaintBlock) -> tuple[Mixture, np.ndarray]:
+    def load(self, block: PaintBlock) -> tuple[Mixture, np.ndarray]:
         """What refinement looks at: regions and channels."""
         names = "x", "area", "moment"
         table = self.scratch.tables[0].read(block.plane, block.homes, names)
-        mixture = Mixture.of(table, block.logits, self.reader.scaling, block.first)
+        scaling = self.reader.scaling
+        mixture = Mixture.of(table, block.logits, scaling, block.first, borders=self.borders)
         return mixture, self.reader.read(block.covered, block.plane).work

@@ -12,7 +12,7 @@ from gnnseg.graph.stage import SUM_HALO
 from gnnseg.memory import format_size
 from gnnseg.models.group import stored_states
 from gnnseg.pipeline.read_cost import decoding_bytes, native_bytes
-from gnnseg.pipeline.refine import AT_ONCE
+from gnnseg.pipeline.refine import AT_ONCE, LEARNT_AT_ONCE
 
 if TYPE_CHECKING:
     from gnnseg.blocks import Window
@@ -206,6 +206,8 @@ def count_bytes(reader: PixelReader, grid: Grid, num_classes: int, *, refine: bo
 
 def _refine_bytes(reader: PixelReader, side: int, num_classes: int, maps: int) -> int:
     """What painting `side` x `side` cells takes besides if borders are refined, and everywhere."""
+    from gnnseg.models.borders import border_bytes
+
     scaling = reader.scaling
     channels, cells = scaling.num_channels, (side + 6) ** 2
     features = len(feature_names(channels, rgb=scaling.rgb))
@@ -214,7 +216,8 @@ def _refine_bytes(reader: PixelReader, side: int, num_classes: int, maps: int) -
     found = 2 * (10 + maps)  # places, labels and maps in parts, then in one piece
     regions = 8 * features + 60 * channels + 8 * num_classes
     pixels = ((side + 2) * reader.settings.step) ** 2
-    mixed = pixels * found + AT_ONCE * 40 * (num_classes + 1)
+    learnt = LEARNT_AT_ONCE * border_bytes(num_classes, channels)
+    mixed = pixels * found + AT_ONCE * 40 * (num_classes + 1) + learnt
     decoding = decoding_bytes(reader, side, halo=3)
     return pixels * read + cells * regions + max(mixed, decoding)
 

@@ -133,4 +133,4 @@ def _painter(
         make("probabilities", np.uint8, classes) if options.probabilities else None,
         make("uncertainty", np.uint8, 1) if options.uncertainty else None,
     )
-    return PaintPhase(PaintSource(reader, scratch, options.band), (0, 0), canvas)
+    return PaintPhase(PaintSource(reader, scratch, options.band, model.borders), (0, 0), canvas)

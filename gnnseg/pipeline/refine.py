@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnseg.blocks import Window
 from gnnseg.features import feature_names, planes
 from gnnseg.graph import RegionTable
+from gnnseg.kernels.filters import filter_pixels, num_filters
 from gnnseg.kernels.refine import FINE, LEVELS, PARTS, SHIFT, SOFT, Homes, border_band, mix
-from gnnseg.kernels.slots import OWN
+from gnnseg.kernels.slots import OWN, REACH
 from gnnseg.superpixels import Scaling
 from gnnseg.superpixels.reader import MARGIN
+
+if TYPE_CHECKING:
+    from gnnseg.models.borders import Borders
 
 WIDTH, WIDEST = 2, 64
 """Pixels to each side of a border that are refined by default, and at most."""
 AT_ONCE = 1 << 16
 """Pixels that are looked at together."""
+LEARNT_AT_ONCE = 1 << 13
+"""Those that are labelled together by what was learnt of borders."""
 _LOWEST = -64.0
 """Logits below the largest one by more count as this."""
 
@@ -47,13 +53,16 @@ class Sharpness:
 class Mixture:
     """What the regions of a window say and look like; the cells of `first` begin the slots.
 
-    Every number depends on the home and the eight around it alone, and on no window.
+    Every number depends on the home and the eight around it alone, and on no window. `top` is the
+    largest value of a working channel, `borders` what corrects the mixed logits, if anything does.
     """
 
     homes: Homes
     step: int
     first: tuple[int, int]
     nearness: int
+    top: int
+    borders: Borders | None = None
 
     @classmethod
     def of(
@@ -62,7 +71,9 @@ class Mixture:
         logits: np.ndarray,
         scaling: Scaling,
         first: tuple[int, int],
+        *,
         sharpness: Sharpness = Sharpness(),
+        borders: Borders | None = None,
     ) -> Mixture:
         """From the features of regions and their logits (N, classes)."""
         channels = scaling.num_channels
@@ -83,17 +94,42 @@ class Mixture:
             occupied=occupied,
         )
         nearness = round(FINE * 2.0**SHIFT / (sharpness.place * (PARTS * table.cell) ** 2))
-        return cls(homes, table.cell, first, nearness)
+        return cls(homes, table.cell, first, nearness, scaling.top, borders)
 
     def logits_at(self, slots: np.ndarray, work: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Mixed logits (N, classes) float32 of pixels (N, 2); the largest of a region counts as 0.
+        """Logits (N, classes) float32 of pixels (N, 2), mixed, and corrected where that is learnt.
 
-        `work` are the channels of the slots' window as a `PixelReader` reads them.
+        The largest of a region counts as 0 in the mixture. `work` are the channels of the slots'
+        window as a `PixelReader` reads them.
         """
+        if self.borders is None:
+            return self._mixed_at(slots, work, places)
+        out = np.empty((len(places), self.homes.logits.shape[-1]), np.float32)
+        for start in range(0, len(places), LEARNT_AT_ONCE):
+            part = slice(start, start + LEARNT_AT_ONCE)
+            out[part] = self.borders.logits(self.inputs_at(slots, work, places[part]))
+        return out
+
+    def inputs_at(self, slots: np.ndarray, work: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """What pixels are labelled from where that is learnt, (N, inputs) float32."""
+        from gnnseg.models.borders import border_inputs
+
+        filters = np.empty((len(places), num_filters(len(work))), np.float32)
+        filter_pixels(work, (MARGIN, MARGIN), places, self.top, filters)
+        own = self.homes.logits[self._homes_of(slots, places)].astype(np.float32) / LEVELS
+        return border_inputs(self._mixed_at(slots, work, places), own, filters)
+
+    def _mixed_at(self, slots: np.ndarray, work: np.ndarray, places: np.ndarray) -> np.ndarray:
         out = np.empty((len(places), self.homes.logits.shape[-1]), np.float32)
         corner = MARGIN, MARGIN
         mix(slots, self.step, self.homes, self.first, work, corner, places, self.nearness, out)
         return out
+
+    def _homes_of(self, slots: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the pixels' own homes."""
+        down, right = np.divmod(slots[tuple(places.T)].astype(np.int64), 2 * REACH + 1)
+        rows, columns = (places // self.step + np.array(self.first) - REACH).T
+        return rows + down, columns + right
 
 
 def _mean_around(values: np.ndarray, occupied: np.ndarray) -> np.ndarray:

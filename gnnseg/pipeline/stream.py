@@ -106,12 +106,13 @@ class Stream:
     @property
     def source(self) -> PaintSource:
         """What is painted from, once the network is done."""
-        return PaintSource(self.job.reader, self.scratch, self.job.options.band)
+        job = self.job
+        return PaintSource(job.reader, self.scratch, job.options.band, job.model.borders)
 
     def paint(self, outputs: Outputs) -> None:
         """Labels at the pixels, then their pyramid."""
         job = self.job
-        with self.ledger.stage("paint"):
+        with self.ledger.stage("paint"), one_torch_thread():
             labels, canvas = open_canvas(outputs, job, self.progress)
             phase = PaintPhase(self.source, (job.roi.y0, job.roi.x0), canvas)
             tiling = chunk_tiling(labels.shape, labels.chunk, planes=job.planes)

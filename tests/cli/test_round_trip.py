@@ -305,3 +305,23 @@ def test_without_json_there_is_a_short_table(gnnseg, model):
     lines = gnnseg("info", model).stdout.splitlines()
     assert lines[1].split() == ["kind", "model"]
     assert len(lines) < 25
+
+
+def test_borders_are_learnt_beside_a_model(gnnseg, gnnseg_json, dataset, model, tmp_path):
+    out = tmp_path / "sharper.safetensors"
+    arguments = ["borders", dataset, "-m", model, "-o", out]
+    found = gnnseg_json(*arguments)
+    assert found["kept"] == (found["val_miou"] > found["val_miou_mixed"])
+    about = gnnseg_json("info", out)
+    assert about["borders"] == ("learnt" if found["kept"] else None)
+    measured = gnnseg_json("evaluate", dataset, "-m", out, "--split", "val", "--refine")
+    best = max(found["val_miou"], found["val_miou_mixed"])
+    assert abs(measured["miou"] - best) < 1e-9
+    before = out.read_bytes()
+    assert "--overwrite" in gnnseg(*arguments, code=4).stderr
+    assert out.read_bytes() == before
+    gnnseg(*arguments, "--overwrite")
+    assert out.read_bytes()
+    gnnseg(
+        "borders", dataset, "-m", tmp_path / "none.safetensors", "-o", out, "--overwrite", code=3
+    )

@@ -41,6 +41,8 @@ def check(image, mask=None, **settings):
     given = {"width": 3, "unlabelled": 255, "load": lambda: (mixture, reader.read(whole).work)}
     for places, mixed in refine(out, slots, whole, **given):
         assert (out[places] < 3).all() and np.isfinite(mixed).all()
+    places = np.argwhere(slots < 25).astype(np.int32)
+    assert np.isfinite(mixture.inputs_at(slots, reader.read(whole).work, places)).all()
 
 noise = rng.integers(0, 256, (3, 33, 41)).astype(np.uint8)
 check(noise, step=3, n_iter=2, compactness=0.01, sigma=1.0)

@@ -106,7 +106,7 @@ def test_a_truncated_file_is_refused(saved):
             load_model(saved)
 
 
-@pytest.mark.parametrize("version", [6, 1, None, "2"])
+@pytest.mark.parametrize("version", [7, 1, None, "2"])
 def test_another_format_is_refused(saved, version):
     rewrite(saved, lambda header, _: header.update(format_version=version))
     with pytest.raises(InputError, match="update gnnseg"):
