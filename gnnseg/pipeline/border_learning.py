@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from gnnseg.blocks import CHUNK_PIXELS
 from gnnseg.datasets import ArrayDataset, open_dataset
 from gnnseg.datasets.folder import fit_classes
 from gnnseg.errors import InputError, MemoryBudgetError, UsageError
 from gnnseg.execution import default_workers, one_torch_thread, run_tasks
+from gnnseg.kernels.filters import num_filters
 from gnnseg.log import LOGGER
-from gnnseg.memory import default_budget, format_size, parse_size
+from gnnseg.memory import default_budget, parse_size
 from gnnseg.metrics import ConfusionMatrix
 from gnnseg.models import Model
 from gnnseg.pipeline.border_pixels import border_pixels
@@ -27,6 +29,7 @@ from gnnseg.progress import progress_bar
 if TYPE_CHECKING:
     import torch
 
+    from gnnseg.datasets.base import Dataset
     from gnnseg.datasets.item import Item
     from gnnseg.models.borders import Borders
 
@@ -37,6 +40,11 @@ BATCH, PARTS = 8192, 32
 """Pixels of an update, and how many updates see all pixels where these are few."""
 SHIFTS = tuple(n / 10 for n in range(-4, 16))
 """Of these val chooses how much of the logarithm of a class's share is taken from its logits."""
+
+_NONE_FITS = (
+    "borders are learnt from whole images in memory, beside pixels that are kept of all, and no "
+    "image fits: give --memory more, or cut the images"
+)
 
 Result = TypeVar("Result")
 
@@ -96,10 +104,12 @@ def learn_borders(
         dataset = fit_classes(open_dataset(images, val=val), net.classes)
     else:
         dataset = ArrayDataset(images, labels, net.classes, val)
-    train, held = dataset.filled_split("train"), dataset.filled_split("val")
+    train, held = _images(dataset, "train"), _images(dataset, "val")
+    threads = workers or default_workers()
+    given = default_budget() if memory is None else parse_size(memory)
     options = SegmentOptions(
-        memory=default_budget() if memory is None else parse_size(memory),
-        workers=workers or default_workers(),
+        memory=given - _pixel_bytes(net, threads),
+        workers=threads,
         refine=True,
         measured=True,
     )
@@ -117,6 +127,22 @@ def learn_borders(
     about = {**found, "pixels": len(y), "seconds": time.monotonic() - started}
     training = {**net.training, "borders": about}
     return replace(net, borders=borders if found["kept"] else None, training=training)
+
+
+def _images(dataset: Dataset, split: str) -> list[Item]:
+    items = dataset.split(split)
+    if not items:
+        raise UsageError(
+            f"{dataset.name} has no images in the split {split!r}, which borders are learnt with: "
+            f"name some in {split}.txt"
+        )
+    return items
+
+
+def _pixel_bytes(model: Model, threads: int) -> int:
+    """What the pixels that are learnt from take, twice for a moment, and those of windows."""
+    inputs = 2 * model.classes.num_classes + num_filters(model.scaling.num_channels)
+    return 4 * inputs * (2 * MOST_PIXELS + 3 * threads * CHUNK_PIXELS**2 // 4)
 
 
 @dataclass(frozen=True)
@@ -204,6 +230,8 @@ class _Learner:
             sum(own, ConfusionMatrix.zeros(self._num_classes)) for own in zip(*found, strict=True)
         ]
         plain, mixed, *shifted = (matrix.present_miou for matrix in matrices)
+        if not matrices[0].num_pixels:
+            raise InputError("no pixel of the images that validate has a label: label some")
         best = int(np.argmax(shifted))
         with torch.no_grad():
             borders.output_bias.sub_(torch.from_numpy(shifts[best]))
@@ -222,22 +250,26 @@ class _Learner:
         self, items: Sequence[Item], work: Callable[[int, Item], Result], name: str
     ) -> list[Result]:
         """What `work` makes of each image that fits in memory, in their order."""
-        shares = share_out(items, self.model, self.options)
-        if not shares.small:
-            raise MemoryBudgetError(
-                f"borders are learnt from images in memory, and none fits "
-                f"{format_size(self.options.memory)}: give --memory more, or cut the images"
-            )
-        if shares.large:
-            names = ", ".join(item.stem for item in shares.large)
-            LOGGER.warning("images that do not fit the memory teach nothing of borders: %s", names)
+        small, threads = self._fitting(items)
         found: dict[int, Result] = {}
 
         def done(task: tuple[int, Item], result: Result) -> None:
             found[task[0]] = result
             bar.advance()
 
-        with progress_bar(name, len(shares.small)) as bar, one_torch_thread():
-            tasks = enumerate(shares.small)
-            run_tasks(lambda task: work(*task), tasks, workers=shares.threads, done=done)
+        with progress_bar(name, len(small)) as bar, one_torch_thread():
+            run_tasks(lambda task: work(*task), enumerate(small), workers=threads, done=done)
         return [found[number] for number in sorted(found)]
+
+    def _fitting(self, items: Sequence[Item]) -> tuple[list[Item], int]:
+        """Images that fit in memory, on so many threads."""
+        try:
+            shares = share_out(items, self.model, self.options)
+        except MemoryBudgetError as error:
+            raise MemoryBudgetError(f"{_NONE_FITS} ({error})") from error
+        if not shares.small:
+            raise MemoryBudgetError(_NONE_FITS)
+        if shares.large:
+            names = ", ".join(item.stem for item in shares.large)
+            LOGGER.warning("images that do not fit the memory teach nothing of borders: %s", names)
+        return shares.small, shares.threads

@@ -11,7 +11,7 @@ import zarr
 
 import gnnseg
 from gnnseg.datasets import ArrayDataset
-from gnnseg.errors import InputError, UsageError
+from gnnseg.errors import InputError, MemoryBudgetError, UsageError
 from gnnseg.io import open_image
 from gnnseg.models import save_model
 
@@ -121,5 +121,22 @@ def test_a_file_and_an_empty_split(pictures, trained, tmp_path):
     images, labels = pictures
     path = tmp_path / "model.safetensors"
     save_model(trained, path)
-    with pytest.raises(UsageError, match="val"):
+    with pytest.raises(UsageError, match=r"name some in val\.txt"):
         gnnseg.learn_borders(images, path, labels, val=0.0)
+    with pytest.raises(MemoryBudgetError, match="--memory more"):
+        gnnseg.learn_borders(images, path, labels, memory="100MiB")
+
+
+def test_images_that_validate_need_labels(pictures, trained):
+    class Unlabelled(ArrayDataset):
+        """Nobody has labelled what validates."""
+
+        def split(self, name):
+            items = super().split(name)
+            blank = [np.full_like(item.load()[1], 255) for item in items]
+            given = [item.open_image() for item in items]
+            own = ArrayDataset(given, blank, self.classes, 0.0)
+            return own.split("train") if name == "val" else items
+
+    with pytest.raises(InputError, match="validate has a label"):
+        gnnseg.learn_borders(Unlabelled(*pictures, trained.classes, 0.2), trained)
