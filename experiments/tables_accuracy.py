@@ -102,13 +102,14 @@ def foreground(result: dict[str, Any] | None) -> str:
     if result is None:
         return ""
     found = [
-        f"{model['title']}{', refined' * (way == 'refined')}: {iou:.3f}"
-        for model in result["models"].values()
+        f"{model['title']}{', refined' * (way == 'refined')}"
+        f"{' as learnt' * (way == 'refined' and name.endswith('borders'))}: {iou:.3f}"
+        for name, model in result["models"].items()
         for way, iou in model["iou"].items()
     ]
     return (
-        "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; of "
-        f"earlier trainings): {'; '.join(found)}."
+        "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; models "
+        f"of the table below): {'; '.join(dict.fromkeys(found))}."
     )
 
 
