@@ -2,8 +2,8 @@
 
     python experiments/foreground.py MODEL.safetensors ...
 
-Models are those of `experiments/configs/compare_nuclei.toml`, and what `gnnseg borders` makes of the
-first (`dsb2018_default_borders`), with three classes.
+Models are those of `experiments/configs/compare_nuclei.toml`, and what `gnnseg borders` makes of
+the first (`dsb2018_default_borders`), with three classes.
 Expected with refined borders: at least 0.84, what a U-Net on 96 x 96 pixels is published to reach.
 Adds to `experiments/results/foreground.json`.
 """

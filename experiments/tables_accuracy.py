@@ -108,8 +108,8 @@ def foreground(result: dict[str, Any] | None) -> str:
         for way, iou in model["iou"].items()
     ]
     return (
-        "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; models "
-        f"of the table below): {'; '.join(dict.fromkeys(found))}."
+        "IoU on test of dsb2018 of what is nucleus or boundary (`experiments/foreground.py`; "
+        f"models of the table below): {'; '.join(dict.fromkeys(found))}."
     )
 
 
