@@ -191,9 +191,11 @@ def load_refinement(dtype: Any) -> None:
     labels, slots = np.eye(2, dtype=dtype), np.full((2, 2), OWN, np.uint8)
     table = RegionTable.empty(Window(0, 1, 0, 1), 2, len(feature_names(1, rgb=False)), 1)
     table.area[:] = 4
-    grey = Scaling((0.0,), (1.0,), rgb=False)
-    mixture = Mixture.of(table, np.zeros((1, 2), np.float32), grey, (0, 0))
+    scaling = Scaling((0.0,), (1.0,), rgb=False)
+    mixture = Mixture.of(table, np.zeros((1, 2), np.float32), scaling, (0, 0))
     work = np.zeros((1, 2 + 2 * MARGIN, 2 + 2 * MARGIN), np.int16)
     whole = Window(0, 2, 0, 2)
     for _ in refine(labels, slots, whole, width=1, unlabelled=9, load=lambda: (mixture, work)):
         pass
+    place, out = np.zeros((1, 2), np.int32), np.empty((1, num_filters(1)), np.float32)
+    filter_pixels(work, (MARGIN, MARGIN), place, scaling.top, out)
