@@ -50,8 +50,8 @@ def running():
 
 @pytest.fixture(scope="module")
 def dataset():
-    # 71 images of 48 regions: the last batch of an epoch has a part for one process only, and a 32nd
-    # of an epoch has room for two.
+    # 71 images of 48 regions: the last batch of an epoch has a part for one process only, and a
+    # 32nd of an epoch has room for two.
     return synthetic_dataset(95, height=48, width=64, num_classes=3, val=0.3)
 
 
