@@ -4,8 +4,9 @@
 
 takes `<dataset>_default.safetensors` of the folder (`accuracy.py` trains them, and `comparison.py`
 keeps those of a comparison), lets each learn borders, and measures test without refinement, with
-the mixture, and with what was learnt, kept or not by val. Expected in minutes a set: two points
-of mIoU over the mixture on nuclei, one and a half on cracks, nothing where whole regions are wrong.
+the mixture, and with what was learnt, where val keeps it. Those of sstem_vnc and cfd_cracks are of
+`experiments/configs/compare_borders.toml`. Expected in minutes a set: two points of mIoU over the
+mixture on nuclei and tissue, half of one on streets and cracks.
 Adds to `experiments/results/borders.json`.
 """
 

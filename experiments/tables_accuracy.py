@@ -23,7 +23,8 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         "Presets on public sets",
         f"Test mIoU on pixels after painting, {machine['cores']} cores of {machine['processor']}, "
         "no pretrained weights (`experiments/accuracy.py`). The ceiling is what labelling every "
-        "region with its commonest class would reach. Runs of few epochs have not converged.",
+        "region with its commonest class would reach. Runs of few epochs have not converged. "
+        "Seed 1 ran on one core, bounded by epochs.",
         (
             *("dataset", "preset", "step", "seed", "parameters", "training"),
             *("epochs", "val", "test", "ceiling"),
@@ -219,7 +220,7 @@ def borders(result: dict[str, Any] | None) -> str:
     return section(
         "Refined borders",
         "Figures of test, without `--refine`, with it, and with what `gnnseg borders` learnt, "
-        "whether val had kept it or not (`experiments/borders.py`; boundary F1 within 2 pixels):",
+        "where val kept it (`experiments/borders.py`; boundary F1 within 2 pixels):",
         (
             *("dataset", "step", *(f"mIoU, {way}" for way in ways), "kept by val"),
             *(f"boundary F1, {way}" for way in ways),
