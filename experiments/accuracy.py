@@ -2,9 +2,10 @@
 
     python experiments/accuracy.py experiments/configs/accuracy.toml
 
-Expected on 2 cores: CamVid test mIoU of the default preset near 0.52 after 30 minutes at step 8, and
-0.56 at step 6. One result file a run, `experiments/results/accuracy_<dataset>_<preset>.json`, or of
-the `name` of a further one; runs that have one are skipped, so that an interrupted series goes on.
+Expected on 2 cores: CamVid test mIoU of the default preset near 0.52 after 30 minutes at step 8,
+and 0.56 at step 6. One result file a run, `experiments/results/accuracy_<dataset>_<preset>.json`,
+or of the `name` of a further one; runs that have one are skipped, so that an interrupted series
+goes on.
 """
 
 from __future__ import annotations
