@@ -110,8 +110,8 @@ class GraphTrainer(PartLoop):
             piece = self.train[column][turns[n]]
             self._learn(partial(logits, network, piece), piece.counts.float())
 
-    def _validate(self) -> ConfusionMatrix:
-        return ConfusionMatrix(count_regions(self.labels(self.val), self.val.counts.numpy()))
+    def _validate(self) -> list[ConfusionMatrix]:
+        return [ConfusionMatrix(count_regions(self.labels(self.val), self.val.counts.numpy()))]
 
     def labels(self, piece: Piece) -> np.ndarray:
         """The class that the averaged weights give each region, (N,) uint8."""

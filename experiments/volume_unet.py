@@ -75,8 +75,8 @@ class CropTrainer(PartLoop):
             labels = torch.from_numpy(crop.labels.astype(np.int64))[None]
             self._learn(partial(self._logits, crop), labels)
 
-    def _validate(self) -> ConfusionMatrix:
-        return self.measure(self.val)
+    def _validate(self) -> list[ConfusionMatrix]:
+        return [self.measure(self.val)]
 
     def _logits(self, crop: Stack) -> torch.Tensor:
         with half():

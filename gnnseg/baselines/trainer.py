@@ -73,7 +73,6 @@ class PixelTrainer(Loop):
         network = model.network.to(self.device, memory_format=torch.channels_last)
         state = State(network, config, range(ranks.rank, ranks.size, ranks.size))
         super().__init__(state, config, deadline=deadline, ranks=ranks, asked=asked)
-        self.final_validations = ranks.size  # one, by process 0 alone
         self.statistics = _statistics(network)
         self.model, self.val = model, val
         self._crop_operations = cache(partial(input_operations, model))
@@ -138,11 +137,13 @@ class PixelTrainer(Loop):
         (total / mass + batch.share * extra).backward()
         return float(total.detach())
 
-    def _validate(self) -> ConfusionMatrix:
-        matrix = ConfusionMatrix.zeros(self.model.classes.num_classes)
+    def _validate(self) -> list[ConfusionMatrix]:
+        prior = self.loss.prior.cpu().numpy()[:, None, None]
+        matrices = [ConfusionMatrix.zeros(len(prior)) for _ in SHIFTS]
         for truth, logits in self._val_slabs(self.val[self.ranks.rank :: self.ranks.size]):
-            matrix += self._matrix(truth, logits)
-        return ConfusionMatrix(self.ranks.total(matrix.counts))
+            for n, shift in enumerate(SHIFTS):
+                matrices[n] += self._matrix(truth, logits - shift * prior)
+        return [ConfusionMatrix(self.ranks.total(matrix.counts)) for matrix in matrices]
 
     def _val_slabs(self, pictures: Sequence[Picture]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Labels (h, W) and logits (classes, h, W) of rows of pictures."""
@@ -163,26 +164,15 @@ class PixelTrainer(Loop):
         return ConfusionMatrix.of(truth, labels, classes.num_classes, classes.ignore_index)
 
     def _finish(self) -> None:
-        """Undo the class weights as far as val likes it, and find how sure the network may be.
-
-        All of it is done by process 0, whose network is kept.
-        """
+        """Undo the class weights in the bias of the last layer, and fit the temperature."""
+        with torch.no_grad():
+            self.state.average.output_bias.sub_(self.state.history.shift * self.loss.prior)
         if self.ranks.rank:
             return
-        prior = self.loss.prior.cpu().numpy()[:, None, None]
-        matrices = [ConfusionMatrix.zeros(len(prior)) for _ in SHIFTS]
-        sample: list[tuple[np.ndarray, np.ndarray]] = []
         share = min(1.0, MOST_SAMPLED / sum(p.labels.size for p in self.val))
         rng = np.random.default_rng(self.config.seed)
-        for truth, logits in self._val_slabs(self.val):
-            for n, shift in enumerate(SHIFTS):
-                matrices[n] += self._matrix(truth, logits - shift * prior)
-            sample.append(self._sample(truth, logits, share, rng))
-        taken = self._choose_shift(matrices) * self.loss.prior
-        with torch.no_grad():
-            self.state.average.output_bias.sub_(taken)
-        shifted = [(logits - taken.cpu().numpy(), counts) for logits, counts in sample]
-        self.state.history.temperature = fit_temperature(shifted, same=CELL)
+        sample = [self._sample(*slab, share, rng) for slab in self._val_slabs(self.val)]
+        self.state.history.temperature = fit_temperature(sample, same=CELL)
 
     def _sample(
         self, truth: np.ndarray, logits: np.ndarray, share: float, rng: np.random.Generator

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gnnseg.training.state import State
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEY = "gnnseg.checkpoint"
 SECONDS, EPOCH_SECONDS = 120.0, 5.0
 """A checkpoint is written when the last one is that old, at the end of an epoch and within one."""

@@ -38,7 +38,7 @@ LEAST_EPOCH = 0.1
 UPDATES, VALIDATION = "updates", "validation"
 """Stages of a training in its ledger; what comes before them is named by who makes it."""
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""How far the class weights are undone in the logits: val chooses."""
+"""How far the class weights may be undone in the logits: val chooses, in every epoch."""
 
 
 def pick_device(name: str, rank: int = 0, size: int = 1) -> torch.device:
@@ -60,9 +60,6 @@ class Loop(ABC):
     share; None where its minutes have no bound. `ranks` are the processes that share the work,
     each with the same arguments; `asked` says that process 0 should stop.
     """
-
-    final_validations = 0
-    """How many times as long as a validation `_finish` takes."""
 
     def __init__(
         self,
@@ -86,12 +83,15 @@ class Loop(ABC):
         """The updates of an epoch that are still to be done."""
 
     @abstractmethod
-    def _validate(self) -> ConfusionMatrix:
-        """What the averaged weights say of val."""
+    def _validate(self) -> Sequence[ConfusionMatrix]:
+        """What the averaged weights say of val, with each of `SHIFTS`, or the first of them."""
 
     @abstractmethod
     def _finish(self) -> None:
-        """What val decides once the averaged weights are the best ones."""
+        """What is left to do once the averaged weights are the best ones, and their shift known.
+
+        Process 0 may look at all of val once more by itself.
+        """
 
     def resume(self, checkpoint: Checkpoint, earlier: Earlier | None) -> None:
         """Keep the training in a checkpoint, and take up what one holds of an `earlier` part.
@@ -130,8 +130,8 @@ class Loop(ABC):
                 with staged(ledger, UPDATES):
                     self._train_epoch(asked)
                 with staged(ledger, VALIDATION):
-                    miou = self._timed_validation()
-                state.end_epoch(miou)
+                    miou, shift = self._timed_validation()
+                state.end_epoch(miou, shift)
                 # First: a plot without a checkpoint would be taken for somebody else's.
                 self._keep(asked, end_of_epoch=True)
                 watch(state.history)
@@ -170,7 +170,7 @@ class Loop(ABC):
 
     def _kept_free(self) -> float:
         """Seconds for what comes after the last update, as far as they are known."""
-        return (1 + self.final_validations) * (self.state.place.validation or 0)
+        return (1 + self.ranks.size) * (self.state.place.validation or 0)
 
     def _is_patient(self) -> bool:
         """Whether a better epoch may still come."""
@@ -183,22 +183,16 @@ class Loop(ABC):
             share = max(share, sum(history.seconds[history.best_epoch + 1 :]) / self._seconds)
         return bool(self.ranks.agree([share < LEAST_WAIT])[0])
 
-    def _timed_validation(self) -> float:
-        """The val mIoU; what it takes is noted."""
+    def _timed_validation(self) -> tuple[float, float]:
+        """The best val mIoU and its shift, of equals the first; what it takes is noted."""
         self._tick()
         place = self.state.place
         before = place.seconds
-        matrix = self._validate()
+        mious = [matrix.present_miou for matrix in self._validate()]
         self._tick()
         place.validation = place.seconds - before
-        return matrix.present_miou
-
-    def _choose_shift(self, matrices: Sequence[ConfusionMatrix]) -> float:
-        """That of `SHIFTS` with the best val mIoU, of equals the first, from what each gives."""
-        mious = [matrix.present_miou for matrix in matrices]
-        best = max(range(len(SHIFTS)), key=lambda index: (mious[index], -index))
-        self.state.history.shift, self.state.history.shifted_miou = SHIFTS[best], mious[best]
-        return SHIFTS[best]
+        best = max(mious)
+        return best, SHIFTS[mious.index(best)]
 
     def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
         """Before each update, after `position` epochs: the checkpoint, and the learning rate.

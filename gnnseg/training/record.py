@@ -24,7 +24,7 @@ def training_record(
         "seconds": round(seconds, 3),
         "epochs": len(history.loss),
         "best_epoch": history.best_epoch,
-        "val_miou": history.shifted_miou,
+        "val_miou": history.best_miou,
         "shift": history.shift,
         "epoch_seconds": [round(seconds, 3) for seconds in history.seconds],
         "history": {

@@ -76,11 +76,11 @@ class State:
             for mean, own in zip(self.average.buffers(), self.network.buffers(), strict=True):
                 mean.lerp_(own, weight) if mean.is_floating_point() else mean.copy_(own)
 
-    def end_epoch(self, miou: float) -> None:
+    def end_epoch(self, miou: float, shift: float) -> None:
         """Note an epoch, and keep the average if it is the best so far."""
         place, rate = self.place, self.optimiser.param_groups[0]["lr"]
         loss = place.loss / max(place.mass, 1)
-        if self.history.add(loss, miou, rate, place.epoch_seconds):
+        if self.history.add(loss, miou, shift, rate, place.epoch_seconds):
             self.best = copy.deepcopy(self.average.state_dict())
         place.begin_epoch()
         self.order = self.shuffle.get_state()

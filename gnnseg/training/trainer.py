@@ -75,7 +75,6 @@ class Trainer(Loop):
         own = range(rank, SHARDS * size, size)
         state = State(model.network.to(self.device), config, own)
         super().__init__(state, config, deadline=deadline, ranks=ranks, asked=asked)
-        self.final_validations = 1 + size  # shifts; the temperature, which process 0 fits alone
         self.replicas: list[Any] = [
             self.state.network,
             *(_replica(self.state.network) for _ in range(SHARDS - 1)),
@@ -166,18 +165,14 @@ class Trainer(Loop):
                 if other.grad is not None:
                     own.grad = other.grad.clone() if own.grad is None else own.grad + other.grad
 
-    def validate(self, shifts: Sequence[float] = (0.0,)) -> list[ConfusionMatrix]:
-        """Pixels by true and predicted class over the val samples, for each of some shifts.
-
-        A shift takes that many times the logarithm of the class weights from the logits; each
-        region gets one label.
-        """
+    def _validate(self) -> list[ConfusionMatrix]:
+        """Each region gets one label."""
         classes = len(self.loss.weights)
-        totals = np.zeros((len(shifts), classes, classes + 1), np.int64)
+        totals = np.zeros((len(SHIFTS), classes, classes + 1), np.int64)
         prior = self.loss.prior.cpu()
 
         def done(_index: int, logits: torch.Tensor, counts: np.ndarray) -> None:
-            labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in shifts]
+            labels = [(logits - shift * prior).argmax(dim=1).numpy() for shift in SHIFTS]
             pixels = counts.astype(np.int64)
             totals[:] += np.stack([count_regions(label, pixels) for label in labels])
 
@@ -203,18 +198,11 @@ class Trainer(Loop):
 
         run_tasks(work, chosen, workers=self.workers, done=handed)
 
-    def _validate(self) -> ConfusionMatrix:
-        return self.validate()[0]
-
     def _finish(self) -> None:
-        self._undo_weights()
-        self._fit_temperature()
-
-    def _undo_weights(self) -> None:
-        """Undo the class weights as far as val likes it, in the bias of the last layer."""
-        shift = self._choose_shift(self.validate(SHIFTS))
+        """Undo the class weights in the bias of the last layer, and fit the temperature."""
         with torch.no_grad():
-            self.state.average.output_bias.sub_(shift * self.loss.prior)
+            self.state.average.output_bias.sub_(self.state.history.shift * self.loss.prior)
+        self._fit_temperature()
 
     def _fit_temperature(self) -> None:
         """Find how sure the network may be on labelled regions, or on a share of many.

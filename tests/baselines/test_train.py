@@ -160,8 +160,10 @@ def test_a_class_that_val_lacks_is_left_out_and_told(dataset, caplog, monkeypatc
     monkeypatch.setattr(PixelTrainer, "_validate", kept)
     val = tuple(relabelled(item) for item in dataset.split("val"))
     model = run(Dataset("lacking", dataset.classes, {**dataset.items, "val": val}))
-    assert model.training["history"]["val_miou"] == [matrix.present_miou for matrix in seen]
-    assert all(matrix.counts[:, 2].any() and not matrix.counts[2].any() for matrix in seen)
+    best = [max(matrix.present_miou for matrix in epoch) for epoch in seen]
+    assert model.training["history"]["val_miou"] == best
+    every = [matrix for epoch in seen for matrix in epoch]
+    assert all(matrix.counts[:, 2].any() and not matrix.counts[2].any() for matrix in every)
     [message] = caplog.messages
     assert f"no pixel of {dataset.classes.names[2]}: " in message
 
