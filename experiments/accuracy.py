@@ -4,8 +4,8 @@
 
 Expected on 2 cores: CamVid test mIoU of the default preset near 0.52 after 30 minutes at step 8,
 and 0.56 at step 6. One result file a run, `experiments/results/accuracy_<dataset>_<preset>.json`,
-or of the `name` of a further one; runs that have one are skipped, so that an interrupted series
-goes on.
+or of the `name` of a further one; runs that have one are skipped, and a training goes on from its
+checkpoint, so that an interrupted series goes on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def carry_out(run: Run, models: Path) -> Row:
             seed=run.seed,
             **run.settings,
         )
-        save_model(train(dataset, config=settings), path)
+        checkpoint = path.with_suffix(".checkpoint")
+        save_model(train(dataset, config=settings, checkpoint=checkpoint), path)
+        checkpoint.unlink()
     return measure(asdict(run), dataset, path)
 
 
