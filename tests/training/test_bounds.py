@@ -39,8 +39,8 @@ def test_minutes_that_end_within_an_epoch_are_used_and_the_learning_rate_has_fal
 ):
     ticking(monkeypatch, 3600)
     # An hour before each epoch and each of its four updates, one after them, one for validation,
-    # and two are kept for what val decides: the third epoch has room for one update.
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 19.9, learning_rate=1.0)
+    # and one is kept for the temperature: the third epoch has room for one update.
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 18.9, learning_rate=1.0)
     _, before, last = model.training["history"]["learning_rate"]
     assert before > 0.1
     assert 0 < last < 0.02
@@ -50,14 +50,14 @@ def test_an_epoch_that_is_begun_has_an_update_even_if_minutes_are_over_by_then(
     dataset, monkeypatch
 ):
     ticking(monkeypatch, 3600)
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 18.75, learning_rate=1.0)
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 17.75, learning_rate=1.0)
     assert model.training["epochs"] == 3
     assert min(model.training["history"]["loss"]) > 0
 
 
 def test_an_epoch_is_not_begun_for_less_than_a_tenth_of_it(dataset, monkeypatch):
     ticking(monkeypatch, 3600)
-    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 18.5, learning_rate=1.0)
+    model = trained(dataset, batch=121, epochs=1000, max_minutes=60 * 17.5, learning_rate=1.0)
     assert model.training["epochs"] == 2
 
 
@@ -71,7 +71,7 @@ def test_the_first_epoch_ends_with_the_minutes_too(dataset, monkeypatch):
 @pytest.mark.parametrize(("minutes", "epochs"), [(None, 10), (60 * 200, 10), (60 * 42, 5)])
 def test_patience_waits_for_a_tenth_of_the_training_too(dataset, monkeypatch, minutes, epochs):
     matrix = ConfusionMatrix(np.eye(3, 4, dtype=np.int64))
-    monkeypatch.setattr(trainer.Trainer, "_validate", lambda _self: matrix)
+    monkeypatch.setattr(trainer.Trainer, "_validate", lambda _self: [matrix])
     ticking(monkeypatch, 600)
     # An epoch takes 70 minutes, and the first is the best.
     model = trained(dataset, epochs=100, max_minutes=minutes, patience=2)

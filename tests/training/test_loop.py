@@ -1,12 +1,14 @@
-"""What all training loops do with gradients."""
+"""What all training loops do with gradients, and which epoch they keep."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from gnnseg.errors import UsageError
+from gnnseg.metrics import ConfusionMatrix
 from gnnseg.training import make_config
 from gnnseg.training.loop import Loop
 from gnnseg.training.state import State
@@ -66,3 +68,35 @@ def test_momentum_of_sgd_is_that_of_the_papers():
         updates._update()
         steps.append(before - network.weight.item())
     assert steps == pytest.approx([1.0, 0.9, 2.81], rel=1e-5)
+
+
+def matrices(*right):
+    """Two classes with 10 pixels each, of which so many are right, for each shift."""
+    return [ConfusionMatrix(np.array([[n, 10 - n, 0], [10 - n, n, 0]])) for n in right]
+
+
+class Weighing(Updates):
+    """Its only weight is the number of the epoch, from 1 on; val likes the second one best."""
+
+    VAL = matrices(7, 6, 5, 5, 5), matrices(5, 6, 9, 9, 8), matrices(8, 7, 6, 5, 5)
+
+    def _train_epoch(self, asked):
+        with torch.no_grad():
+            self.state.average.weight += 1
+
+    def _validate(self):
+        return self.VAL[self.state.place.epoch]
+
+    def _finish(self):
+        self.finished = self.state.average.weight.item()
+
+
+def test_the_best_epoch_is_that_with_the_best_shift_of_all():
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(network.weight)
+    config = make_config(epochs=3)
+    training = Weighing(State(network, config, range(1)), config)
+    history = training.run()
+    assert history.val_miou == pytest.approx([7 / 13, 9 / 11, 8 / 12])
+    assert (history.best_epoch, history.shift) == (1, 0.5)
+    assert training.finished == network.weight.item() == 2
