@@ -85,10 +85,10 @@ def others() -> Iterator[dict[str, Any]]:
 
 
 def learnt() -> Iterator[dict[str, Any]]:
-    """Borders that are learnt, of the two trainings of `borders.json` that are drawn."""
+    """Borders that are learnt, of two trainings of `borders.json`, drawn as above by seed 0."""
     found = json.loads((RESULTS / "borders.json").read_text(encoding="utf-8"))["datasets"]
     for dataset in ("dsb2018", "camvid"):
-        row = found[dataset]
+        row = next(row for row in found[dataset] if row["seed"] == 0)
         yield {
             "dataset": dataset,
             "model": "learnt borders",

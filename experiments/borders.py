@@ -2,12 +2,13 @@
 
     python experiments/borders.py models/
 
-takes `<dataset>_default.safetensors` of the folder (`accuracy.py` trains them, and `comparison.py`
-keeps those of a comparison), lets each learn borders, and measures test without refinement, with
-the mixture, and with what was learnt, where val keeps it. Those of sstem_vnc and cfd_cracks are of
-`experiments/configs/compare_borders.toml`. Expected in minutes a set: two points of mIoU over the
+takes every `<dataset>_default*.safetensors` of the folder and of its folders (`accuracy.py` trains
+them) and every `<dataset>-default-<seed>.safetensors` (`comparison.py`), which differ by the seed
+alone, lets each learn borders, and measures test without refinement, with the mixture, and with
+what was learnt, where val keeps it. Those of sstem_vnc and cfd_cracks are of
+`experiments/configs/compare_borders.toml`. Expected in minutes a model: two points of mIoU over the
 mixture on nuclei and tissue, half of one on streets and cracks.
-Adds to `experiments/results/borders.json`.
+Adds to `experiments/results/borders.json`; models that it holds are not measured again.
 """
 
 from __future__ import annotations
@@ -30,20 +31,23 @@ FIGURES = "miou", "boundary_f1", "per_class_iou"
 
 
 def main(models: Path) -> None:
-    """A row for each data set that has a model."""
+    """Rows for each data set, one a model."""
+    kept = json.loads(RESULT.read_text())["datasets"] if RESULT.exists() else {}
     for name in DATASETS:
-        path = models / f"{name}_default.safetensors"
-        if path.exists():
+        rows = kept.setdefault(name, [])
+        for path in sorted(models.rglob(f"{name}[_-]default*.safetensors")):
+            if path.stem in (row["model"] for row in rows):
+                continue
             row = measure(name, path)
-            print(name, {key: round(row[key]["miou"], 4) for key in ("mixed", "learnt")})
-            kept = json.loads(RESULT.read_text())["datasets"] if RESULT.exists() else {}
-            kept[name] = row
-            text = json.dumps({"datasets": kept, "machine": machine_record()}, indent=1)
+            print(path.stem, {key: round(row[key]["miou"], 4) for key in ("mixed", "learnt")})
+            rows.append({"model": path.stem, **row})
+            result = {"datasets": {name: rows for name, rows in kept.items() if rows}}
+            text = json.dumps({**result, "machine": machine_record()}, indent=1)
             RESULT.write_text(text + "\n", encoding="utf-8")
 
 
 def measure(name: str, path: Path) -> dict[str, Any]:
-    """Figures of one set."""
+    """Figures of one model."""
     dataset, plain = find(name), gnnseg.load_model(path)
     learnt = gnnseg.learn_borders(dataset, plain)
     mixed, own = (
@@ -52,6 +56,8 @@ def measure(name: str, path: Path) -> dict[str, Any]:
     )
     pixels, operations = count_operations(plain, dataset.split("test"))
     return {
+        "seed": plain.training["config"]["seed"],
+        "epochs": plain.training["epochs"],
         "step": plain.settings.step,
         "operations_per_pixel": operations / pixels,
         "val": learnt.training["borders"],

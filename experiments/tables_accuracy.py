@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
+from statistics import fmean, mean
 from typing import Any
 
-from sections import section
+from sections import section, spread
 
 from gnnseg.compare.convergence import flattened
 
@@ -24,7 +24,7 @@ def accuracy(results: dict[str, dict[str, Any]]) -> str:
         f"Test mIoU on pixels after painting, {machine['cores']} cores of {machine['processor']}, "
         "no pretrained weights (`experiments/accuracy.py`). The ceiling is what labelling every "
         "region with its commonest class would reach. Runs of few epochs have not converged. "
-        "Seed 1 ran on one core, bounded by epochs.",
+        "Seeds but the first ran on one core, bounded by epochs.",
         (
             *("dataset", "preset", "step", "seed", "parameters", "training"),
             *("epochs", "val", "test", "ceiling"),
@@ -153,7 +153,7 @@ def ablation(result: dict[str, Any] | None) -> str:
         return ""
     rows, shared = result["runs"], result["shared"]
     seeds = [row["val_miou"] for row in rows if row["name"].startswith("reference")]
-    base = statistics.fmean(seeds)
+    base = fmean(seeds)
     held_out = result.get("held_out")
     val = f"the images of train named {held_out}..., held out" if held_out else "val"
     return section(
@@ -220,20 +220,22 @@ def borders(result: dict[str, Any] | None) -> str:
     return section(
         "Refined borders",
         "Figures of test, without `--refine`, with it, and with what `gnnseg borders` learnt, "
-        "where val kept it (`experiments/borders.py`; boundary F1 within 2 pixels):",
+        "where val kept it (`experiments/borders.py`; boundary F1 within 2 pixels). Several seeds: "
+        "the mean, and the lowest and the highest:",
         (
-            *("dataset", "step", *(f"mIoU, {way}" for way in ways), "kept by val"),
+            *("dataset", "step", "seeds", *(f"mIoU, {way}" for way in ways), "kept by val"),
             *(f"boundary F1, {way}" for way in ways),
         ),
         [
             (
                 name,
-                str(row["step"]),
-                *(f"{row[way]['miou']:.3f}" for way in ways),
-                "yes" if row["val"]["kept"] else "no",
-                *(f"{row[way]['boundary_f1']:.3f}" for way in ways),
+                str(rows[0]["step"]),
+                str(len(rows)),
+                *(spread([row[way]["miou"] for row in rows]) for way in ways),
+                f"{sum(row['val']['kept'] for row in rows)} of {len(rows)}",
+                *(f"{mean(row[way]['boundary_f1'] for row in rows):.3f}" for way in ways),
             )
-            for name, row in result["datasets"].items()
+            for name, rows in result["datasets"].items()
         ],
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import mean
 from typing import Any
 
 from sections import row as line
-from sections import section
+from sections import section, spread
 
 Row = dict[str, Any]
 
@@ -62,16 +63,17 @@ def longer(results: dict[str, dict[str, Any]]) -> str:
     """What more minutes, finer cells and learnt borders bring, in two sentences."""
     if not {"accuracy_camvid_default_fine", "compare_nuclei", "borders"} <= results.keys():
         return ""
-    camvid, learnt = results["accuracy_camvid_default_fine"], results["borders"]["datasets"]
-    nuclei = {row["model"]: row for row in results["compare_nuclei"]["accuracy"]}
-    minutes, step = camvid["training"]["seconds"] / 60, camvid["run"]["step"]
+    minutes = results["accuracy_camvid_default_fine"]["training"]["seconds"] / 60
+    found = results["borders"]["datasets"]
+    camvid, [nuclei] = found["camvid"], found["dsb2018"]
+    [unet] = (r["miou"] for r in results["compare_nuclei"]["accuracy"] if r["model"] == "unet-8")
+    plain, learnt = ([row[way]["miou"] for row in camvid] for way in ("unrefined", "learnt"))
     return (
-        f"With finer cells and more time, `default` has {camvid['test']['miou']:.3f} on camvid "
-        f"after {minutes:.0f} minutes at step {step}, and {learnt['camvid']['learnt']['miou']:.3f} "
+        f"With finer cells and more time, `default` has {spread(plain)} on camvid by {len(camvid)} "
+        f"seeds, after {minutes:.0f} minutes at step {camvid[0]['step']}, and {mean(learnt):.3f} "
         "with `--refine` and borders that `gnnseg borders` learnt. On dsb2018, at step "
-        f"{learnt['dsb2018']['step']}, it has {nuclei['default-refined']['miou']:.3f} with "
-        f"`--refine`, {learnt['dsb2018']['learnt']['miou']:.3f} with learnt borders, and the U-Net "
-        f"{nuclei['unet-8']['miou']:.3f}, flattened."
+        f"{nuclei['step']}, it has {nuclei['mixed']['miou']:.3f} with `--refine`, "
+        f"{nuclei['learnt']['miou']:.3f} with learnt borders, and the U-Net {unet:.3f}, flattened."
     )
 
 
