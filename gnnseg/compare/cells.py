@@ -149,6 +149,7 @@ def _training(dataset: DatasetConfig, model: ModelConfig, seed: int) -> dict[str
             "model": model.model,
             "options": model.options,
             "training": settings,
+            "borders": model.borders,
         },
         "seed": seed,
     }

@@ -56,6 +56,8 @@ class ModelConfig(_Strict):
     """Others for single data sets, over `training`."""
     refine: bool | Literal["both"] = False
     """Whether pixels along borders are refined; `both` measures the same training either way."""
+    borders: bool = False
+    """Whether borders are learnt after the training, for `refine`, as `gnnseg borders` does it."""
     datasets: tuple[Name, ...] | None = None
     """Names of the data sets to train on; all of them without this."""
 
@@ -65,6 +67,8 @@ class ModelConfig(_Strict):
             raise ValueError("a model needs either a preset or the name of a model")
         if self.refine and self.model is not None:
             raise ValueError("refine is about regions, and a network on pixels has none")
+        if self.borders and not self.refine:
+            raise ValueError('borders that are learnt show with refine only: add refine = "both"')
         return self
 
     @property

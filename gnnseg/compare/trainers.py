@@ -11,6 +11,7 @@ from gnnseg.baselines.networks import build_network as build_pixel_network
 from gnnseg.errors import MissingInputError, UsageError
 from gnnseg.models import get_preset, save_model
 from gnnseg.models.presets import build_network
+from gnnseg.pipeline import learn_borders
 from gnnseg.superpixels import Scaling
 from gnnseg.training import TrainConfig, make_config, train
 from gnnseg.training.loop import pick_device
@@ -55,15 +56,22 @@ def train_model(
     dataset: Dataset,
     settings: TrainConfig | CnnConfig,
     *,
+    borders: bool,
     checkpoint: Path,
     out: Path,
     ledger: Ledger,
 ) -> Any:
-    """Train a model with what `settings_of` gave, going on from its checkpoint, and write it."""
+    """Train a model with what `settings_of` gave, going on from its checkpoint, and write it.
+
+    `borders`: let a model of regions learn what the pixels along them are, too.
+    """
     if isinstance(settings, CnnConfig):
         network = train_pixels(dataset, config=settings, checkpoint=checkpoint, ledger=ledger)
         save_pixel_model(network, out)
         return network
     model = train(dataset, config=settings, checkpoint=checkpoint, ledger=ledger)
+    if borders:
+        with ledger.stage("borders"):
+            model = learn_borders(dataset, model, seed=settings.seed)
     save_model(model, out)
     return model

@@ -50,14 +50,21 @@ def _train(cell: Cell, folder: Folder) -> Done:
     resumed = checkpoint.exists()
     ledger = Ledger(reset_peak=True)
     with ledger.stage("train"):
-        model = train_model(dataset, settings, checkpoint=checkpoint, out=path, ledger=ledger)
+        model = train_model(
+            dataset,
+            settings,
+            borders=cell.configuration["model"]["borders"],
+            checkpoint=checkpoint,
+            out=path,
+            ledger=ledger,
+        )
     ledger.tell("train", parameters=model.num_parameters)
     if settings.devices == 1:  # else those of other processes are not known
         ledger.add("train", operations=_operations_of(ledger.as_dict()))
     record = model.training
     result = {
         "parameters": model.num_parameters,
-        "minutes": record["seconds"] / 60,
+        "minutes": (record["seconds"] + record.get("borders", {}).get("seconds", 0)) / 60,
         "epochs": record["epochs"],
         "best_epoch": record["best_epoch"],
         "val_miou": record["val_miou"],

@@ -30,6 +30,7 @@ MODELS = [{"name": "ours", "preset": "default"}, {"name": "theirs", "model": "un
         ({"models": [{"name": "x", "preset": "mlp", "model": "unet"}]}, r"models\[0\]'.* either"),
         ({"models": [{"name": "x"}]}, r"models\[0\]'.* either"),
         ({"models": [{"name": "x", "model": "unet", "refine": True}]}, r"models\[0\]'.* refine"),
+        ({"models": [{"name": "x", "preset": "mlp", "borders": True}]}, r"models\[0\]'.* refine"),
         (
             {
                 "models": [

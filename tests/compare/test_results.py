@@ -180,6 +180,24 @@ def test_one_training_may_be_measured_without_and_with_refined_borders(
     assert "perceptron-refined" in (tmp_path / "report.html").read_text()
 
 
+def test_a_model_may_learn_borders_after_its_training(settings, execute, tmp_path):
+    (model, _) = settings()["models"]
+    models = [{**model, "borders": True, "refine": "both"}]
+    summary = compare(
+        make_config(settings(models=models, segment={}, pictures=0)),
+        tmp_path / "out",
+        execute=execute,
+    )
+    trained = load_model(tmp_path / "out" / "models" / "made-perceptron-0.safetensors")
+    learnt = trained.training["borders"]
+    assert (trained.borders is not None) == learnt["kept"]
+    (training,) = summary["trainings"]
+    assert list(training["stages"])[-1] == "borders"
+    (row, _) = summary["accuracy"]
+    seconds = trained.training["seconds"] + learnt["seconds"]
+    assert row["training_minutes"] == pytest.approx(seconds / 60)
+
+
 def test_spreads_and_means_are_those_of_the_seeds(finished, tmp_path, names, record):
     folder = Folder(shutil.copytree(finished[0], tmp_path / "seeds"))
     about = folder.configuration()
