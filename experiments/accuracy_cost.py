@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from gnnseg.compare.convergence import flattened
 
 HERE = Path(__file__).parent
+FINE = "camvid_default_fine", "camvid_large_fine"
 RESULTS = HERE / "results"
 PICTURE = HERE.parent / "docs" / "images" / "accuracy_cost.png"
 COLORS = {
@@ -71,7 +72,7 @@ def others() -> Iterator[dict[str, Any]]:
         found = json.loads(path.read_text(encoding="utf-8"))
         run, training = found["run"], found["training"]
         model = run.get("preset") or run["name"].replace("unet", "unet-")
-        if model in ("mlp", "large", "unet-16") or run.get("name") == "camvid_default_fine":
+        if model in ("mlp", "unet-16") or run.get("name") in FINE:
             curve, patience = training["history"]["val_miou"], training["config"]["patience"]
             yield {
                 "dataset": run["dataset"],
