@@ -4,9 +4,9 @@
 
 lets each model learn borders on the public set that it was trained on, and measures test without
 refinement, with the mixture, and with what was learnt, where val keeps it. Models of camvid are of
-`experiments/configs/accuracy.toml`, of dsb2018 of `compare_nuclei.toml` there, of the others of
-`compare_borders.toml`. Expected in minutes a model: two points of mIoU over the mixture on nuclei
-and tissue, half of one on streets and cracks.
+`experiments/configs/accuracy.toml`, of dsb2018, sstem_vnc and cfd_cracks of `compare_nuclei.toml`,
+`compare_tissue.toml` and `compare_cracks.toml` there. Expected in minutes a model: one or two
+points of mIoU over the mixture on nuclei and tissue, half of one on streets and cracks.
 Adds to `experiments/results/borders.json`; a row of the same set and seed is replaced.
 """
 
