@@ -77,7 +77,8 @@ def comparisons(results: dict[str, Any]) -> Iterator[str]:
         "Tissue, by epochs",
         "The default preset and the U-Net, {machine} (`experiments/configs/compare_tissue.toml`). "
         "Both keep the epoch that is best once class weights are undone, as all trainings do now; "
-        "those of the table above and of most others kept the one that was best before:",
+        "those of the table above and of most others kept the one that was best before. Other "
+        "programs ran beside, so that minutes say little:",
     )
     yield of_compare.accuracy(
         results.get("compare_sizes"),
