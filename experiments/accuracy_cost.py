@@ -109,8 +109,8 @@ def draw(axes: Any, rows: list[dict[str, Any]]) -> None:
         x, y = row["operations_per_pixel"], row["miou"]
         axes.plot([x], [y], row["marker"], markersize=8, color=color, markerfacecolor=face)
         refined = row["model"].endswith("-refined")
-        above = refined or row["model"] == "learnt borders"
-        place = {"xytext": (0, 9 if above else -18), "textcoords": "offset points"}
+        height = 9 if refined else {"learnt borders": 20}.get(row["model"], -18)
+        place = {"xytext": (0, height), "textcoords": "offset points"}
         text = "refined" if refined else row["model"]
         axes.annotate(text, (x, y), ha="center", fontsize=8, **place)
         if row["ceiling_miou"] is not None:
