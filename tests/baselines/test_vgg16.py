@@ -10,7 +10,7 @@ from torch import nn
 from gnnseg.baselines import make_cnn_config
 from gnnseg.baselines.networks import build_network
 from gnnseg.errors import InputError, MissingInputError, StateError
-from gnnseg.training.checkpoint import Checkpoint, Clock
+from gnnseg.training.checkpoint import FORMAT_VERSION, Checkpoint, Clock
 
 # Convolutions of configuration D of the paper, by hand: channels in and out, and torchvision's
 # numbers of `features` without and with batch norm.
@@ -123,7 +123,7 @@ def test_a_training_is_of_what_the_file_holds(tmp_path):
     checkpoint = Checkpoint(path.with_suffix(".checkpoint"), before, Clock())
     path.write_bytes(b"two")
     with pytest.raises(StateError, match=r"other settings \(other weights of VGG-16\)"):
-        checkpoint._check({"format_version": 1, "settings": config.identity()})
+        checkpoint._check({"format_version": FORMAT_VERSION, "settings": config.identity()})
     path.unlink()
     with pytest.raises(MissingInputError, match="no such file"):
         config.identity()

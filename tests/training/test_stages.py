@@ -68,8 +68,8 @@ def test_stages_share_out_all_the_time_that_passes(dataset, monkeypatch):
     stages = {name: record["seconds"] for name, record in ledger.as_dict().items()}
     whole = stages.pop("train")
     assert stages == {name: seconds * calls[name] for name, (seconds, *_) in parts.items()}
-    # Those to train and to validate; each epoch; and for the shift and the temperature.
-    assert (calls["regions"], calls["validation"]) == (2, 4)
+    # Those to train and to validate; each epoch; and for the temperature.
+    assert (calls["regions"], calls["validation"]) == (2, 3)
     assert calls["updates"] >= 2
     assert sum(stages.values()) == whole
 
