@@ -47,7 +47,7 @@ def headline(result: dict[str, Any] | None) -> str:
             "A star: the curve had not flattened, so more minutes may bring more. The last column "
             f"takes the U-Net in one piece; in tiles it does up to {most:.1f} times as much. Of "
             "each training the epoch was kept that was best before class weights were undone; by "
-            "the rule that holds now the U-Net gains two points on sstem_vnc (the same page)."
+            "the rule that holds now both kinds may come out higher (the same page, on tissue)."
         ),
         "",
         "| dataset | small | default | default, `--refine` | U-Net | its operations : default's |",

@@ -164,9 +164,8 @@ class PixelTrainer(Loop):
         return ConfusionMatrix.of(truth, labels, classes.num_classes, classes.ignore_index)
 
     def _finish(self) -> None:
-        """Undo the class weights in the bias of the last layer, and fit the temperature."""
-        with torch.no_grad():
-            self.state.average.output_bias.sub_(self.state.history.shift * self.loss.prior)
+        """Undo the class weights, and fit the temperature."""
+        self._undo_weights(self.loss.prior)
         if self.ranks.rank:
             return
         share = min(1.0, MOST_SAMPLED / sum(p.labels.size for p in self.val))

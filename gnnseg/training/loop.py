@@ -194,6 +194,11 @@ class Loop(ABC):
         best = max(mious)
         return best, SHIFTS[mious.index(best)]
 
+    def _undo_weights(self, prior: torch.Tensor) -> None:
+        """Undo the class weights, whose logarithms these are, in the bias of the last layer."""
+        with torch.no_grad():
+            self.state.average.output_bias.sub_(self.state.history.shift * prior)
+
     def _begin_update(self, position: float, asked: Callable[[], bool]) -> bool:
         """Before each update, after `position` epochs: the checkpoint, and the learning rate.
 

@@ -199,9 +199,8 @@ class Trainer(Loop):
         run_tasks(work, chosen, workers=self.workers, done=handed)
 
     def _finish(self) -> None:
-        """Undo the class weights in the bias of the last layer, and fit the temperature."""
-        with torch.no_grad():
-            self.state.average.output_bias.sub_(self.state.history.shift * self.loss.prior)
+        """Undo the class weights, and fit the temperature."""
+        self._undo_weights(self.loss.prior)
         self._fit_temperature()
 
     def _fit_temperature(self) -> None:
